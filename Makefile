@@ -1,0 +1,55 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv.
+#   make report    train a network on real data, print its bounds        (ARGS="--dataset mnist ..." is passed on)
+#   make test      lint, type check and tests, as CI runs them           (ARGS="-k name" goes to pytest)
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help report test check format clean .venv
+
+BIN := .venv/bin
+STAMP := .venv/installed
+JOBS ?= 2
+ARGS ?=
+# The first interpreter on the path that is new enough; PYTHON=/path/to/python overrides it.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+help:
+	@echo "make report   train a network in front of you and print its bounds; ARGS='--dataset mnist --data-dir DIR'"
+	@echo "make test     lint, format and type check, then all tests; ARGS='-k name'"
+	@echo "make check    the first half of make test"
+	@echo "make format   rewrite the sources as ruff wants them"
+	@echo "make .venv    install into .venv (the others do it when needed)"
+	@echo "make clean    remove caches and build products; .venv and results stay"
+
+.venv: $(STAMP)
+
+# The stamp is written last: an interrupted installation starts again, a finished one is never repeated.
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found: install one, or say PYTHON=/path/to/python" >&2; exit 2; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv || \
+		{ echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu install python3-venv" >&2; exit 2; }
+	@echo "installing into .venv (once, a few minutes)"
+	@$(PIP) install -q -c constraints.txt setuptools
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
+
+report: $(STAMP)
+	@$(BIN)/sparsebounds report $(ARGS)
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: check
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find bounds nets experiments tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

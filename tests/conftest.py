@@ -1,0 +1,40 @@
+"""What every test shares: strict JAX flags, a key, and the folder with full data sets."""
+
+import os
+from pathlib import Path
+
+import jax
+import matplotlib
+import pytest
+
+matplotlib.use("Agg")
+# Strict promotion finds a float32 pass that should have been float64. Optimisers other than SGD need
+# `with jax.numpy_dtype_promotion("standard")`. jax_debug_nans stays off: it misses overflow and stops at the
+# NaN losses that tests produce on purpose.
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_legacy_prng_key", "error")
+
+MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@pytest.fixture
+def key() -> jax.Array:
+    """The one source of randomness of a test."""
+    return jax.random.key(0)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """Folder with MNIST's four files; the test is skipped, and named, without them."""
+    root = os.environ.get("SPARSEBOUNDS_DATA")
+    if not root:
+        pytest.skip("needs the full MNIST files: set SPARSEBOUNDS_DATA to the folder that holds them")
+    for folder in (Path(root) / "mnist", Path(root)):
+        if all((folder / name).exists() or (folder / f"{name}.gz").exists() for name in MNIST_FILES):
+            return folder
+    pytest.skip(f"needs the full MNIST files: none in {root} or its subfolder mnist")
