@@ -18,7 +18,10 @@ CONSTANT = -1  # the node that carries 1, which biases read
 
 @dataclass(frozen=True)
 class Layer:
-    """z = σ(matrix @ z_below + bias) on positions·channels coordinates; slope 0 is ReLU, 1 no activation."""
+    """z = σ(matrix @ z_below + bias) on positions·channels coordinates; slope 0 is ReLU, 1 none.
+
+    The last layer of a network has no activation, whatever its slope says.
+    """
 
     matrix: np.ndarray
     bias: np.ndarray
@@ -48,10 +51,10 @@ def layer(matrix, bias=None, positions=1, slope=0.0) -> Layer:
 
 def forward(net: Net, x: np.ndarray) -> np.ndarray:
     z = np.asarray(x, dtype=np.float64).reshape(len(x), -1)
-    for current in net.layers:
+    for current in net.layers[:-1]:
         t = z @ current.matrix.T + current.bias
         z = np.where(t > 0, t, current.slope * t)
-    return z
+    return z @ net.layers[-1].matrix.T + net.layers[-1].bias
 
 
 # ---- dense matrices of the layers one meets ------------------------------------------------------
