@@ -94,7 +94,9 @@ def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:
         raise ValueError(f"the inputs of the {what} are {x.dtype}; real numbers are needed")
     for start in range(0, x.shape[0], rows):
         part = np.asarray(x[start : start + rows])
-        finite = np.isfinite(part.astype(np.float32, copy=False)).reshape(part.shape[0], -1).all(axis=1)
+        with np.errstate(over="ignore"):
+            narrow = part.astype(np.float32, copy=False)
+        finite = np.isfinite(narrow).reshape(part.shape[0], -1).all(axis=1)
         if not finite.all():
             bad = start + int(np.flatnonzero(~finite)[0])
             raise ValueError(
@@ -173,7 +175,9 @@ class _Caller:
 
 def _functional(definition: Any, state: Any) -> Callable[[jax.Array], Any]:
     def run(x: jax.Array) -> Any:
-        return nnx.merge(definition, state)(x)
+        return nnx.merge(definition, state, copy=True)(
+            x
+        )  # a copy: batch norm in training mode writes to itself
 
     return run
 
