@@ -1,0 +1,5 @@
+"""`python -m experiments` is the same as `sparsebounds`."""
+
+from .cli import main
+
+main()

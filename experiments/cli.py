@@ -1,0 +1,165 @@
+"""The command line. The heavy imports are inside the commands: `--help` answers at once, and Ctrl-C works."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from .output import to_json
+from .problems import Problem, one_line
+
+app = typer.Typer(
+    help="Generalization bounds of trained networks, itemised.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+)
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+
+
+@app.command("list")
+def list_bounds(as_json: Json = False) -> None:
+    """Bounds, what each guarantees and assumes, and its source."""
+    with human_output(as_json) as console:
+        import bounds
+
+        rows = [{"bound": name, **vars(function.declaration)} for name, function in bounds.BOUNDS.items()]
+        if not as_json:
+            from .show import show_declarations
+
+            show_declarations(console, rows)
+    if as_json:
+        sys.stdout.write(to_json(rows))
+
+
+@app.command()
+def evaluate(
+    target: Annotated[str, typer.Argument(metavar="module.py:function", help="x → scores, or builds that.")],
+    data: Annotated[Path, typer.Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")],
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Passed to the function, which then builds.")
+    ] = None,
+    bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
+    delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
+    nodes: Annotated[str, typer.Option(help="position, group or scalar.")] = "position",
+    mask_fixed: Annotated[bool, typer.Option(help="Zero weights were fixed before seeing the data.")] = False,
+    preprocessing: Annotated[
+        str, typer.Option(help="fixed, or sample: it uses the data's statistics.")
+    ] = "fixed",
+    as_json: Json = False,
+) -> None:
+    """Bounds of your own model on your own data."""
+    with human_output(as_json) as console:
+        from .evaluate import EvaluateConfig, evaluate
+        from .show import show_table
+
+        names = tuple(bound or ())
+        config = EvaluateConfig(target, data, checkpoint, names, delta, nodes, mask_fixed, preprocessing)
+        frame = evaluate(config)
+        if not as_json:
+            show_table(console, frame, title=target)
+    if as_json:
+        sys.stdout.write(to_json(frame.to_dict(orient="records")))
+
+
+@app.command()
+def report(
+    dataset: Annotated[
+        str, typer.Option(help="digits, mnist, …; an unknown name lists them all.")
+    ] = "digits",
+    arch: Annotated[str, typer.Option(help="conv, mlp, tree, …; an unknown name lists them all.")] = "conv",
+    depth: Annotated[int | None, typer.Option(help="Hidden layers.", show_default="3 for conv")] = None,
+    width: Annotated[
+        int | None, typer.Option(help="Channels of a layer.", show_default="32 for conv")
+    ] = None,
+    init: Annotated[str, typer.Option(help="Initial weights as torch or flax draws them.")] = "torch",
+    tree: Annotated[bool, typer.Option(help="Also train an explicit tree-connected network.")] = True,
+    tree_width: Annotated[int, typer.Option(help="Channels per node of that tree.")] = 32,
+    preset: Annotated[
+        str, typer.Option(help="Training settings: quick, paper-readme, paper-settings.")
+    ] = "quick",
+    epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
+    batch_size: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
+    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the preset's")] = None,
+    momentum: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
+    weight_decay: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
+    loss: Annotated[
+        str | None, typer.Option(help="mse or cross_entropy.", show_default="the preset's")
+    ] = None,
+    normalisation: Annotated[str, typer.Option(help="fixed, or paper: statistics of the sample.")] = "fixed",
+    train: Annotated[
+        int | None, typer.Option(help="Only so many training images.", show_default="all")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the weights and of the order of the images.")] = 0,
+    delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
+    gamma: Annotated[str, typer.Option(help="Margin: a number, or best.")] = "1",
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(show_default="results/report-DATASET")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network in front of you; print and save its bounds, every factor itemised."""
+    with human_output(as_json) as console:
+        from .report import run
+        from .report_config import ReportConfig
+        from .show import show_report
+
+        options = dict(locals())
+        config = ReportConfig(
+            learning_rate=lr, **{f.name: options[f.name] for f in fields(ReportConfig) if f.name in options}
+        )
+        folder = out or Path("results") / f"report-{dataset}"
+        try:
+            result = run(config, folder, resume=resume, progress=not as_json)
+        except KeyboardInterrupt:
+            _say(f"interrupted: the checkpoints stay in {folder / 'checkpoints'}, --resume goes on from them")
+            raise
+        if not as_json:
+            show_report(console, result, folder)
+    if as_json:
+        document = {"config": result.config, "rows": result.rows.to_dict(orient="records")}
+        sys.stdout.write(to_json({**document, "terms": result.terms(), "folder": str(folder)}))
+
+
+@contextlib.contextmanager
+def human_output(as_json: bool) -> Iterator[Console]:
+    """A console for people. With JSON asked for, whatever is printed inside goes to stderr instead."""
+    if as_json:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield Console(stderr=True, quiet=True)
+    else:
+        yield Console()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and exit: 0 done, 2 something the user can put right, 130 interrupted.
+
+    Args:
+        arguments: without the program's name; `sys.argv[1:]` by default.
+    """
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        status: Any = app(arguments or ["--help"], prog_name="sparsebounds", standalone_mode=False)
+    except typer.exceptions.TyperException as error:
+        status = _complain(error.format_message())
+    except Problem as error:
+        status = _complain(one_line(error))
+    except KeyboardInterrupt:
+        status = 130
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _complain(message: str) -> int:
+    _say(message)
+    return 2
+
+
+def _say(message: str) -> None:
+    print(f"sparsebounds: {' '.join(message.split())}", file=sys.stderr)

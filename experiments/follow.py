@@ -1,0 +1,135 @@
+"""Train one network and watch its bounds while it trains."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import nets
+from nets.data import Dataset
+
+from .output import write_files
+from .problems import Problem
+from .snapshot import Gamma, Snapshot, take_snapshot
+
+POINTS = 24
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network of the report: its name in the tables, how it is built, and what is known of its zeros."""
+
+    name: str
+    build: Callable[[], Any]
+    mask_fixed: bool = False
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What came of a training: rows for every epoch looked at, and all factors at its end."""
+
+    network: Network
+    model: Any
+    rows: pd.DataFrame
+    final: Snapshot
+
+
+def looked_at(epochs: int, points: int = POINTS) -> set[int]:
+    """Epochs after which the bounds are computed: all of them, or `points` evenly spaced ones, and the last.
+
+    Example:
+        >>> sorted(looked_at(5)), sorted(looked_at(100, points=4))
+        ([1, 2, 3, 4, 5], [1, 34, 67, 100])
+    """
+    return {int(e) for e in np.linspace(1, epochs, min(epochs, points)).round()}
+
+
+def follow(
+    network: Network,
+    data: Dataset,
+    training: nets.TrainConfig,
+    folder: Path,
+    *,
+    delta: float,
+    gamma: Gamma,
+    resume: bool = False,
+    progress: bool = True,
+) -> Followed:
+    """Train, and take a snapshot at the start (epoch 0), on the way and at the end.
+
+    Args:
+        network: what to train.
+        data: what on.
+        training: how.
+        folder: where the checkpoint and the rows so far are kept, so that an interrupted run goes on.
+        delta, gamma: as in `take_snapshot`.
+        resume: go on from what the folder holds; without it the training starts anew.
+        progress: show a progress bar.
+
+    Raises:
+        Problem: the loss became NaN or infinite; the message names the step, the last good checkpoint stays.
+    """
+    log = RowLog(folder / f"{network.name}-rows.csv", keep=resume)
+    model = network.build()
+
+    def look(epoch: int, model: Any, row: dict[str, Any]) -> Snapshot:
+        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed)
+        trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
+        log.put(epoch, [{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
+        return snapshot
+
+    due = looked_at(training.epochs) - {training.epochs}
+    look(0, model, {"step": 0, "loss": np.nan})
+    try:
+        history = nets.train(
+            model,
+            data,
+            training,
+            checkpoint=folder / network.name,
+            resume=resume,
+            on_epoch=lambda epoch, model, row: look(epoch, model, row) if epoch in due else None,
+            progress=progress,
+        )
+    except nets.Diverged as error:
+        raise Problem(
+            f"{network.name}: the loss was no longer finite at step {error.step} (epoch {error.epoch}): "
+            f"lower --lr; the last good checkpoint is kept in {folder / network.name}"
+        ) from error
+    final = look(training.epochs, model, history[-1])
+    return Followed(network, model, log.frame(), final)
+
+
+class RowLog:
+    """Rows of one training by epoch, on disk after every epoch: they outlive an interruption.
+
+    Args:
+        path: a CSV file in an existing folder.
+        keep: start from the rows the file holds.
+    """
+
+    def __init__(self, path: Path, *, keep: bool) -> None:
+        self.path = path
+        self.rows: dict[int, list[dict[str, Any]]] = {}
+        if keep and path.exists():
+            for row in pd.read_csv(path).to_dict(orient="records"):
+                self.rows.setdefault(int(row["epoch"]), []).append({str(k): v for k, v in row.items()})
+
+    def put(self, epoch: int, rows: list[dict[str, Any]]) -> None:
+        """Rows of an epoch, in place of what was known of it."""
+        self.rows[epoch] = rows
+        write_files(self.path.parent, {self.path.name: to_csv(self.frame())})
+
+    def frame(self) -> pd.DataFrame:
+        """All rows, epochs ascending."""
+        return pd.DataFrame([row for epoch in sorted(self.rows) for row in self.rows[epoch]])
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """The table as CSV text, every digit of a float kept."""
+    buffer = io.StringIO()
+    frame.to_csv(buffer, index=False, lineterminator="\n")
+    return buffer.getvalue()

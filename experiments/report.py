@@ -1,0 +1,103 @@
+"""`sparsebounds report`: train a network in front of you and print its bounds, every factor itemised.
+
+Command: make report, or sparsebounds report --dataset mnist --data-dir DIR --width 16
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nets.data import Dataset
+
+from .architectures import ARCHITECTURES, Size
+from .figures import report_png
+from .follow import Followed, Network, follow, to_csv
+from .output import plain, prepare_folder, to_json, write_files
+from .problems import Problem, one_line
+from .report_config import ReportConfig, check, check_resumed, describe, load_data, training_of
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report: its configuration, all rows of rows.csv, and what each training ended with."""
+
+    config: dict[str, Any]
+    rows: pd.DataFrame
+    networks: list[Followed]
+
+    def last_rows(self) -> pd.DataFrame:
+        """The table: the rows of the trained networks."""
+        last = self.rows.groupby("network")["epoch"].transform("max")
+        return self.rows[self.rows["epoch"] == last].reset_index(drop=True)
+
+    def terms(self) -> list[dict[str, Any]]:
+        """Every factor of every bound at the end of training."""
+        return [
+            {"network": f.network.name, "bound": form.bound, "nodes": form.nodes, **plain(bound)}
+            for f in self.networks
+            for form, bound in f.final.bounds.items()
+        ]
+
+
+def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool = True) -> Report:
+    """Train, measure, and write config.json, rows.csv, terms.json and figure.png into `out`.
+
+    Args:
+        config: what to do.
+        out: folder of the results, made if it is not there; checkpoints go to its subfolder checkpoints.
+        resume: go on with an interrupted run of the same configuration.
+        progress: show progress bars.
+
+    Returns:
+        The report that was written.
+
+    Raises:
+        Problem: a wrong option, missing or damaged data, a loss that is no number, an unwritable folder.
+    """
+    check(config)
+    data = load_data(config)
+    training = training_of(config)
+    networks = plan(config, data)
+    described = describe(config, data, training)
+    folder = out / "checkpoints"
+    prepare_folder(out)
+    prepare_folder(folder)
+    check_resumed(folder, described, resume)
+    followed = [
+        follow(
+            network,
+            data,
+            training,
+            folder,
+            delta=config.delta,
+            gamma="best" if config.gamma == "best" else float(config.gamma),
+            resume=resume,
+            progress=progress,
+        )
+        for network in networks
+    ]
+    report = Report(described, pd.concat([f.rows for f in followed], ignore_index=True), followed)
+    files: dict[str, bytes | str] = {"config.json": to_json(described), "rows.csv": to_csv(report.rows)}
+    files |= {"terms.json": to_json(report.terms()), "figure.png": report_png(report.rows)}
+    write_files(out, files)
+    return report
+
+
+def plan(config: ReportConfig, data: Dataset) -> list[Network]:
+    """The network asked for, and the tree beside it."""
+    wanted = [(config.arch, config.depth, config.width)]
+    if config.tree and config.arch != "tree":
+        wanted.append(("tree", None, config.tree_width))
+    networks = []
+    for name, depth, width in wanted:
+        kind = ARCHITECTURES[name]
+        size = Size(depth or kind.depth or 0, width or kind.width, config.init, config.seed)
+        try:
+            kind.build(data, size)  # an impossible size is found before anything is written
+        except ValueError as error:
+            raise Problem(one_line(error)) from error
+        networks.append(Network(name, partial(kind.build, data, size), kind.mask_fixed))
+    return networks

@@ -1,0 +1,100 @@
+"""All bounds of one network at one moment: the rows of rows.csv and the factors behind them."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import bounds
+from nets.data import Dataset
+
+Gamma = float | Literal["best"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to bound: a bound's name and what counts as a node."""
+
+    bound: str
+    nodes: str
+
+
+FORMS = (
+    Form("galanti_published", "position"),
+    Form("galanti", "position"),
+    Form("galanti", "scalar"),
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was measured of a network at one epoch.
+
+    Args:
+        rows: one mapping per form, the columns of rows.csv.
+        bounds: the same bounds with all their factors.
+    """
+
+    rows: list[dict[str, Any]]
+    bounds: dict[Form, bounds.Bound] = field(default_factory=dict)
+
+
+def take_snapshot(
+    model: Callable[..., Any], data: Dataset, *, delta: float, gamma: Gamma = 1.0, mask_fixed: bool = False
+) -> Snapshot:
+    """Read the network, pass once over the training and the test set, and compute every form.
+
+    Args:
+        model: batched function or Flax module.
+        data: the tensors the network was trained on, and the test set.
+        delta: probability that a certificate fails.
+        gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
+            which speaks of a margin fixed in advance, keeps 1.
+        mask_fixed: the zeros of the network were fixed before the data were seen.
+
+    Returns:
+        Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
+        the standard error of the test error. NaN with a note where a theorem does not apply.
+    """
+    graph = bounds.read_graph(model, data.x_train[:2])
+    sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
+    test = bounds.Sample.measure(model, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    errors = {
+        "train_error": sample.train_error,
+        "test_error": test.train_error,
+        "gap": test.train_error - sample.train_error,
+        "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
+    }
+    rows, found = [], {}
+    for form in FORMS:
+        start = time.perf_counter()
+        bound = _bound(form, graph.partition(form.nodes), sample, delta, gamma, mask_fixed)
+        seconds = time.perf_counter() - start
+        found[form] = bound
+        rows.append(
+            {
+                **_row(form, bound),
+                **errors,
+                "ratio": _ratio(bound.value, test.train_error),
+                "seconds": seconds,
+            }
+        )
+    return Snapshot(rows, found)
+
+
+def _bound(
+    form: Form, graph: bounds.Graph, sample: bounds.Sample, delta: float, gamma: Gamma, mask_fixed: bool
+) -> bounds.Bound:
+    if form.bound == "galanti":
+        return bounds.galanti(graph, sample, delta=delta, gamma=gamma, mask_fixed=mask_fixed)
+    return bounds.galanti_published(graph, sample, delta=delta, gamma=1.0 if gamma == "best" else gamma)
+
+
+def _row(form: Form, bound: bounds.Bound) -> dict[str, Any]:
+    columns = ("value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "source", "note")
+    return {"bound": form.bound, "nodes": form.nodes} | {name: getattr(bound, name) for name in columns}
+
+
+def _ratio(value: float, error: float) -> float:
+    return value / error if error > 0 else math.nan

@@ -1,0 +1,188 @@
+"""The command line from end to end, on networks that train in seconds."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bounds
+from experiments.cli import main
+
+TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    assert isinstance(stopped.value.code, int)
+    return stopped.value.code
+
+
+def strict(text: str) -> Any:
+    """JSON without the NaN and Infinity that Python's reader would let through."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_list_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in bounds.BOUNDS)
+
+
+def test_list_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "--json") == 0
+    out, _ = capsys.readouterr()
+    rows = strict(out)
+    assert {row["bound"] for row in rows} == set(bounds.BOUNDS)
+    assert all(row["guarantee"] and row["source"] for row in rows)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report in a process of its own, with --json: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("report")
+    command = [sys.executable, "-m", "experiments", "report", *TINY, "--out", str(folder / "out"), "--json"]
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    (folder / "stdout").write_text(done.stdout)
+    return folder
+
+
+def test_report_json_is_one_document(written: Path) -> None:
+    document = strict((written / "stdout").read_text())
+    assert {row["network"] for row in document["rows"]} == {"conv", "tree"}
+    assert document["config"]["options"]["width"] == 2
+
+
+def test_report_writes_whole_files_and_no_others(written: Path) -> None:
+    names = {path.name for path in (written / "out").iterdir()}
+    assert names == {"config.json", "rows.csv", "terms.json", "figure.png", "checkpoints"}
+    assert (written / "out" / "figure.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert "/" not in json.dumps(strict((written / "out" / "config.json").read_text())["data"])
+
+
+def test_rows_hold_both_forms_at_every_epoch(written: Path) -> None:
+    rows = pd.read_csv(written / "out" / "rows.csv")
+    for network in ("conv", "tree"):
+        part = rows[rows["network"] == network]
+        assert sorted(part["epoch"].unique()) == [0, 1, 2, 3]
+        for _, at in part.groupby("epoch"):
+            forms = set(zip(at["bound"], at["nodes"], strict=True))
+            assert {("galanti", "position"), ("galanti_published", "position")} <= forms
+    assert np.allclose(rows["gap"], rows["test_error"] - rows["train_error"])
+    sound = rows[rows["bound"] == "galanti"]
+    assert (sound["value"] >= sound["complexity"] + sound["confidence"]).all()
+    assert set(rows[rows["bound"] == "galanti_published"]["guarantee"]) == {"published"}
+
+
+def test_last_row_and_terms_are_the_same_bound(written: Path) -> None:
+    rows = pd.read_csv(written / "out" / "rows.csv")
+    terms = strict((written / "out" / "terms.json").read_text())
+    last = rows[rows["epoch"] == rows["epoch"].max()]
+    assert len(terms) == len(last)
+    for entry in terms:
+        row = last[
+            (last["network"] == entry["network"])
+            & (last["bound"] == entry["bound"])
+            & (last["nodes"] == entry["nodes"])
+        ]
+        assert row["value"].item() == pytest.approx(entry["value"], rel=1e-12)
+        assert entry["terms"]
+
+
+def test_same_seed_same_numbers(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", *TINY, "--out", str(tmp_path / "again"), "--no-tree") == 0
+    shown = capsys.readouterr().out
+    first = pd.read_csv(written / "out" / "rows.csv").query("network == 'conv'").drop(columns="seconds")
+    again = pd.read_csv(tmp_path / "again" / "rows.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), again)
+    assert "galanti_published" in shown and "certificate" in shown
+
+
+def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ("--out", str(tmp_path / "out"), "--no-tree")
+    assert run("report", *TINY, *out) == 0
+    before = pd.read_csv(tmp_path / "out" / "rows.csv").drop(columns="seconds")
+    assert run("report", *TINY, *out, "--resume") == 0
+    after = pd.read_csv(tmp_path / "out" / "rows.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(before, after)
+    capsys.readouterr()
+    assert run("report", *TINY, *out, "--resume", "--seed", "1") == 2
+    assert "seed" in capsys.readouterr().err
+
+
+def linear(folder: Path, name: str = "model.py") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "import jax.numpy as jnp\n"
+        "from dataclasses import dataclass\n"
+        "print('noise on stdout')\n"
+        "@dataclass\nclass Scale:\n    by: float = 2.0\n"
+        "def scores(x):\n    return x @ (Scale().by * jnp.eye(3, dtype=x.dtype))\n"
+        "def build():\n    return scores\n"
+        "def restore(path):\n    w = jnp.load(path)\n    return lambda x: x @ w\n"
+    )
+    return path
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    x = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+    np.savez(tmp_path / "sample.npz", x=x, y=np.repeat(np.arange(3), 20))
+    return tmp_path / "sample.npz"
+
+
+def test_evaluate_beside_a_package_called_experiments(
+    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("experiments", "nets", "bounds"):
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise RuntimeError('the wrong package')\n")
+    linear(tmp_path)
+    linear(tmp_path, "experiments/model.py")
+    monkeypatch.chdir(tmp_path)
+    script = Path(sys.executable).parent / "sparsebounds"
+    for target in ("model.py:scores", "experiments/model.py:scores"):
+        command = [str(script), "evaluate", target, "--data", str(sample), "--json"]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+        rows = strict(done.stdout)
+        assert {row["bound"] for row in rows} == set(bounds.BOUNDS)
+        assert all(row["train_error"] == 0 for row in rows)
+
+
+def test_evaluate_builders_and_checkpoints(
+    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = linear(tmp_path)
+    np.save(tmp_path / "w.npy", 2.0 * np.eye(3, dtype=np.float32))
+    values = []
+    for arguments in (
+        (f"{model}:scores",),
+        (f"{model}:build",),
+        (f"{model}:restore", "--checkpoint", str(tmp_path / "w.npy")),
+    ):
+        assert run("evaluate", *arguments, "--data", str(sample), "--bound", "galanti", "--json") == 0
+        (row,) = strict(capsys.readouterr().out)
+        values.append(row["value"])
+    assert values[0] == values[1] == values[2] and math.isfinite(values[0])
+
+
+def test_evaluate_for_people(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample)) == 0
+    out = capsys.readouterr().out
+    assert "galanti" in out and "certificate" in out
