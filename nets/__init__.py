@@ -1,0 +1,32 @@
+"""Networks, masks, data and training; nothing here knows of bounds."""
+
+from . import data, masks
+from .config import PRESETS, TrainConfig
+from .connectivity import Connectivity, Edges
+from .conv import ConvNet
+from .data import DataError, Dataset
+from .graphs import banded, convolutional, random_regular, tree
+from .local import LocalNet
+from .mlp import MLP
+from .train import Diverged, History, train
+
+__all__ = [
+    "ConvNet",
+    "MLP",
+    "LocalNet",
+    "Connectivity",
+    "Edges",
+    "tree",
+    "banded",
+    "convolutional",
+    "random_regular",
+    "train",
+    "TrainConfig",
+    "PRESETS",
+    "History",
+    "Diverged",
+    "masks",
+    "data",
+    "DataError",
+    "Dataset",
+]
