@@ -1,0 +1,179 @@
+"""From a complexity to a bound on the error: γ, the union over what the class fixes, and δ.
+
+Every theorem of the complexity type says: for a class fixed by one number c (norms divided by γ) and for 0 < δ < 1,
+with probability 1 − δ, for all networks of the class,
+
+    P(M ≤ 0) ≤ mean ramp φ_γ(M) on S + factor/m · c · unit + 2 √(log(1/δ) / 2m)
+
+where E_ξ sup Σ ξ… ≤ c · unit is the complexity (theory: Rademacher symmetrisation, contraction of the margin, one
+bounded-difference inequality). The number c depends on the trained weights and on γ, so it is paid for here, once
+and in the same way for every theorem: the grid c_j = 1.1^j, j ∈ ℤ, is written down in advance, grid point j gets
+δ_j = δ / (2(|j|+1)(|j|+2)), and a network uses the smallest grid point above its own c. Then γ is free.
+
+Σ_j δ_j = ¾ δ. The remaining quarter serves alternatives (other forms of a theorem, masks): an alternative with prior
+weight w ≤ 1 uses δ_j · w / 3, and the weights of all alternatives of one theorem may sum to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+RATIO = 1.1
+"""Ratio of the grid of class sizes."""
+ROUNDING = 1e-6
+"""The grid points are 1.1^j · (1 + 1e-6): a norm that equals 1.1^j up to float32 rounding stays at j."""
+ALTERNATIVES = 3.0
+"""¾ δ for the main form leaves ¼ δ, one third of it, for all alternatives together."""
+
+
+class MarginSample(Protocol):
+    """What the margin step needs of a sample."""
+
+    @property
+    def m(self) -> int: ...
+
+    def ramp(self, gamma: float) -> float: ...
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """E_ξ sup Σ_i (…) ≤ exp(log_scale) · unit over the class of networks that share `scale`.
+
+    `log_scale` holds the logarithm of the norms that the class fixes (at γ = 1), `unit` everything else; `nats` is the
+    logarithm of 1/(prior weight) of the choices that led to this form, 0 for the main form.
+    """
+
+    log_scale: float
+    unit: float
+    nats: float = 0.0
+    main: bool = True
+    terms: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def value(self) -> float:
+        """The bound on the expected supremum at the network's own norms, before rounding and union."""
+        return math.exp(self.log_scale) * self.unit if self.unit > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class MarginStep:
+    """A complexity after γ, union and δ."""
+
+    ramp: float
+    complexity: float
+    confidence: float
+    gamma: float
+    terms: Mapping[str, Any]
+
+    @property
+    def value(self) -> float:
+        return self.ramp + self.complexity + self.confidence
+
+
+def grid_index(log_c: float) -> int:
+    """The smallest j with c ≤ 1.1^j · (1 + 1e-6).
+
+    Example:
+        >>> grid_index(0.0), grid_index(math.log(0.01)), grid_index(math.log(34.0))
+        (0, -48, 37)
+    """
+    return math.ceil((log_c - math.log1p(ROUNDING)) / math.log(RATIO))
+
+
+def grid_delta(j: int, delta: float) -> float:
+    """δ_j = δ / (2(|j|+1)(|j|+2)); they sum to ¾ δ.
+
+    Example:
+        >>> grid_delta(0, 0.001), sum(grid_delta(j, 1.0) for j in range(-99999, 100000)) <= 0.75
+        (0.00025, True)
+    """
+    return delta / (2 * (abs(j) + 1) * (abs(j) + 2))
+
+
+def step(
+    complexity: Complexity,
+    sample: MarginSample,
+    *,
+    factor: float,
+    delta: float,
+    gamma: float | str,
+    nats: float = 0.0,
+) -> MarginStep:
+    """Pay for c, γ and δ.
+
+    Args:
+        complexity: of the class, before division by m.
+        sample: m and the margins.
+        factor: what stands before the complexity after symmetrisation and contraction (4 for vector-valued classes).
+        delta: failure probability of the bound.
+        gamma: the margin, or "best": the γ that makes the bound smallest; both are covered by the same union.
+        nats: log(1/weight) of further choices, log 3 for the best of three partitions.
+
+    Returns:
+        The three parts of the bound. Never below what the theorem allows: c is rounded up.
+    """
+    if gamma == "best":
+        return _best(complexity, sample, factor=factor, delta=delta, nats=nats)
+    assert not isinstance(gamma, str)
+    j = grid_index(complexity.log_scale - math.log(gamma)) if math.isfinite(complexity.log_scale) else _floor(sample.m)
+    return _at(complexity, sample, j, gamma, factor=factor, delta=delta, nats=nats)
+
+
+def _floor(m: int) -> int:
+    """Any grid point covers a class of scale 0; this one makes its complexity small and costs little."""
+    return -math.ceil(math.log(1e6 * m) / math.log(RATIO))
+
+
+def _at(
+    complexity: Complexity,
+    sample: MarginSample,
+    j: int,
+    gamma: float,
+    *,
+    factor: float,
+    delta: float,
+    nats: float,
+) -> MarginStep:
+    c_j = _exp(j * math.log(RATIO)) * (1 + ROUNDING)
+    paid = nats + complexity.nats + (0.0 if complexity.main else math.log(ALTERNATIVES))
+    log_inverse = -math.log(grid_delta(j, delta)) + paid
+    confidence = 2 * math.sqrt(log_inverse / (2 * sample.m))
+    terms = {
+        **complexity.terms,
+        "c = scale/gamma": _exp(complexity.log_scale - math.log(gamma)),
+        "grid index j": j,
+        "c_j": c_j,
+        "delta_j": grid_delta(j, delta),
+        "nats paid for choices": paid,
+        "m": sample.m,
+        "factor": factor,
+    }
+    size = factor / sample.m * c_j * complexity.unit if complexity.unit > 0 else 0.0
+    return MarginStep(sample.ramp(gamma), size, confidence, gamma, terms)
+
+
+def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta: float, nats: float) -> MarginStep:
+    """Minimise over the grid: at grid point j the smallest γ allowed, scale / c_j, has the smallest ramp."""
+    if not math.isfinite(complexity.log_scale) or complexity.unit <= 0:
+        return _at(complexity, sample, _floor(sample.m), 1.0, factor=factor, delta=delta, nats=nats)
+    # Complexity between 1e-4 and 2: outside, the bound is no better than at the ends.
+    per_c = math.log(factor / sample.m * complexity.unit)
+    low, high = (math.floor((math.log(v) - per_c) / math.log(RATIO)) for v in (1e-4, 2.0))
+    candidates = (
+        _at(complexity, sample, j, _smallest_gamma(complexity, j), factor=factor, delta=delta, nats=nats)
+        for j in range(low, high + 1)
+    )
+    return min(candidates, key=lambda s: s.value)
+
+
+def _smallest_gamma(complexity: Complexity, j: int) -> float:
+    gamma = _exp(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING)
+    return min(max(gamma, 1e-300), 1e300)
+
+
+def _exp(x: float) -> float:
+    """exp that says inf instead of raising."""
+    return math.exp(x) if x < 709.0 else math.inf

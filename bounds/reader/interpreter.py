@@ -1,0 +1,160 @@
+"""Walks a jaxpr: constants are computed, everything else goes to the rule of its primitive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import source_info_util
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+
+from bounds.reader.builder import Builder
+from bounds.reader.values import Const, ReadError, Value, View
+
+Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
+
+LIBRARIES = tuple(str(Path(m.__file__ or "").parent) for m in (jax, np))
+
+
+class Interpreter:
+    """Holds the table of rules and the operation being read, for names and errors."""
+
+    def __init__(self, builder: Builder, rules: dict[str, Rule]):
+        self.builder = builder
+        self.rules = rules
+        self.eqn: JaxprEqn | None = None
+        self.module = ""
+        self.scope = ""
+        builder.where = lambda: (self.module or self.name_stack(), self.source_line())
+
+    def run(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
+        """Values of the outputs of `jaxpr`."""
+        env: dict[Any, Value] = {}
+        env.update(zip(jaxpr.constvars, consts, strict=True))
+        env.update(zip(jaxpr.invars, args, strict=True))
+
+        def read(atom: Any) -> Value:
+            return Const(atom.val) if isinstance(atom, Literal) else env[atom]
+
+        for eqn in jaxpr.eqns:
+            values = [read(atom) for atom in eqn.invars]
+            outer, outer_scope, self.eqn = self.eqn, self.scope, eqn
+            self.scope = "/".join(s for s in (self.scope, str(eqn.source_info.name_stack)) if s)
+            results = self.step(eqn, values)
+            self.eqn, self.scope = outer, outer_scope
+            env.update(zip(eqn.outvars, results, strict=True))
+        return [read(atom) for atom in jaxpr.outvars]
+
+    def closed(self, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
+        """Outputs of a closed jaxpr."""
+        return self.run(closed.jaxpr, [Const(c) for c in closed.consts], args)
+
+    def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+        if all(isinstance(v, Const) for v in values):
+            return constant(eqn, values)
+        rule = self.rules.get(eqn.primitive.name)
+        if rule is None:
+            raise self.refuse("is not an operation of the networks that bounds speak of")
+        self.module = common_module([v for v in values if isinstance(v, Const)])
+        return rule(self, eqn, values)
+
+    # ---- names and errors ---------------------------------------------------------------------------------------
+
+    def refuse(self, why: str) -> ReadError:
+        """An error that names the primitive, the layer and the source line."""
+        assert self.eqn is not None
+        layer = self.module or self.name_stack()
+        where = " ".join(part for part in (f"in layer {layer}" if layer else "", f"at {self.source_line()}") if part)
+        return ReadError(
+            f"'{self.eqn.primitive.name}' {where} {why}; read_graph covers convolution, dense, locally connected and "
+            "gathered linear maps, bias, scale, ReLU and leaky ReLU, average and max pooling, reshaping and sums"
+        )
+
+    def name_stack(self) -> str:
+        return self.scope
+
+    def source_line(self) -> str:
+        """file:line (function) of the user's code that made the current operation."""
+        assert self.eqn is not None
+        info = self.eqn.source_info
+        frames: list[Any] = info.traceback.frames if info.traceback is not None else []
+        for frame in frames:
+            if not frame.file_name.startswith(LIBRARIES) and "/flax/" not in frame.file_name:
+                return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
+        return source_info_util.summarize(info)
+
+
+def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Evaluate an operation on constants, exactly as the program would."""
+    arguments = [v.value for v in values if isinstance(v, Const)]
+    names = frozenset().union(*(v.names for v in values if isinstance(v, Const))) if values else frozenset()
+    out = eqn.primitive.bind(*arguments, **eqn.params)
+    return [Const(o, names) for o in (out if eqn.primitive.multiple_results else [out])]
+
+
+def common_module(constants: list[Const]) -> str:
+    """The module path shared by all parameters behind these constants: 'conv.kernel', 'conv.bias' → 'conv'."""
+    names = [name.split(".") for c in constants for name in c.names]
+    if not names:
+        return ""
+    prefix: list[str] = []
+    for parts in zip(*(n[:-1] for n in names), strict=False):
+        if len(set(parts)) > 1:
+            break
+        prefix.append(parts[0])
+    return ".".join(prefix)
+
+
+def out_shape(eqn: JaxprEqn) -> tuple[int, ...]:
+    """Shape of the first output."""
+    return tuple(eqn.outvars[0].aval.shape)  # type: ignore[attr-defined]
+
+
+def one_view(interpreter: Interpreter, values: list[Value]) -> tuple[int, View]:
+    """Position and value of the only operand that depends on the input."""
+    views = [(i, v) for i, v in enumerate(values) if not isinstance(v, Const)]
+    if len(views) != 1 or not isinstance(views[0][1], View):
+        raise interpreter.refuse("joins several values that depend on the input")
+    return views[0][0], views[0][1]
+
+
+def constant_array(value: Value) -> np.ndarray:
+    """A constant in float64."""
+    assert isinstance(value, Const)
+    return value.array
+
+
+def is_zero(value: Value) -> bool:
+    """Whether a value is the constant zero."""
+    return isinstance(value, Const) and not np.any(np.asarray(value.value))
+
+
+def stack_axis0(values: list[Value]) -> Value:
+    """Stack equal-shaped values along a new first axis (the outputs of a scan)."""
+    if all(isinstance(v, Const) for v in values):
+        return Const(jnp.stack([v.value for v in values if isinstance(v, Const)]))
+    views = [as_view(v) for v in values]
+    return concatenate([v.reshaped((1, *v.shape)) for v in views], 0)
+
+
+def as_view(value: Value) -> View:
+    """A constant as a view of nothing, shifted."""
+    if isinstance(value, View):
+        return value
+    if not isinstance(value, Const):
+        raise ReadError("a truth value that depends on the input is used as a number")
+    return View(np.full(np.shape(value.value), -1, dtype=np.int32), None, value.array)
+
+
+def concatenate(views: list[View], axis: int) -> View:
+    """Views side by side."""
+    ids = np.concatenate([v.ids for v in views], axis)
+    scale = np.concatenate([v.full_scale() for v in views], axis) if any(v.scale is not None for v in views) else None
+    shift = None
+    if any(v.shift is not None and v.shift.any() for v in views):
+        shift = np.concatenate([np.zeros(v.shape) if v.shift is None else v.shift for v in views], axis)
+    return View(ids, scale, shift)

@@ -1,0 +1,108 @@
+"""What a variable of the traced program can hold: a constant, a view of elements, or a sign test on a view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bounds.graph import ABSENT
+
+
+class ReadError(ValueError):
+    """The function is outside what the reader covers; the message names the operation and where it stands."""
+
+
+@dataclass(frozen=True)
+class Const:
+    """A value that does not depend on the input, and the parameters it was computed from."""
+
+    value: Any
+    names: frozenset[str] = frozenset()
+
+    @property
+    def array(self) -> np.ndarray:
+        """The value in float64."""
+        return np.asarray(self.value).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class View:
+    """Elementwise scale · z[ids] + shift; `ids` has the traced shape, with a batch axis of length 1 somewhere.
+
+    `scale` and `shift` are float64, None (1 and 0) or of the shape of `ids`.
+    """
+
+    ids: np.ndarray
+    scale: np.ndarray | None = None
+    shift: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.ids.shape
+
+    def take(self, index: np.ndarray, fill: float = 0.0) -> View:
+        """The view at flat indices `index`; ABSENT indices become the constant `fill`."""
+        absent = index < 0
+        ids = np.where(absent, ABSENT, self.ids.ravel()[index]).astype(np.int32)
+        scale = None if self.scale is None else np.where(absent, 1.0, self.scale.ravel()[index])
+        shift = None if self.shift is None else self.shift.ravel()[index]
+        if fill != 0.0 and absent.any():
+            shift = np.zeros(index.shape) if shift is None else shift
+        if shift is not None:
+            shift = np.where(absent, fill, shift)
+        return View(ids, scale, shift)
+
+    def scaled(self, factor: np.ndarray) -> View:
+        """factor · view. A factor of zero is kept (a mask is not structure: whoever counts on it has to say so)."""
+        factor = np.broadcast_to(factor, self.shape)
+        scale = factor if self.scale is None else self.scale * factor
+        shift = None if self.shift is None else self.shift * factor
+        return View(self.ids, None if (scale == 1.0).all() else scale, shift)
+
+    def shifted(self, offset: np.ndarray) -> View:
+        """view + offset. A shift of zeros stays a shift: a bias that happens to be zero is still a bias."""
+        offset = np.broadcast_to(offset, self.shape)
+        return View(self.ids, self.scale, np.array(offset) if self.shift is None else self.shift + offset)
+
+    def arranged(self, move: Callable[[np.ndarray], np.ndarray]) -> View:
+        """The same elements moved about: `move` acts on numbers, scale and shift alike."""
+        scale = None if self.scale is None else move(self.scale)
+        return View(move(self.ids), scale, None if self.shift is None else move(self.shift))
+
+    def reshaped(self, shape: tuple[int, ...]) -> View:
+        """The same elements in another shape, in row-major order."""
+        return self.arranged(lambda part: part.reshape(shape))
+
+    @property
+    def plain(self) -> bool:
+        """No scale and no shift."""
+        return self.scale is None and self.shift is None
+
+    def full_scale(self) -> np.ndarray:
+        return np.ones(self.shape) if self.scale is None else self.scale
+
+
+@dataclass(frozen=True)
+class Sign:
+    """The truth of `view > 0`, or with `flipped` of `view < 0`."""
+
+    view: View
+    flipped: bool = False
+
+
+Value = Const | View | Sign
+
+
+def same_ratio(a: View, b: View) -> np.ndarray | None:
+    """a = r · b with one ratio r per element: r, or None when there is none."""
+    if a.shape != b.shape or not np.array_equal(a.ids, b.ids):
+        return None
+    if (b.full_scale() == 0.0).any():
+        return None
+    ratio = a.full_scale() / b.full_scale()
+    shift_a = np.zeros(a.shape) if a.shift is None else a.shift
+    shift_b = np.zeros(b.shape) if b.shift is None else b.shift
+    return ratio if np.allclose(shift_a, ratio * shift_b, rtol=1e-6, atol=1e-12) else None
