@@ -41,9 +41,7 @@ class Checkpoints:
         about = {"identity": self._identity, "where": where}
         self._manager.save(
             int(state.step),
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state._asdict()), about=ocp.args.JsonSave(about)
-            ),
+            args=ocp.args.Composite(state=ocp.args.StandardSave(state._asdict()), about=ocp.args.JsonSave(about)),
         )
 
     def restore(self, like: State) -> tuple[State, dict[str, Any]] | None:
@@ -65,9 +63,7 @@ class Checkpoints:
             wanted = ocp.args.Composite(state=ocp.args.StandardRestore(abstract))
             found = self._manager.restore(step, args=wanted).state
         except (KeyError, ValueError) as error:
-            raise ValueError(
-                f"{self.folder} holds a training of another network; name another folder"
-            ) from error
+            raise ValueError(f"{self.folder} holds a training of another network; name another folder") from error
         return State(**found), about["where"]
 
     def close(self) -> None:

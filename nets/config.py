@@ -16,7 +16,7 @@ Loss = Literal["mse", "cross_entropy"]
 class TrainConfig:
     """Settings of stochastic gradient descent.
 
-    The step is PyTorch's SGD: gradient plus weight_decay·w, momentum buffer b ← momentum·b + gradient, w ← w − lr·b.
+    The step is PyTorch's SGD: g = gradient + weight_decay·w, buffer b ← momentum·b + g, w ← w − lr·b.
     Every parameter decays: v, gains and biases too.
 
     Args:
@@ -76,7 +76,7 @@ class TrainConfig:
         return optax.chain(optax.add_decayed_weights(self.weight_decay), sgd) if self.weight_decay else sgd
 
 
-# The authors' README and settings file disagree; each is a preset. Data: "paper" normalisation, no augmentation.
+# The authors' README and settings file disagree; each is a preset. Data: "paper" normalisation, as it is.
 PRESETS: dict[str, TrainConfig] = {
     "paper-readme": TrainConfig(
         epochs=500, learning_rate=0.01, momentum=0.9, weight_decay=3e-3, milestones=(60, 120, 160), decay=0.1

@@ -1,4 +1,4 @@
-"""Explicit predecessor lists: which nodes of the layer below each node reads, and ways to make such graphs."""
+"""Explicit predecessor lists: which nodes of the layer below each node reads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -32,9 +32,7 @@ class Edges:
     def regular(cls, pred: Indices) -> "Edges":
         """Edges where every node has as many predecessors: the rows of `pred`, (nodes, degree)."""
         nodes, degree = pred.shape
-        return cls(
-            np.arange(nodes + 1, dtype=np.int64) * degree, np.ascontiguousarray(pred, np.int64).reshape(-1)
-        )
+        return cls(np.arange(nodes + 1, dtype=np.int64) * degree, np.ascontiguousarray(pred, np.int64).reshape(-1))
 
     @property
     def nodes(self) -> int:
@@ -61,7 +59,9 @@ class Edges:
 
 @dataclass(frozen=True, eq=False)
 class Connectivity:
-    """A layered graph: node j of layer l reads the nodes `pred[l][j]` of the layer below (l = 0 reads the input).
+    """A layered graph: node j of layer l reads the nodes `pred[l][j]` of the layer below.
+
+    Layer 0 reads the input.
 
     Args:
         inputs: number of input nodes.
@@ -109,9 +109,7 @@ def _check(layer: int, edges: Edges, below: int) -> None:
     if not edges.nodes:
         raise ValueError(f"layer {layer} has no nodes; leave the layer out or list its nodes")
     if edges.offsets[0] or edges.offsets[-1] != len(sources) or (degrees < 0).any():
-        raise ValueError(
-            f"layer {layer}: offsets do not cut {len(sources)} sources into lists; use Edges.from_lists"
-        )
+        raise ValueError(f"layer {layer}: offsets do not cut {len(sources)} sources into lists; use Edges.from_lists")
     if (empty := np.flatnonzero(degrees == 0)).size:
         raise ValueError(f"layer {layer}, node {empty[0]} reads no node; give it a predecessor or drop it")
     owner = np.repeat(np.arange(edges.nodes), degrees)

@@ -22,9 +22,7 @@ class WeightNormConv(nnx.Module):
         rngs: source of keys.
     """
 
-    def __init__(
-        self, size: int, n_in: int, n_out: int, *, init: str, use_bias: bool, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, size: int, n_in: int, n_out: int, *, init: str, use_bias: bool, rngs: nnx.Rngs) -> None:
         v, bias = starting_weights((size, size, n_in, n_out), (n_out,), size * size * n_in, init, rngs)
         self.v = nnx.Param(v)
         self.g = nnx.Param(jnp.linalg.norm(v.ravel()))
@@ -82,14 +80,14 @@ class ConvNet(nnx.Module):
         rows, columns, channels = in_shape
         check_sizes(depth=depth, width=width, classes=classes, rows=rows, columns=columns, channels=channels)
         if min(rows, columns) <= depth:
-            raise ValueError(f"depth is {depth} on {rows}×{columns} images and each layer takes one row and column; "
-                             f"need a depth of at most {min(rows, columns) - 1}")  # fmt: skip
+            raise ValueError(
+                f"depth is {depth} on {rows}×{columns} images and each layer takes one row and one column; "
+                f"need a depth of at most {min(rows, columns) - 1}"
+            )
         self.depth = depth
         for layer in range(1, depth + 1):
             conv = WeightNormConv(2, channels, width, init=init, use_bias=use_bias, rngs=rngs)
-            setattr(
-                self, f"conv{layer}", conv
-            )  # names, not a list: they are the paths of masks and checkpoints
+            setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
             channels = width
         self.dense = dense(width * (rows - depth) * (columns - depth), classes, init, use_bias, rngs)
 

@@ -32,7 +32,8 @@ class Dataset:
         x_train, x_test: float32 (n, height, width, channels), normalised.
         y_train, y_test: int32 (n,), labels 0..classes−1.
         classes: number of classes C.
-        preprocessing: "fixed" if offset and scale were chosen without the sample, "sample" if they are statistics of it.
+        preprocessing: "fixed" if offset and scale were chosen without the sample, "sample" if they are
+            statistics of it.
         normalisation: (offset, scale), per channel or one number.
         peak: raw value that stands for 1.
     """
@@ -76,14 +77,17 @@ def load(
 ) -> Dataset:
     """A data set by name, in its published split, normalised.
 
-    x = (raw/peak − offset)/scale, with offset = scale = ½ ("fixed") or the constants the papers use ("paper").
-    `digits` comes with scikit-learn and is split 1437/360 by a fixed permutation; the others are split by their authors.
+    x = (raw/peak − offset)/scale, offset = scale = ½ ("fixed") or the constants the papers use ("paper").
+    `digits` comes with scikit-learn and is split 1437/360 by a fixed permutation; the others are split by
+    their authors.
 
     Args:
         name: one of `NAMES`.
-        data_dir: folder of the published files, or a folder with a subfolder `name`; default $SPARSEBOUNDS_DATA.
-            With neither, and with the extra `hub` installed, the set is fetched through the `datasets` package.
-        normalisation: "fixed" or "paper"; the latter are statistics of the sample, so no certificate follows from them.
+        data_dir: folder of the published files, or a folder with a subfolder `name`; default
+            $SPARSEBOUNDS_DATA. With neither, and with the extra `hub` installed, the set is fetched through
+            the `datasets` package.
+        normalisation: "fixed" or "paper"; the latter are statistics of the sample, so no certificate
+            follows from them.
         train, test: keep so many images, drawn without replacement; None keeps all, in file order.
         seed: of that draw.
 
@@ -162,9 +166,7 @@ def _draw(what: str, images: Images, labels: Labels, count: int | None, seed: in
     if count is None:
         return images, labels
     if not 1 <= count <= len(labels):
-        raise DataError(
-            f"{what} has {len(labels)} images, {count} were asked for; ask for 1 to {len(labels)}"
-        )
+        raise DataError(f"{what} has {len(labels)} images, {count} were asked for; ask for 1 to {len(labels)}")
     # RandomState's stream is frozen by NumPy, Generator's is not: a subset must stay the same subset.
     chosen = np.sort(np.random.RandomState(seed).permutation(len(labels))[:count])
     return images[chosen], labels[chosen]

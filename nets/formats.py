@@ -24,7 +24,7 @@ _CIFAR_ROW = 1 + 3 * 32 * 32
 
 
 class DataError(ValueError):
-    """A data file that is missing, cut short, corrupt or of another format; one line says which and what to do."""
+    """A data file that is missing, cut short, corrupt or of another format; one line says what to do."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -42,9 +42,7 @@ def read_bytes(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}; check the path and its rights"
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}; check the path and its rights") from error
     if path.suffix != ".gz":
         return raw
     try:
@@ -71,14 +69,14 @@ def parse_idx(raw: bytes, name: str) -> npt.NDArray[np.uint8]:
         array([7, 9], dtype=uint8)
     """
     if len(raw) < 4 or raw[0] or raw[1] or raw[2] != _IDX_UBYTE or raw[3] == 0:
-        raise DataError(f"{name} is not an IDX file of bytes (it starts with {raw[:4].hex(' ') or 'nothing'}); "
-                        "give the publisher's file")  # fmt: skip
+        start = raw[:4].hex(" ") or "nothing"
+        raise DataError(f"{name} is no IDX file of bytes: it starts with {start}; give the publisher's file")
     header = 4 + 4 * raw[3]
     shape = tuple(int(size) for size in np.frombuffer(raw[4:header], dtype=">u4"))
     entries = int(np.prod(shape, dtype=np.int64)) if len(shape) == raw[3] else -1
     if len(raw) - header != entries:
-        raise DataError(f"{name} has {max(len(raw) - header, 0)} bytes of data and its header promises "
-                        f"{max(entries, 0)}; download it again")  # fmt: skip
+        found = max(len(raw) - header, 0)
+        raise DataError(f"{name} has {found} bytes of data, not the {entries} its header says; download it again")
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
 
 
@@ -88,7 +86,9 @@ def read_idx(path: Path | str) -> npt.NDArray[np.uint8]:
 
 
 def read_svhn(path: Path | str) -> tuple[Images, Labels]:
-    """Images and labels of one of SVHN's cropped-digit files (`X` of shape (32, 32, 3, n); label 10 means the digit 0).
+    """Images and labels of one of SVHN's cropped-digit files.
+
+    It holds `X` of shape (32, 32, 3, n) and `y`, in which the digit 0 is labelled 10.
 
     Raises:
         DataError: no MATLAB 5 file, or without `X` and `y` of these shapes.
@@ -101,8 +101,10 @@ def read_svhn(path: Path | str) -> tuple[Images, Labels]:
         raise DataError(f"{path} has no variables X and y; give SVHN's train_32x32.mat or test_32x32.mat")
     images, labels = np.asarray(content["X"]), np.asarray(content["y"]).reshape(-1)
     if images.ndim != 4 or images.dtype != np.uint8 or images.shape[3] != len(labels):
-        raise DataError(f"{path} holds X of shape {images.shape} and {images.dtype} for {len(labels)} labels; "
-                        "need bytes of shape (32, 32, 3, number of labels)")  # fmt: skip
+        raise DataError(
+            f"{path} holds X of shape {images.shape} and {images.dtype} for {len(labels)} labels; "
+            "need bytes of shape (32, 32, 3, number of labels)"
+        )
     return np.ascontiguousarray(np.moveaxis(images, 3, 0)), (labels % 10).astype(np.int32)
 
 
@@ -113,29 +115,27 @@ def read_cifar_python(path: Path | str) -> tuple[Images, Labels]:
         DataError: no such pickle.
     """
     raw = read_bytes(Path(path))
-    content = _guarded(
-        lambda: _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load(), path, "CIFAR-10 batch"
-    )
+    content = _guarded(lambda: _NumpyUnpickler(io.BytesIO(raw), encoding="bytes").load(), path, "CIFAR-10 batch")
     if not isinstance(content, dict) or not {b"data", b"labels"} <= content.keys():
         raise DataError(f"{path} has no entries data and labels; give one of CIFAR-10's python batches")
     data, labels = np.asarray(content[b"data"]), np.asarray(content[b"labels"])
     if data.dtype != np.uint8 or data.shape != (len(labels), _CIFAR_ROW - 1):
-        raise DataError(f"{path} holds data of shape {data.shape} and {data.dtype} for {len(labels)} labels; "
-                        f"need bytes of shape ({len(labels)}, {_CIFAR_ROW - 1})")  # fmt: skip
+        raise DataError(
+            f"{path} holds data of shape {data.shape} and {data.dtype} for {len(labels)} labels; "
+            f"need bytes of shape ({len(labels)}, {_CIFAR_ROW - 1})"
+        )
     return _planes_last(data), labels.astype(np.int32)
 
 
 def read_cifar_binary(path: Path | str) -> tuple[Images, Labels]:
-    """Images and labels of one of CIFAR-10's binary batches: per image one label byte and 3·32·32 pixel bytes.
+    """Images and labels of one of CIFAR-10's binary batches: per image a label byte and 3·32·32 pixels.
 
     Raises:
         DataError: a length that is no multiple of 3073, or a label above 9.
     """
     raw = read_bytes(Path(path))
     if not raw or len(raw) % _CIFAR_ROW:
-        raise DataError(
-            f"{path} has {len(raw)} bytes, no positive multiple of {_CIFAR_ROW}; download it again"
-        )
+        raise DataError(f"{path} has {len(raw)} bytes, no positive multiple of {_CIFAR_ROW}; download it again")
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(-1, _CIFAR_ROW)
     if rows[:, 0].max() > 9:
         raise DataError(f"{path} holds label {rows[:, 0].max()}, CIFAR-10's end at 9; download it again")

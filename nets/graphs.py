@@ -12,8 +12,8 @@ from .init import check_sizes
 def tree(inputs: int | tuple[int, int], degree: int) -> Connectivity:
     """A tree: every node reads `degree` neighbours of its own, down to one root.
 
-    For an image, `inputs` = (rows, columns), a node reads a square block of √degree × √degree; otherwise `degree`
-    consecutive nodes. Where the sizes do not divide, the last node of a row reads what is left.
+    For an image, `inputs` = (rows, columns), a node reads a square block of √degree × √degree; otherwise
+    `degree` consecutive nodes. Where the sizes do not divide, the last node of a row reads what is left.
 
     Args:
         inputs: number of input nodes, or rows and columns (nodes in row-major order).
@@ -80,7 +80,7 @@ def banded(nodes: int, depth: int, reach: int) -> Connectivity:
 
 
 def convolutional(shape: tuple[int, int], depth: int, kernel: int = 2) -> Connectivity:
-    """The graph of `depth` kernel × kernel convolutions without padding: positions in row-major order, weights unshared.
+    """The graph of `depth` kernel × kernel convolutions without padding, positions in row-major order.
 
     Args:
         shape: rows and columns of the input.
@@ -110,7 +110,7 @@ def convolutional(shape: tuple[int, int], depth: int, kernel: int = 2) -> Connec
 
 
 def random_regular(sizes: tuple[int, ...], degree: int, *, seed: int = 0) -> Connectivity:
-    """A random graph: every node reads `degree` different nodes, and every node is read equally often, up to one.
+    """A random graph: every node reads `degree` different nodes and is read equally often, up to one.
 
     Args:
         sizes: nodes of the input and of every layer.
@@ -131,24 +131,19 @@ def random_regular(sizes: tuple[int, ...], degree: int, *, seed: int = 0) -> Con
             f"degree is {degree} for sizes {sizes}; need at least two sizes, and none that is read below it"
         )
     rng = np.random.default_rng(seed)
-    layers = tuple(
-        Edges.regular(_regular_layer(below, nodes, degree, rng)) for below, nodes in pairwise(sizes)
-    )
+    layers = tuple(Edges.regular(_regular_layer(below, nodes, degree, rng)) for below, nodes in pairwise(sizes))
     return Connectivity(sizes[0], layers)
 
 
 def _regular_layer(below: int, nodes: int, degree: int, rng: np.random.Generator) -> Indices:
-    """Deal shuffled copies of 0..below−1 in rows of `degree`, then swap repeated entries with random others."""
+    """Deal shuffled copies of 0..below−1 in rows of `degree`, then swap repeats with random others."""
     copies = -(-nodes * degree // below)
     dealt = np.concatenate([rng.permutation(below) for _ in range(copies)])[: nodes * degree]
     while (repeated := _repeats(dealt.reshape(nodes, degree))).size:
         # Swaps keep how often every node is read; each repeat meets a random partner until none is left.
         for at, other in zip(repeated, rng.integers(len(dealt), size=len(repeated)), strict=True):
             row, other_row = at // degree * degree, other // degree * degree
-            clash = (
-                dealt[other] in dealt[row : row + degree]
-                or dealt[at] in dealt[other_row : other_row + degree]
-            )
+            clash = dealt[other] in dealt[row : row + degree] or dealt[at] in dealt[other_row : other_row + degree]
             if not clash:
                 dealt[[at, other]] = dealt[[other, at]]
     return np.sort(dealt.reshape(nodes, degree), axis=1)

@@ -34,11 +34,15 @@ def from_hub(hub_name: str, part: str) -> tuple[Images, Labels]:
     try:
         table = datasets.load_dataset(hub_name, _CONFIGS.get(hub_name), split=part)
     except Exception as error:  # the package raises many types for one thing: it could not be had
-        raise DataError(f"cannot fetch {hub_name} ({' '.join(str(error).split())}); "
-                        "check the connection, or give the published files with --data-dir") from error  # fmt: skip
+        said = " ".join(str(error).split())
+        raise DataError(
+            f"cannot fetch {hub_name} ({said}); check the connection, or give the published files with --data-dir"
+        ) from error
     column = next((name for name in _IMAGE_COLUMNS if name in table.column_names), None)
     if column is None or "label" not in table.column_names:
-        raise DataError(f"{hub_name} has columns {table.column_names}; need an image and a label column: "
-                        "give the published files with --data-dir")  # fmt: skip
+        raise DataError(
+            f"{hub_name} has columns {table.column_names}; need an image and a label column: "
+            "give the published files with --data-dir"
+        )
     images = np.stack([np.asarray(image, np.uint8) for image in table[column]])
     return (images if images.ndim == 4 else images[..., None]), np.asarray(table["label"], np.int32)

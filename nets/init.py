@@ -15,8 +15,8 @@ def starting_weights(
 ) -> tuple[jax.Array, jax.Array]:
     """Kernel and bias at the start of training.
 
-    "torch": both uniform on ±1/√fan_in (variance 1/(3·fan_in)); "flax": kernel truncated normal of variance 1/fan_in,
-    bias zero.
+    "torch": both uniform on ±1/√fan_in (variance 1/(3·fan_in)); "flax": kernel truncated normal of variance
+    1/fan_in, bias zero.
 
     Args:
         shape, bias_shape: of kernel and bias.

@@ -1,4 +1,4 @@
-"""Networks on explicit predecessor lists: one block of weights per edge, nothing shared, everything O(edges)."""
+"""Networks on explicit predecessor lists: a block of weights per edge, nothing shared, all O(edges)."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ class Buckets:
 class LocalLayer(nnx.Module):
     """z_j = Σ_{i ∈ pred(j)} x_i W_{ji} + b_j, with a block W_{ji} of its own for every edge.
 
-    The blocks of the nodes with d predecessors are the parameter `block{d}`, of shape (nodes, d, n_in, n_out).
+    The blocks of the nodes with d predecessors are the parameter `block{d}`, (nodes, d, n_in, n_out).
 
     Args:
         edges: the predecessors.
@@ -50,9 +50,7 @@ class LocalLayer(nnx.Module):
         rngs: source of keys.
     """
 
-    def __init__(
-        self, edges: Edges, n_in: int, n_out: int, *, init: str, use_bias: bool, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, edges: Edges, n_in: int, n_out: int, *, init: str, use_bias: bool, rngs: nnx.Rngs) -> None:
         self.buckets = Buckets(edges)
         biases = []
         for degree, sources in zip(self.buckets.degrees, self.buckets.sources, strict=True):
@@ -89,7 +87,7 @@ class LocalLayer(nnx.Module):
 
 
 class LocalNet(nnx.Module):
-    """A network on a `Connectivity`: local layers with ReLU, then one dense layer from the last nodes to the scores.
+    """A network on a `Connectivity`: local layers with ReLU, then one dense layer from the last nodes.
 
     Memory and time are proportional to the number of edges, whatever the degrees.
 
@@ -125,19 +123,13 @@ class LocalNet(nnx.Module):
     ) -> None:
         per_layer = [channels] * len(graph.pred) if isinstance(channels, int) else list(channels)
         if len(per_layer) != len(graph.pred):
-            raise ValueError(
-                f"channels has {len(per_layer)} numbers for {len(graph.pred)} layers; need one per layer"
-            )
-        check_sizes(
-            in_channels=in_channels, classes=classes, **{f"channels[{i}]": n for i, n in enumerate(per_layer)}
-        )
+            raise ValueError(f"channels has {len(per_layer)} numbers for {len(graph.pred)} layers; need one per layer")
+        check_sizes(in_channels=in_channels, classes=classes, **{f"channels[{i}]": n for i, n in enumerate(per_layer)})
         self.depth = len(per_layer)
         self.inputs = (graph.inputs, in_channels)
         below = in_channels
         for layer, (edges, here) in enumerate(zip(graph.pred, per_layer, strict=True), start=1):
-            setattr(
-                self, f"local{layer}", LocalLayer(edges, below, here, init=init, use_bias=use_bias, rngs=rngs)
-            )
+            setattr(self, f"local{layer}", LocalLayer(edges, below, here, init=init, use_bias=use_bias, rngs=rngs))
             below = here
         self.dense = dense(graph.sizes[-1] * below, classes, init, use_bias, rngs)
 
@@ -146,7 +138,7 @@ class LocalNet(nnx.Module):
         return [getattr(self, f"local{layer}") for layer in range(1, self.depth + 1)]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Scores (batch, classes) of a batch of any shape with nodes · channels numbers per sample, nodes first."""
+        """Scores (batch, classes); a sample has any shape that holds nodes · channels numbers, nodes first."""
         if math.prod(x.shape[1:]) != math.prod(self.inputs):
             raise ValueError(
                 f"a sample has shape {x.shape[1:]}; need {self.inputs[0]} nodes of {self.inputs[1]} channels"

@@ -1,4 +1,4 @@
-"""Masks: booleans beside the parameters of any Flax model, and an optimiser that keeps masked weights at zero.
+"""Masks: booleans beside the parameters of any Flax model, and an optimiser that keeps their zeros.
 
 A mask tree has the paths and shapes of the parameters: an NNX model's `nnx.Param`s, or a Linen `params` dict.
 """
@@ -27,10 +27,8 @@ def is_weight(path: str, leaf: Any) -> bool:
     return np.ndim(leaf) >= 2 and path.rsplit(".", 1)[-1] != "bias"
 
 
-def random_mask(
-    model: Any, density: float, seed: int = 0, select: Callable[[str, Any], bool] = is_weight
-) -> Tree:
-    """A mask that keeps round(density · size) entries of every selected parameter, drawn uniformly, all of the others.
+def random_mask(model: Any, density: float, seed: int = 0, select: Callable[[str, Any], bool] = is_weight) -> Tree:
+    """A mask that keeps round(density · size) entries of every selected parameter and all of the others.
 
     Args:
         model: an `nnx.Module`, `nnx.State` or dict of parameters.
@@ -63,15 +61,13 @@ def random_mask(
 
 
 def check(model: Any, masks: Tree) -> None:
-    """Raise a ValueError that names the first parameter without a fitting mask, or mask without a parameter."""
+    """Raise a ValueError that names the first path at which masks and parameters do not fit."""
     wanted, given = _leaves(parameters(model)), _leaves(parameters(masks))
     for path in sorted(wanted.keys() | given.keys()):
         if path not in given:
             raise ValueError(f"masks lack {path}; give one boolean array per parameter")
         if path not in wanted:
-            raise ValueError(
-                f"masks have {path}, which is no parameter; its parameters are {', '.join(wanted)}"
-            )
+            raise ValueError(f"masks have {path}, which is no parameter; its parameters are {', '.join(wanted)}")
         mask, weight = given[path], wanted[path]
         if np.shape(mask) != np.shape(weight):
             raise ValueError(f"the mask of {path} has shape {np.shape(mask)}; need {np.shape(weight)}")
@@ -111,8 +107,8 @@ def set_parameters(model: nnx.Module, values: Tree) -> None:
 def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientTransformation:
     """An optimiser that leaves masked weights at exactly zero, provided they start there (`apply`).
 
-    Gradients are masked before `tx`, so that its momentum never learns of them, and updates after it, so that nothing
-    it adds reaches them. With weight normalisation, mask v: a zero of v is a zero of g·v/‖v‖.
+    Gradients are masked before `tx`, so that its momentum never learns of them, and updates after it, so
+    that nothing it adds reaches them. With weight normalisation, mask v: a zero of v is a zero of g·v/‖v‖.
 
     Args:
         tx: any optax optimiser.

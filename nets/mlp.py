@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import jax
-import jax.numpy as jnp
 from flax import nnx
 
 from .conv import product_of_norms
@@ -24,17 +23,14 @@ class MLP(nnx.Module):
         ValueError: fewer than two widths, or one below 1.
 
     Example:
+        >>> import jax.numpy as jnp
         >>> MLP((64, 32, 10), rngs=nnx.Rngs(0))(jnp.zeros((5, 8, 8, 1))).shape
         (5, 10)
     """
 
-    def __init__(
-        self, widths: Sequence[int], *, init: str = "torch", use_bias: bool = True, rngs: nnx.Rngs
-    ) -> None:
+    def __init__(self, widths: Sequence[int], *, init: str = "torch", use_bias: bool = True, rngs: nnx.Rngs) -> None:
         if len(widths) < 2:
-            raise ValueError(
-                f"widths is {tuple(widths)}; need at least the input size and the number of classes"
-            )
+            raise ValueError(f"widths is {tuple(widths)}; need at least the input size and the number of classes")
         check_sizes(**{f"widths[{i}]": n for i, n in enumerate(widths)})
         self.depth = len(widths) - 1
         for layer, (n_in, n_out) in enumerate(pairwise(widths), start=1):

@@ -63,13 +63,9 @@ def read_split(source: Source, part: str, folders: Folders) -> Split:
     else:
         images, labels = source.read(part, folders)
     if len(images) != len(labels) or not len(labels):
-        raise DataError(
-            f"{source.name} {part}: {len(images)} images and {len(labels)} labels; need as many, and some"
-        )
+        raise DataError(f"{source.name} {part}: {len(images)} images and {len(labels)} labels; need as many, and some")
     if labels.min() < 0 or labels.max() >= source.classes:
-        raise DataError(
-            f"{source.name} {part}: labels {labels.min()}..{labels.max()}; need 0..{source.classes - 1}"
-        )
+        raise DataError(f"{source.name} {part}: labels {labels.min()}..{labels.max()}; need 0..{source.classes - 1}")
     return images, labels
 
 
@@ -79,9 +75,7 @@ def _find(data_set: str, names: tuple[str, ...], folders: Folders) -> Path:
         for name in names:
             if (folder / name).is_file():
                 return folder / name
-    where = (
-        f"not in {' or '.join(map(str, reversed(folders)))}" if folders else "needed, and no folder was given"
-    )
+    where = f"not in {' or '.join(map(str, reversed(folders)))}" if folders else "needed, and no folder was given"
     raise DataError(
         f"{data_set}: {' or '.join(names)} is {where}; put the published file there and name the folder with "
         "--data-dir or $SPARSEBOUNDS_DATA, or install sparsebounds[hub] and name no folder to download it"
@@ -102,8 +96,10 @@ def _idx(data_set: str, sha256: dict[str, str]) -> Callable[[str, Folders], Spli
     def read(part: str, folders: Folders) -> Split:
         images, labels = (_idx_file(data_set, name, folders, sha256.get(name)) for name in _IDX[part])
         if images.ndim != 3 or labels.ndim != 1:
-            raise DataError(f"{data_set}: {' and '.join(_IDX[part])} have {images.ndim} and {labels.ndim} axes; "
-                            "need 3 and 1: are they swapped?")  # fmt: skip
+            names = " and ".join(_IDX[part])
+            raise DataError(
+                f"{data_set}: {names} have {images.ndim} and {labels.ndim} axes, not 3 and 1; are they swapped?"
+            )
         return images[..., None], labels.astype(np.int32)
 
     return read
@@ -126,9 +122,7 @@ def _svhn(part: str, folders: Folders) -> Split:
 def _cifar10(part: str, folders: Folders) -> Split:
     batches = []
     for name in _CIFAR_PYTHON[part]:
-        inside = tuple(
-            f / sub for f in folders for sub in ("", "cifar-10-batches-py", "cifar-10-batches-bin")
-        )
+        inside = tuple(f / sub for f in folders for sub in ("", "cifar-10-batches-py", "cifar-10-batches-bin"))
         path = _find("cifar10", (name, f"{name}.bin"), inside)
         batches.append(read_cifar_binary(path) if path.suffix == ".bin" else read_cifar_python(path))
     return np.concatenate([b[0] for b in batches]), np.concatenate([b[1] for b in batches])
@@ -139,9 +133,7 @@ SOURCES = {
     for source in (
         Source("digits", _digits, None, peak=16),
         Source("mnist", _idx("mnist", MNIST_SHA256), (0.1307, 0.3081), "ylecun/mnist"),
-        Source(
-            "fashion-mnist", _idx("fashion-mnist", {}), (0.2860, 0.3530), "zalando-datasets/fashion_mnist"
-        ),
+        Source("fashion-mnist", _idx("fashion-mnist", {}), (0.2860, 0.3530), "zalando-datasets/fashion_mnist"),
         Source("svhn", _svhn, ((0.4377, 0.4438, 0.4728), (0.1980, 0.2010, 0.1970)), "ufldl-stanford/svhn"),
         Source("cifar10", _cifar10, ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)), "uoft-cs/cifar10"),
     )

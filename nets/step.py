@@ -23,12 +23,13 @@ class State(NamedTuple):
     step: jax.Array
 
 
+Schedule = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 Losses = jax.Array
-Advance = Callable[[State, jax.Array, jax.Array, jax.Array, jax.Array, jax.Array], tuple[State, Losses]]
+Advance = Callable[[State, Any, Any, Any, Any, Any], tuple[State, Losses]]
 
 
-def batches(samples: int, batch_size: int, seed: int, epoch: int) -> tuple[npt.NDArray[np.int32], ...]:
-    """Which samples each step of an epoch visits, (steps, batch_size), and their weights 0 or 1.
+def batches(samples: int, batch_size: int, seed: int, epoch: int) -> Schedule:
+    """Which samples each step of an epoch visits, (steps, batch_size), and their weights, 0 or 1.
 
     Every sample is visited once. The last batch holds what is left; its empty places repeat sample 0 with weight 0.
     The order is a function of seed and epoch alone, so that a continued training sees the same one.
@@ -84,7 +85,7 @@ def make_advance(
 
 
 def make_error(apply: Callable[[Params, jax.Array], jax.Array]) -> Callable[[Params, Any, Any], float]:
-    """A function (params, x, y) -> share of samples whose largest score is not the label's (ties count as wrong)."""
+    """A function (params, x, y) -> share of samples whose label's score is not the largest; ties are wrong."""
 
     @jax.jit
     def wrong(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
@@ -95,9 +96,7 @@ def make_error(apply: Callable[[Params, jax.Array], jax.Array]) -> Callable[[Par
 
     def error(params: Params, x: Any, y: Any) -> float:
         starts = range(0, len(y), EVALUATION_BATCH)
-        total = sum(
-            int(wrong(params, x[s : s + EVALUATION_BATCH], y[s : s + EVALUATION_BATCH])) for s in starts
-        )
+        total = sum(int(wrong(params, x[s : s + EVALUATION_BATCH], y[s : s + EVALUATION_BATCH])) for s in starts)
         return total / len(y)
 
     return error
@@ -109,12 +108,11 @@ def pure(model: nnx.Module) -> tuple[Params, Callable[[Params, jax.Array], jax.A
     Raises:
         ValueError: the model keeps state that changes as it runs (batch statistics, random numbers).
     """
-    graphdef, params, running, rest = nnx.split(model, nnx.Param, (nnx.BatchStat, nnx.RngState), ...)
+    graphdef, *states = nnx.split(model, nnx.Param, nnx.Any(nnx.BatchStat, nnx.RngState), ...)
+    params, running, rest = states
     if kept := jax.tree_util.tree_flatten_with_path(running)[0]:
         path = ".".join(str(getattr(entry, "key", entry)) for entry in kept[0][0][:-1])
-        raise ValueError(
-            f"the model keeps running state ({path}); train() takes models with parameters alone"
-        )
+        raise ValueError(f"the model keeps running state ({path}); train() takes models with parameters alone")
 
     def apply(values: Params, x: jax.Array) -> jax.Array:
         state = jax.tree.map(lambda leaf: leaf, params)

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from flax import nnx
 
 from . import masks as masking
 from .checkpoint import Checkpoints
@@ -22,7 +21,7 @@ from .step import State, batches, make_advance, make_error, pure
 
 Row = dict[str, Any]
 OnEpoch = Callable[[int, Any, Row], None]
-# Steps between two looks at the losses: short enough for Ctrl-C and the progress bar, long enough to cost nothing.
+# Steps between two looks at the losses: few enough for Ctrl-C and the progress bar, enough to cost nothing.
 CHUNK = 64
 
 
@@ -45,8 +44,8 @@ class History:
     """What a training did: one row per epoch.
 
     Args:
-        rows: dicts of epoch, step, loss (mean over the epoch's samples as they were visited), train_error (of the
-            weights at its end, all samples), rho (at its end), seconds (since the start of this run).
+        rows: dicts of epoch, step, loss (mean over the epoch's samples as they were visited), train_error (all
+            samples, weights at its end), rho (at its end), seconds (since the start of this run).
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -72,16 +71,17 @@ def train(
 ) -> History:
     """Train a model in place on the training tensors of a data set.
 
-    Every epoch visits every sample once, in an order that depends on the seed and the epoch alone; the last batch is
-    smaller where the sizes do not divide, its loss the mean over the samples it holds.
+    Every epoch visits every sample once, in an order that depends on the seed and the epoch alone; the last
+    batch is smaller where the sizes do not divide, its loss the mean over the samples it holds.
 
     Args:
-        model: an `nnx.Module` from images to scores; its `nnx.Param`s are trained. `model.rho()` is recorded if it exists.
+        model: an `nnx.Module` from images to scores; its `nnx.Param`s are trained. `model.rho()` is recorded
+            if it has one.
         data: images and labels.
         config: settings, or one of `PRESETS`.
-        masks: booleans as from `nets.masks`; weights whose mask is false are set to zero and stay exactly zero.
+        masks: booleans as from `nets.masks`; weights whose mask is false become zero and stay exactly zero.
         checkpoint: folder for checkpoints, one per epoch; None writes nothing.
-        resume: continue a training found in that folder: the result is bit for bit that of an uninterrupted one.
+        resume: continue a training found in that folder, with bit for bit the uninterrupted result.
         checkpoint_every: steps between checkpoints inside an epoch as well.
         on_epoch: called as on_epoch(epoch, model, row) after every epoch, with the model as it is then.
         progress: show a bar on stderr if this takes longer than two seconds.
@@ -95,9 +95,9 @@ def train(
         KeyboardInterrupt: passed on; the folder keeps the last checkpoint.
 
     Example:
-        >>> from nets.data import load
-        >>> from nets.mlp import MLP
-        >>> history = train(MLP((64, 10), rngs=nnx.Rngs(0)), load("digits", train=200), TrainConfig(epochs=2))
+        >>> import nets; from flax import nnx
+        >>> net = nets.MLP((64, 10), rngs=nnx.Rngs(0))
+        >>> history = train(net, nets.data.load("digits", train=200), TrainConfig(epochs=2))
         >>> len(history), history[1]["step"]
         (2, 14)
     """
