@@ -50,6 +50,13 @@ def join(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
     return [concatenate([as_view(v) for v in values], eqn.params["dimension"])]
 
 
+def stack(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Side by side along a new axis."""
+    axis = eqn.params["axis"]
+    views = [as_view(v) for v in values]
+    return [concatenate([v.reshaped((*v.shape[:axis], 1, *v.shape[axis:])) for v in views], axis)]
+
+
 def call(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Nested programs are read in place: jit, custom derivatives, remat."""
     inner = next(eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
@@ -96,7 +103,7 @@ def keep(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
 
 MOVES = (
     "reshape transpose squeeze expand_dims broadcast_in_dim slice dynamic_slice gather rev split "
-    "copy copy_p copy_to_host"
+    "tile unstack copy copy_p copy_to_host"
 ).split()
 CALLS = "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint".split()
 SAME = "stop_gradient optimization_barrier name sharding_constraint pvary".split()
@@ -105,5 +112,5 @@ RULES = (
     dict.fromkeys(MOVES, move)
     | dict.fromkeys(CALLS, call)
     | dict.fromkeys(SAME, keep)
-    | {"pad": pad, "concatenate": join, "scan": scan, "cond": cond}
+    | {"pad": pad, "concatenate": join, "stack": stack, "scan": scan, "cond": cond}
 )
