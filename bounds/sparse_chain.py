@@ -32,6 +32,8 @@ class ChainLayer:
     """One layer: pattern of predecessors and, per node, norm and bias."""
 
     index: int
+    depth: int
+    """Layers of one depth stand side by side (the branches of a concatenation) and are one layer of the theorem."""
     name: str
     blocks: Blocks
     fixed: bool
@@ -67,6 +69,12 @@ class Chain:
     graph: Graph
     layers: tuple[ChainLayer, ...]
 
+    @cached_property
+    def hidden(self) -> tuple[tuple[ChainLayer, ...], ...]:
+        """The layers below the last one, by depth."""
+        below = self.layers[:-1]
+        return tuple(tuple(h for h in below if h.depth == d) for d in sorted({h.depth for h in below}))
+
     @property
     def has_bias(self) -> bool:
         return any(layer.bias is not None for layer in self.layers)
@@ -74,7 +82,7 @@ class Chain:
     @cached_property
     def spread(self) -> bool:
         """Whether hidden nodes with equally many predecessors have different norms."""
-        return any(_spread(layer) for layer in self.layers[:-1] if not layer.fixed)
+        return any(_spread([h for h in level if not h.fixed]) for level in self.hidden)
 
 
 def read_chain(graph: Graph) -> Chain:
@@ -89,13 +97,13 @@ def read_chain(graph: Graph) -> Chain:
         if len(layer.terms) > 1 or len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
         depth[i] = below.pop() + 1
-        layers.append(_chain_layer(graph, i, layer))
+        layers.append(_chain_layer(graph, i, depth[i], layer))
     if layers[-1].fixed or layers[-1].activated:
         raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map")
     return Chain(graph, tuple(layers))
 
 
-def _chain_layer(graph: Graph, index: int, layer: Linear) -> ChainLayer:
+def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLayer:
     (term,) = layer.terms
     is_output = index == len(graph.layers) - 1
     # The classes are nodes of their own: each row w_r has its norm and its predecessors.
@@ -110,6 +118,7 @@ def _chain_layer(graph: Graph, index: int, layer: Linear) -> ChainLayer:
     maskable, present = (0, 0) if fixed else _mask_counts(blocks, bias)
     return ChainLayer(
         index=index,
+        depth=depth,
         name=layer.name,
         blocks=blocks,
         fixed=fixed,
@@ -165,8 +174,11 @@ def _mask_counts(blocks: Blocks, bias: np.ndarray | None) -> tuple[int, int]:
     return maskable, present
 
 
-def _spread(layer: ChainLayer) -> bool:
-    norms, counts = layer.total_norms, layer.blocks.counts(structural=True)
+def _spread(level: list[ChainLayer]) -> bool:
+    if not level:
+        return False
+    norms = np.concatenate([layer.total_norms for layer in level])
+    counts = np.concatenate([layer.blocks.counts(structural=True) for layer in level])
     for count in np.unique(counts):
         same = norms[counts == count]
         if same.max() - same.min() > NORM_SPREAD * max(same.max(), 1e-300):
@@ -215,8 +227,9 @@ def _log(values: np.ndarray | float) -> Any:
 
 def _logs(chain: Chain, structural: bool) -> dict[str, float]:
     """The logarithms under the root: one factor 2 per activation, one choice of predecessor per layer, C classes."""
-    counts = [max(1, int(layer.counts(structural).max())) for layer in chain.layers]
-    activations = sum(layer.activated for layer in chain.layers)
+    levels = [*chain.hidden, chain.layers[-1:]]
+    counts = [max(1, *(int(layer.counts(structural).max()) for layer in level)) for level in levels]
+    activations = sum(any(layer.activated for layer in level) for level in levels)
     return {
         "activations": activations,
         "max |pred| per layer": counts,  # type: ignore[dict-item]
@@ -242,10 +255,13 @@ def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule) ->
 
 def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
     """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths."""
-    *hidden, top = chain.layers
+    top = chain.layers[-1]
     log_s = 0.0
-    for layer in hidden:
-        log_s = float(_log(layer.total_norms.max())) + (max(log_s, 0.0) if layer.reads_constant(structural) else log_s)
+    for level in chain.hidden:
+        log_s = max(
+            float(_log(layer.total_norms.max())) + (max(log_s, 0.0) if layer.reads_constant(structural) else log_s)
+            for layer in level
+        )
     rows = float(top.total_norms.sum())
     log_scale = float(_log(rows)) + (max(log_s, 0.0) if top.reads_constant(structural) else log_s)
 
@@ -259,7 +275,7 @@ def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Com
     logs = _logs(chain, structural)
     terms = {
         "form": "shared",
-        "max_j ||W_j|| per hidden layer": [float(layer.total_norms.max()) for layer in hidden],
+        "max_j ||W_j|| per hidden layer": [_largest(level, "total_norms") for level in chain.hidden],
         "sum_r ||w_r||": rows,
         "log rho_s": log_scale,
         **logs,
@@ -267,6 +283,10 @@ def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Com
     }
     unit = (1 + math.sqrt(2 * logs["logs"])) * math.exp(log_path / 2)
     return Complexity(log_scale, unit, terms=terms)
+
+
+def _largest(level: tuple[ChainLayer, ...], norms: str) -> float:
+    return max(float(getattr(layer, norms).max()) for layer in level)
 
 
 def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
@@ -300,10 +320,11 @@ def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
     """ρ and Λ of the printed bound: no last-layer predecessors, Frobenius norm of the last layer, no biases."""
     if any(layer.fixed for layer in chain.layers):
         raise NotCovered("pooling or an elementwise scale between layers; the printed bound has no rule for it")
-    *hidden, top = chain.layers
-    log_rho = 0.5 * float(_log(np.square(top.norms).sum())) + sum(float(_log(h.norms.max())) for h in hidden)
-    counts = [int(layer.blocks.counts().max()) for layer in hidden]
-    depth, classes = len(chain.layers), chain.graph.classes
+    top = chain.layers[-1]
+    log_rho = 0.5 * float(_log(np.square(top.norms).sum()))
+    log_rho += sum(float(_log(_largest(level, "norms"))) for level in chain.hidden)
+    counts = [max(int(layer.blocks.counts().max()) for layer in level) for level in chain.hidden]
+    depth, classes = len(chain.hidden) + 1, chain.graph.classes
 
     def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
         return best if layer is top else _log(layer.blocks.counts()) + best

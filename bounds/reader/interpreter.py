@@ -78,8 +78,9 @@ class Interpreter:
         return self.scope
 
     def source_line(self) -> str:
-        """file:line (function) of the user's code that made the current operation."""
-        assert self.eqn is not None
+        """file:line (function) of the user's code that made the current operation; empty after the last one."""
+        if self.eqn is None:
+            return ""
         info = self.eqn.source_info
         frames: list[Any] = info.traceback.frames if info.traceback is not None else []
         for frame in frames:
