@@ -51,9 +51,9 @@ class Blocks:
         """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors. `values` is indexed by global node."""
         best = np.full(self.size, -np.inf)
         extended = np.append(values, -np.inf)  # ABSENT is −1
+        table = np.ones_like(self.norms2) if structural else self.norms2
         for b, rows in self._chunks():
-            seen = extended[self.taps[b, rows]]
-            best[self.out[b, rows]] = _masked_max(seen, np.ones_like(self.norms2[b]) if structural else self.norms2[b])
+            best[self.out[b, rows]] = _masked_max(extended[self.taps[b, rows]], table[b])
         return best
 
     def _chunks(self) -> Iterator[tuple[int, slice]]:

@@ -163,6 +163,17 @@ class MaxPool:
 Layer = Input | Linear | MaxPool
 
 
+def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
+    """Indices of the layers that hold these elements, ascending; ABSENT belongs to none."""
+    present = elements[elements >= 0]
+    if not present.size:
+        return []
+    first, last = np.searchsorted(offsets, [present.min(), present.max()], side="right") - 1
+    if first == last:
+        return [int(first)]
+    return np.flatnonzero(np.bincount(np.searchsorted(offsets, present, side="right") - 1)).tolist()
+
+
 def elements_read(layer: Layer) -> list[np.ndarray]:
     """The element numbers a layer reads, one array per term (a convolution's image once, not per window)."""
     if isinstance(layer, MaxPool):
@@ -211,8 +222,7 @@ class Graph:
 
     def layer_of(self, elements: np.ndarray) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
-        present = np.unique(np.searchsorted(self.offsets, np.unique(elements[elements >= 0]), side="right") - 1)
-        return [int(i) for i in present]
+        return owners(elements, self.offsets)
 
     def sources(self, index: int) -> list[int]:
         """Indices of the layers that layer `index` reads."""

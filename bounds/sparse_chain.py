@@ -38,6 +38,10 @@ class ChainLayer:
     blocks: Blocks
     fixed: bool
     """Pooling or an elementwise scale: a factor per node instead of a norm and a count."""
+    possible: np.ndarray
+    """|pred(j)| by structure."""
+    read: np.ndarray
+    """|pred(j)| without the blocks that are zero."""
     norms: np.ndarray
     """‖W_j‖_F without the bias; for fixed layers the factor Σ|coefficient| or max|scale|."""
     bias: np.ndarray | None
@@ -50,7 +54,12 @@ class ChainLayer:
 
     def counts(self, structural: bool) -> np.ndarray:
         """Predecessors of every node, the constant included where there is a bias."""
-        return self.blocks.counts(structural) + self.reads_constant(structural)
+        return (self.possible if structural else self.read) + self.reads_constant(structural)
+
+    @cached_property
+    def lowered(self) -> bool:
+        """Whether zero weights leave some node with fewer predecessors than it could have."""
+        return bool((self.counts(False) < self.counts(True)).any())
 
     @property
     def total_norms(self) -> np.ndarray:
@@ -122,6 +131,8 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
         name=layer.name,
         blocks=blocks,
         fixed=fixed,
+        possible=blocks.counts(structural=True),
+        read=blocks.counts(),
         norms=_factors(graph, index, layer, blocks),
         bias=bias,
         activated=layer.activated,
@@ -178,7 +189,7 @@ def _spread(level: list[ChainLayer]) -> bool:
     if not level:
         return False
     norms = np.concatenate([layer.total_norms for layer in level])
-    counts = np.concatenate([layer.blocks.counts(structural=True) for layer in level])
+    counts = np.concatenate([layer.possible for layer in level])
     for count in np.unique(counts):
         same = norms[counts == count]
         if same.max() - same.min() > NORM_SPREAD * max(same.max(), 1e-300):
@@ -192,7 +203,6 @@ def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Itera
     The shared form that counts every possible predecessor is the main one and free. Zeros that lower |pred| and the
     form per node are alternatives: with `mask_fixed` there is one of them, otherwise three share the prior weight.
     """
-    lowered = any((layer.counts(False) < layer.counts(True)).any() for layer in chain.layers)
     if mask_fixed:
         yield _shared(chain, energies, m, structural=False)
         if chain.spread:
@@ -201,7 +211,7 @@ def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Itera
     yield _shared(chain, energies, m, structural=True)
     if chain.spread:
         yield _as_alternative(_per_node(chain, energies, m, structural=True), math.log(3.0))
-    if lowered:
+    if any(layer.lowered for layer in chain.layers):
         price = math.log(3.0) + mask_nats(chain)
         yield _as_alternative(_shared(chain, energies, m, structural=False), price, mask=mask_nats(chain))
         if chain.spread:
@@ -323,11 +333,11 @@ def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
     top = chain.layers[-1]
     log_rho = 0.5 * float(_log(np.square(top.norms).sum()))
     log_rho += sum(float(_log(_largest(level, "norms"))) for level in chain.hidden)
-    counts = [max(int(layer.blocks.counts().max()) for layer in level) for level in chain.hidden]
+    counts = [max(int(layer.read.max()) for layer in level) for level in chain.hidden]
     depth, classes = len(chain.hidden) + 1, chain.graph.classes
 
     def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        return best if layer is top else _log(layer.blocks.counts()) + best
+        return best if layer is top else _log(layer.read) + best
 
     log_path = float(_propagate(chain, _log(energies), False, rule).max())
     if version == "v1":

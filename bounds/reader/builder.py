@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bounds.graph import ABSENT, Diagonal, Dot, Input, Layer, Linear, MaxPool, Pool, Taps, Term, as_elements
+from bounds.graph import ABSENT, Diagonal, Dot, Input, Layer, Linear, MaxPool, Pool, Taps, Term, as_elements, owners
 from bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -46,7 +46,7 @@ class Builder:
 
     def sources(self, view: View) -> list[int]:
         """Indices of the layers a view reads."""
-        return [int(i) for i in np.unique(self.layer_indices(np.unique(view.ids))) if i >= 0]
+        return owners(view.ids, np.asarray(self.offsets))
 
     def channel_axis(self, view: View) -> int:
         """The axis along which the position does not change; the last one when the elements do not tell."""

@@ -168,8 +168,8 @@ def _require_finite(graph: Graph) -> None:
 
 def _check(graph: Graph, f: Callable[..., Any], x: np.ndarray) -> None:
     """The graph must equal f on the examples and on noise of their size; a batch of several inputs shows mixing."""
-    examples = x[:2].astype(np.float32) if x.dtype.kind in "iub" else x[:2]
-    noise = np.random.default_rng(0).normal(size=(2, *x.shape[1:])) * (np.abs(examples).max() or 1.0)
+    examples = x[:1].astype(np.float32) if x.dtype.kind in "iub" else x[:1]
+    noise = np.random.default_rng(0).normal(size=(1, *x.shape[1:])) * (np.abs(examples).max() or 1.0)
     inputs = np.concatenate([examples, noise.astype(examples.dtype)])
     with jax.default_matmul_precision("highest"):
         expected = np.asarray(_pure(f)(inputs), dtype=np.float64)

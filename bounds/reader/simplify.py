@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bounds.graph import Diagonal, Dot, Layer, Linear, MaxPool, Taps, Term, elements_read
+from bounds.graph import Diagonal, Dot, Layer, Linear, MaxPool, Taps, Term, elements_read, owners
 from bounds.reader.builder import Builder, scale_term
 from bounds.reader.dots import join
 
@@ -20,14 +20,11 @@ def simplify(builder: Builder, output: int) -> tuple[Layer, ...]:
         if isinstance(layer, Linear):
             terms = [t for term in layer.terms for t in _inlined(term, layers, offsets, users)]
             bias = _inlined_bias(layer, layers, offsets, users)
-            layers[i] = replace(layer, terms=_joined(terms), bias=bias)
+            joined = [_absorbable(term, layers, offsets, users) for term in layer.terms]
+            name = layer.name or "+".join(source.name for source in joined if source is not None and source.name)
+            layers[i] = replace(layer, terms=_joined(terms), bias=bias, name=name)
     alive = sorted(_users(layers, offsets, output) | {output: 0})
     return _renumbered(layers, offsets, alive)
-
-
-def _owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
-    found = np.unique(np.searchsorted(offsets, np.unique(elements[elements >= 0]), side="right") - 1)
-    return [int(i) for i in found]
 
 
 def _users(layers: list[Layer], offsets: np.ndarray, output: int) -> dict[int, int]:
@@ -36,7 +33,7 @@ def _users(layers: list[Layer], offsets: np.ndarray, output: int) -> dict[int, i
     queue, seen = [output], {output}
     while queue:
         for elements in elements_read(layers[queue.pop()]):
-            for s in _owners(elements, offsets):
+            for s in owners(elements, offsets):
                 count[s] = count.get(s, 0) + 1
                 if s not in seen:
                     seen.add(s)
@@ -48,15 +45,15 @@ def _absorbable(term: Term, layers: list[Layer], offsets: np.ndarray, users: dic
     """The layer that a Diagonal term copies whole and alone, if it is linear without activation."""
     if not isinstance(term, Diagonal):
         return None
-    owners = _owners(term.elements, offsets)
-    if len(owners) != 1 or (term.elements < 0).any() or users.get(owners[0], 0) != 1:
+    read = owners(term.elements, offsets)
+    if len(read) != 1 or (term.elements < 0).any() or users.get(read[0], 0) != 1:
         return None
-    source = layers[owners[0]]
+    source = layers[read[0]]
     if not isinstance(source, Linear) or source.activated or source.size != term.elements.size:
         return None
     if len(np.unique(term.elements)) != source.size or any(not isinstance(t, (Dot, Diagonal)) for t in source.terms):
         return None
-    return source if _scaled_terms(source, term, offsets[owners[0]]) is not None else None
+    return source if _scaled_terms(source, term, offsets[read[0]]) is not None else None
 
 
 def _scaled_terms(source: Linear, term: Diagonal, offset: int) -> list[Term] | None:
@@ -92,7 +89,7 @@ def _inlined(term: Term, layers: list[Layer], offsets: np.ndarray, users: dict[i
     if source is None:
         return [term]
     assert isinstance(term, Diagonal)
-    terms = _scaled_terms(source, term, offsets[_owners(term.elements, offsets)[0]])
+    terms = _scaled_terms(source, term, offsets[owners(term.elements, offsets)[0]])
     assert terms is not None
     return terms
 
@@ -103,7 +100,7 @@ def _inlined_bias(layer: Linear, layers: list[Layer], offsets: np.ndarray, users
         source = _absorbable(term, layers, offsets, users)
         if source is not None and source.bias is not None:
             assert isinstance(term, Diagonal)
-            moved = source.bias[term.elements - offsets[_owners(term.elements, offsets)[0]]]
+            moved = source.bias[term.elements - offsets[owners(term.elements, offsets)[0]]]
             biases.append(moved if term.scale is None else moved * term.scale)
     return np.sum(biases, axis=0) if biases else None
 
