@@ -6,16 +6,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
-import jax
 import numpy as np
 
+from bounds.evaluate import activations
+from bounds.graph import Graph
 from bounds.sample_file import read, write
 from bounds.stream import batches, check_classes, check_sample, margins_of
-
-if TYPE_CHECKING:
-    from bounds.graph import Graph
 
 PREPROCESSING = ("fixed", "sample")
 _HIDDEN = ("hidden", "reference_hidden")
@@ -107,9 +105,7 @@ class Sample:
             3
         """
         if preprocessing not in PREPROCESSING:
-            raise ValueError(
-                f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}"
-            )
+            raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
         x, labels = check_sample(x, y)
         if (labels == labels[0]).all():
             raise ValueError(
@@ -215,10 +211,8 @@ class _Sums:
         }
 
 
-def _add_hidden(sums: dict[int, np.ndarray], graph: Graph, inputs: jax.Array) -> None:
-    from bounds.graph import activations
-
-    for index, values in enumerate(activations(graph, inputs)):
+def _add_hidden(sums: dict[int, np.ndarray], graph: Graph, inputs: Any) -> None:
+    for index, values in enumerate(activations(graph, np.asarray(inputs))):
         energy = np.sum(np.square(values), axis=0)
         sums[index] = sums[index] + energy if index in sums else energy
 
@@ -244,8 +238,7 @@ def _check(s: Sample) -> None:
         f"margins must have shape ({s.m},)": s.margins.shape != (s.m,),
         f"class_counts must have shape ({s.classes},)": s.class_counts.shape != (s.classes,),
         "class_counts must be ≥ 0 and sum to m": (s.class_counts < 0).any() or s.class_counts.sum() != s.m,
-        "class_energies must be (C, …) over energies": s.class_energies.shape
-        != (s.classes, *s.energies.shape),
+        "class_energies must be (C, …) over energies": s.class_energies.shape != (s.classes, *s.energies.shape),
         "energies must be finite and ≥ 0": not _proper(s.energies) or not _proper(s.class_energies),
         "hidden energies must be finite and ≥ 0": not all(map(_proper, hidden)),
         "margins must be finite": not np.isfinite(s.margins).all(),

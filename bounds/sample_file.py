@@ -33,9 +33,7 @@ def write(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
         raise FileNotFoundError(f"{target.parent} is no folder; make it before saving {target.name} there")
     arrays: dict[str, Any] = {"format": _FORMAT}
     for name, value in values.items():
-        arrays |= (
-            {f"{name}/{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
-        )
+        arrays |= {f"{name}/{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {name: value}
     handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as out:
@@ -47,9 +45,7 @@ def write(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
         raise
 
 
-def read(
-    path: str | os.PathLike[str], *, required: Collection[str], mappings: Collection[str]
-) -> dict[str, Any]:
+def read(path: str | os.PathLike[str], *, required: Collection[str], mappings: Collection[str]) -> dict[str, Any]:
     """Read what `write` wrote.
 
     Args:
@@ -82,7 +78,5 @@ def read(
             values[name] = array
     if set(values) != set(required) | set(mappings):
         wrong = sorted(set(values) ^ (set(required) | set(mappings)))
-        raise ValueError(
-            f"{os.fspath(path)} is no saved sample (missing or unknown: {', '.join(wrong)}); {_AGAIN}"
-        )
+        raise ValueError(f"{os.fspath(path)} is no saved sample (missing or unknown: {', '.join(wrong)}); {_AGAIN}")
     return values

@@ -53,9 +53,7 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
     x = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
     labels = _labels(y, what)
     if x.ndim < 2:
-        raise ValueError(
-            f"the inputs of the {what} have shape {x.shape}; (samples, …) with two or more axes is needed"
-        )
+        raise ValueError(f"the inputs of the {what} have shape {x.shape}; (samples, …) with two or more axes is needed")
     if x.shape[0] == 0 or labels.shape[0] == 0:
         raise ValueError(f"the {what} is empty; at least one sample is needed")
     if x.shape[0] != labels.shape[0]:
@@ -65,9 +63,7 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
         )
     if (labels < 0).any():
         first = int(np.flatnonzero(labels < 0)[0])
-        raise ValueError(
-            f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1"
-        )
+        raise ValueError(f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1")
     _check_inputs(x, what)
     return x, labels
 
@@ -79,13 +75,9 @@ def _labels(y: Any, what: str) -> np.ndarray:
         kind = "look one-hot" if labels.shape[1] > 1 else "are a column"
         raise ValueError(f"the labels of the {what} have shape {labels.shape} and {kind}; {hint}")
     if labels.ndim != 1:
-        raise ValueError(
-            f"the labels of the {what} have shape {labels.shape}; one integer per sample is needed"
-        )
+        raise ValueError(f"the labels of the {what} have shape {labels.shape}; one integer per sample is needed")
     if labels.dtype.kind not in "iu":
-        raise ValueError(
-            f"the labels of the {what} are {labels.dtype}; integers 0..C-1 are needed (y.astype(int))"
-        )
+        raise ValueError(f"the labels of the {what} are {labels.dtype}; integers 0..C-1 are needed (y.astype(int))")
     return labels.astype(np.int64)
 
 
@@ -154,9 +146,7 @@ class _Caller:
             definition, state = nnx.split(f)
             f = _functional(definition, state)
         if not callable(f):
-            raise ValueError(
-                f"the network is a {type(f).__name__}; a function of one batched input is needed"
-            )
+            raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self.plain, self.compiled = f, jax.jit(f)
         self.jittable: bool | None = None
 
@@ -166,27 +156,21 @@ class _Caller:
                 out = jax.block_until_ready(self.compiled(x))
                 self.jittable = True
                 return out
-            except (
-                Exception
-            ):  # whatever stopped the compilation, the plain call decides what the user is told
+            except Exception:  # whatever stopped the compilation, the plain call decides what the user is told
                 self.jittable = False
         return self.compiled(x) if self.jittable else self.plain(x)
 
 
 def _functional(definition: Any, state: Any) -> Callable[[jax.Array], Any]:
     def run(x: jax.Array) -> Any:
-        return nnx.merge(definition, state, copy=True)(
-            x
-        )  # a copy: batch norm in training mode writes to itself
+        return nnx.merge(definition, state, copy=True)(x)  # a copy: batch norm in training mode writes to itself
 
     return run
 
 
 def _scores(out: Any, where: slice, what: str) -> np.ndarray:
     if isinstance(out, tuple | list | dict) or not hasattr(out, "shape"):
-        raise ValueError(
-            f"the network returned a {type(out).__name__}; one array of scores (batch, C) is needed"
-        )
+        raise ValueError(f"the network returned a {type(out).__name__}; one array of scores (batch, C) is needed")
     rows = where.stop - where.start
     if out.shape == (rows,) or out.shape == (rows, 1):
         raise ValueError(f"the network returned scores of shape {out.shape}: {_SINGLE_OUTPUT}")
@@ -199,9 +183,7 @@ def _scores(out: Any, where: slice, what: str) -> np.ndarray:
     finite = np.isfinite(scores).all(axis=1)
     if not finite.all():
         bad = where.start + int(np.flatnonzero(~finite)[0])
-        raise ValueError(
-            f"the network's scores for sample {bad} of the {what} are not finite; no margin can be taken"
-        )
+        raise ValueError(f"the network's scores for sample {bad} of the {what} are not finite; no margin can be taken")
     return scores
 
 

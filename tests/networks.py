@@ -103,9 +103,7 @@ def two_convolutions(biased: bool = False, seed: int = 1) -> TwoConvolutions:
         draw(seed + 1, 2, 2, WIDTH, WIDTH),
         draw(seed + 2, 48, CLASSES),
     )
-    offsets = (
-        (draw(seed + 3, WIDTH), draw(seed + 4, WIDTH), draw(seed + 5, CLASSES)) if biased else (None,) * 3
-    )
+    offsets = (draw(seed + 3, WIDTH), draw(seed + 4, WIDTH), draw(seed + 5, CLASSES)) if biased else (None,) * 3
     return TwoConvolutions(*kernels, *offsets)
 
 
@@ -158,9 +156,7 @@ def predecessor_conv(x, kernel):
     lists = np.array(
         [[(y + a) * side + z + b for a in range(k) for b in range(k)] for y in range(out) for z in range(out)]
     )
-    weights = np.broadcast_to(
-        kernel.reshape(1, k * k, *kernel.shape[2:]), (out * out, k * k, *kernel.shape[2:])
-    )
+    weights = np.broadcast_to(kernel.reshape(1, k * k, *kernel.shape[2:]), (out * out, k * k, *kernel.shape[2:]))
     return jnp.einsum("bjdi,jdio->bjo", x[:, lists], weights)
 
 
@@ -339,9 +335,7 @@ def linen_weight_norm():
 # ---- convolutions of all kinds -------------------------------------------------------------------
 
 
-def _one_convolution(
-    kernel, out_positions, *, activation=jax.nn.relu, slope=0.0, literal=None, seed=50, **options
-):
+def _one_convolution(kernel, out_positions, *, activation=jax.nn.relu, slope=0.0, literal=None, seed=50, **options):
     """relu(conv(x)) and a dense layer; `literal` are the same options as the reference takes them."""
     w = draw(seed, out_positions * kernel.shape[-1], CLASSES)
     matrix, _ = ref.convolution(kernel, SIZE, **(literal or {}))
@@ -356,9 +350,7 @@ def _one_convolution(
 def strided_same():
     pads = tuple(ref.same_padding(6, 3, 2) for _ in range(2))
     literal = {"stride": (2, 2), "padding": pads}
-    return _one_convolution(
-        draw(51, 3, 3, CHANNELS, WIDTH), 9, literal=literal, stride=(2, 2), padding="SAME"
-    )
+    return _one_convolution(draw(51, 3, 3, CHANNELS, WIDTH), 9, literal=literal, stride=(2, 2), padding="SAME")
 
 
 @_zoo
@@ -369,9 +361,7 @@ def uneven_padding():
 
 @_zoo
 def dilated():
-    return _one_convolution(
-        draw(53, 2, 2, CHANNELS, WIDTH), 16, literal={"dilation": (2, 2)}, dilation=(2, 2)
-    )
+    return _one_convolution(draw(53, 2, 2, CHANNELS, WIDTH), 16, literal={"dilation": (2, 2)}, dilation=(2, 2))
 
 
 @_zoo
@@ -406,9 +396,7 @@ def maximum_relu():
 
 @_zoo
 def where_relu():
-    return _one_convolution(
-        draw(60, 2, 2, CHANNELS, WIDTH), 25, activation=lambda t: jnp.where(t > 0, t, 0.0)
-    )
+    return _one_convolution(draw(60, 2, 2, CHANNELS, WIDTH), 25, activation=lambda t: jnp.where(t > 0, t, 0.0))
 
 
 @_zoo

@@ -149,9 +149,14 @@ def biases(net: Net, partition: str, group_size: int = 8) -> dict[tuple[int, int
 
 
 def pred_counts(net: Net, partition: str, group_size: int = 8) -> list[np.ndarray]:
-    """|pred(level, j)| of the layers 1..L, biases not counted."""
+    """|pred(l, j)| of the layers 1..L, biases not counted; here the scores follow the partition, as one position."""
     found, every = blocks(net, partition, group_size), all_nodes(net, partition, group_size)
-    return [np.array([len(found[k, j]) for j in range(len(every[k]))]) for k in range(1, net.depth + 1)]
+    counts = [np.array([len(found[k, j]) for j in range(len(every[k]))]) for k in range(1, net.depth)]
+    top = [
+        len(set().union(*(found[net.depth, r] for r in rows)))
+        for rows in nodes(1, len(every[net.depth]), partition, group_size)
+    ]
+    return [*counts, np.array(top)]
 
 
 def has_bias(net: Net) -> bool:
@@ -177,14 +182,15 @@ class Described:
     def count(self, level: int, j: int) -> int:
         return len(self.pred[level, j])
 
+    def biased(self, level: int) -> bool:
+        return any(CONSTANT in pred for (k, _), pred in self.pred.items() if k == level)
+
     def largest(self, level: int) -> float:
         return max(norm for (k, _), norm in self.norm.items() if k == level)
 
     def log_paths(self) -> float:
         """log of 2^(number of ReLU layers) · Π_l max_j |pred(level, j)| · C."""
-        degrees = [
-            max(len(p) for (k, _), p in self.pred.items() if k == level) for level in range(1, self.depth + 1)
-        ]
+        degrees = [max(len(p) for (k, _), p in self.pred.items() if k == level) for level in range(1, self.depth + 1)]
         return self.relus * math.log(2) + sum(math.log(d) for d in degrees) + math.log(self.outputs)
 
     def paths(self, level: int, j: int) -> Iterator[list[tuple[int, int]]]:
@@ -231,15 +237,19 @@ def outputs_walk(d: Described) -> Iterator[tuple[int, list[tuple[int, int]]]]:
 
 
 def shared_form(d: Described) -> dict[str, float]:
-    """(Σ_r ‖w_r‖)·Π_l max_j ‖W^l_j‖ · (1 + √(2 logs)) · √(max over paths Π|pred|·Σ‖x‖²)."""
-    norm = sum(d.norm[d.depth, r] for r in range(d.outputs)) * math.prod(
-        d.largest(level) for level in range(1, d.depth)
-    )
+    """(Σ_r ‖w_r‖)·Π_l max_j ‖W^l_j‖ · (1 + √(2 logs)) · √(max over paths Π|pred|·Σ‖x‖²).
+
+    With biases the layers are scaled to norm 1 from below: t_l = max_j ‖[W^l_j, b^l_j]‖ · max(t_{l-1}, 1).
+    """
+    scale = 1.0
+    for level in range(1, d.depth):
+        scale = d.largest(level) * (max(scale, 1.0) if d.biased(level) else scale)
+    rows = sum(d.norm[d.depth, r] for r in range(d.outputs))
     data = 0.0
     for _, path in outputs_walk(d):
         counts = math.prod(d.count(level, j) for level, j in path[1:])
         data = max(data, counts * d.energy_of(path[0]))
-    return _form(d, norm, math.sqrt(data))
+    return _form(d, rows * (max(scale, 1.0) if d.biased(d.depth) else scale), math.sqrt(data))
 
 
 def separate_form(d: Described) -> dict[str, float]:
@@ -248,9 +258,7 @@ def separate_form(d: Described) -> dict[str, float]:
     for r in range(d.outputs):
         best = 0.0
         for path in d.paths(d.depth, r):
-            best = max(
-                best, math.prod(math.sqrt(d.count(level, j)) * d.norm[level, j] for level, j in path[1:-1])
-            )
+            best = max(best, math.prod(math.sqrt(d.count(level, j)) * d.norm[level, j] for level, j in path[1:-1]))
             data = max(data, d.energy_of(path[0]))
         norm += math.sqrt(d.count(d.depth, r)) * d.norm[d.depth, r] * best
     return _form(d, norm, math.sqrt(data))
@@ -274,7 +282,7 @@ def union_point(c: float, delta: float) -> tuple[int, float, float]:
     return j, GRID**j, delta / (2 * (abs(j) + 1) * (abs(j) + 2))
 
 
-def sound(form: dict[str, float], m: int, delta: float, gamma: float = 1.0) -> dict[str, float]:
+def sound(form: dict[str, float], m: int, delta: float, gamma: float = 1.0, nats: float = 0.0) -> dict[str, float]:
     """Rounded-up complexity term with its factor 4/m, and the confidence term of the same grid point."""
     j, rounded, share = union_point(form["norm"] / gamma, delta)
     factor = (1 + math.sqrt(2 * form["logs"])) * form["data"]
@@ -282,7 +290,7 @@ def sound(form: dict[str, float], m: int, delta: float, gamma: float = 1.0) -> d
         "j": j,
         "c_j": rounded,
         "complexity": 4 / m * rounded * factor,
-        "confidence": 2 * math.sqrt(math.log(1 / share) / (2 * m)),
+        "confidence": 2 * math.sqrt((math.log(1 / share) + nats) / (2 * m)),
     }
 
 
@@ -291,9 +299,7 @@ def sound(form: dict[str, float], m: int, delta: float, gamma: float = 1.0) -> d
 
 def rho(net: Net, partition: str, group_size: int = 8) -> float:
     """‖W^L‖_F · Π_{l<L} max_j ‖W^l_j‖_F, biases not counted."""
-    d = describe(
-        net, partition, np.zeros(net.positions * net.channels), 1, biased=False, group_size=group_size
-    )
+    d = describe(net, partition, np.zeros(net.positions * net.channels), 1, biased=False, group_size=group_size)
     return frobenius([net.layers[-1].matrix]) * math.prod(d.largest(level) for level in range(1, d.depth))
 
 

@@ -46,9 +46,7 @@ def test_sums_margins_and_counts_are_the_literal_ones(data, net):
     assert sample.energies.dtype == np.float64
     np.testing.assert_allclose(sample.energies, (x.astype(np.float64) ** 2).sum(0), rtol=1e-13)
     for r in range(4):
-        np.testing.assert_allclose(
-            sample.class_energies[r], (x[y == r].astype(np.float64) ** 2).sum(0), rtol=1e-13
-        )
+        np.testing.assert_allclose(sample.class_energies[r], (x[y == r].astype(np.float64) ** 2).sum(0), rtol=1e-13)
     literal = [s[k] - max(s[r] for r in range(4) if r != k) for s, k in zip(scores, y, strict=True)]
     np.testing.assert_allclose(sample.margins, literal, atol=1e-6)
     np.testing.assert_array_equal(sample.class_counts, [np.sum(y == r) for r in range(4)])
@@ -210,9 +208,7 @@ def test_the_sample_with_bad_scores_is_named(data):
     x, y = data
     x[29] = 0.0
     with pytest.raises(ValueError, match="scores for sample 29 "):
-        Sample.measure(
-            lambda x: 1.0 / jnp.stack([x[:, 0, 0, 0], x[:, 0, 0, 1]], axis=-1), x, y % 2, batch_size=8
-        )
+        Sample.measure(lambda x: 1.0 / jnp.stack([x[:, 0, 0, 0], x[:, 0, 0, 1]], axis=-1), x, y % 2, batch_size=8)
 
 
 @pytest.mark.parametrize("batch_size", [0, -1, 2.5, True])
@@ -313,9 +309,7 @@ def test_mnist_constants(mnist_dir):
 
     def raw(name, offset):
         path = mnist_dir / name
-        data = (
-            path.read_bytes() if path.exists() else gzip.decompress((mnist_dir / f"{name}.gz").read_bytes())
-        )
+        data = path.read_bytes() if path.exists() else gzip.decompress((mnist_dir / f"{name}.gz").read_bytes())
         return np.frombuffer(data, np.uint8, offset=offset)
 
     x = raw("train-images-idx3-ubyte", 16).reshape(60000, 28, 28, 1).astype(np.float64) / 255

@@ -27,6 +27,7 @@ class Interpreter:
         self.builder = builder
         self.rules = rules
         self.eqn: JaxprEqn | None = None
+        self.callers: list[JaxprEqn] = []
         self.module = ""
         self.scope = ""
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
@@ -43,9 +44,11 @@ class Interpreter:
         for eqn in jaxpr.eqns:
             values = [read(atom) for atom in eqn.invars]
             outer, outer_scope, self.eqn = self.eqn, self.scope, eqn
+            self.callers.append(eqn)
             self.scope = "/".join(s for s in (self.scope, str(eqn.source_info.name_stack)) if s)
             results = self.step(eqn, values)
             self.eqn, self.scope = outer, outer_scope
+            self.callers.pop()
             env.update(zip(eqn.outvars, results, strict=True))
         return [read(atom) for atom in jaxpr.outvars]
 
@@ -78,15 +81,17 @@ class Interpreter:
         return self.scope
 
     def source_line(self) -> str:
-        """file:line (function) of the user's code that made the current operation; empty after the last one."""
-        if self.eqn is None:
-            return ""
-        info = self.eqn.source_info
-        frames: list[Any] = info.traceback.frames if info.traceback is not None else []
-        for frame in frames:
-            if not frame.file_name.startswith(LIBRARIES) and "/flax/" not in frame.file_name:
-                return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
-        return source_info_util.summarize(info)
+        """file:line (function) of the user's code that made the current operation; empty after the last one.
+
+        Inside a library's own jitted function (jnp.sort) that is the line of the call.
+        """
+        for eqn in reversed(self.callers):
+            trace = eqn.source_info.traceback
+            frames: list[Any] = trace.frames if trace is not None else []
+            for frame in frames:
+                if not frame.file_name.startswith(LIBRARIES) and "/flax/" not in frame.file_name:
+                    return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
+        return source_info_util.summarize(self.eqn.source_info) if self.eqn is not None else ""
 
 
 def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:

@@ -1,0 +1,147 @@
+"""Run a set of bounds on one network and lay them side by side."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bounds.bound import Bound
+from bounds.graph import Graph, Partition
+from bounds.reader import read_graph
+from bounds.sample import Sample
+from bounds.stream import batches, check_classes, check_sample, margins_of
+
+COLUMNS = (
+    "bound", "value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
+    "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
+)  # fmt: skip
+_NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
+
+
+def table(
+    f: Any,
+    x_train: Any,
+    y_train: Any,
+    x_test: Any = None,
+    y_test: Any = None,
+    *,
+    delta: float = 1e-3,
+    names: Iterable[str] | None = None,
+    reference: Graph | None = None,
+    nodes: Partition = "position",
+    mask_fixed: bool = False,
+    preprocessing: str = "fixed",
+    batch_size: int = 1024,
+) -> pd.DataFrame:
+    """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
+
+    Args:
+        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
+        x_test, y_test: other samples, for the test error; without them its columns are NaN.
+        delta: allowed probability of failure of every single row, in (0, 1).
+        names: keys of `bounds.BOUNDS`, all of them by default.
+        reference: weights fixed without the sample, for the bounds that speak of a distance from them.
+        nodes: the partition, "position", "group" or "scalar".
+        mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        batch_size: samples per call of f.
+
+    Returns:
+        DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
+        standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
+        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`.
+
+    Raises:
+        ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1).
+        ReadError: a network that cannot be read.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+        >>> w = np.eye(3, dtype=np.float32)[:, :2]
+        >>> rows = table(lambda x: x @ w, x, (x[:, 1] > x[:, 0]).astype(int), names=["galanti"])
+        >>> rows.train_error.tolist(), rows.guarantee.tolist()
+        ([0.0], ['certificate'])
+    """
+    chosen = _chosen(names)
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
+    test = _checked_test(x_test, y_test)
+    x_train, y_train = check_sample(x_train, y_train)
+    graph = read_graph(f, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
+    sample = Sample.measure(f, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
+    errors = _errors(f, sample, test, batch_size)
+    options = {"delta": delta, "reference": reference, "mask_fixed": mask_fixed}
+    rows = [_row(name, bound, graph, sample, options) | errors for name, bound in chosen.items()]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    test_error = frame["test_error"]
+    frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
+    return frame
+
+
+def _chosen(names: Iterable[str] | None) -> dict[str, Callable[..., Bound]]:
+    from bounds import BOUNDS
+
+    if names is None:
+        return dict(BOUNDS)
+    if isinstance(names, str):
+        raise ValueError(f"names is the text {names!r}; a list of names is needed: names=[{names!r}]")
+    wanted = list(dict.fromkeys(names))
+    unknown = [name for name in wanted if name not in BOUNDS]
+    if unknown:
+        raise ValueError(f"unknown bound {unknown[0]!r}; the known ones are {', '.join(BOUNDS)}")
+    return {name: BOUNDS[name] for name in wanted}
+
+
+def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
+    if x is None and y is None:
+        return None
+    if x is None or y is None:
+        raise ValueError("x_test and y_test go together; one of them was given alone")
+    return check_sample(x, y, what="test sample")
+
+
+def _errors(f: Any, sample: Sample, test: tuple[Any, np.ndarray] | None, batch_size: int) -> dict[str, float]:
+    errors = {
+        "train_error": sample.train_error,
+        "test_error": math.nan,
+        "test_error_se": math.nan,
+        "gap": math.nan,
+    }
+    if test is None:
+        return errors
+    x, labels = test
+    wrong = 0
+    for batch in batches(f, x, batch_size=batch_size, what="test sample"):
+        check_classes(labels, batch.scores.shape[1], "test sample")
+        wrong += int(np.sum(margins_of(batch.scores, labels[batch.where]) <= 0))
+    share = wrong / len(labels)
+    return errors | {
+        "test_error": share,
+        "test_error_se": math.sqrt(share * (1 - share) / len(labels)),
+        "gap": share - sample.train_error,
+    }
+
+
+def _row(
+    name: str, bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    accepted = inspect.signature(bound).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    given = {key: value for key, value in options.items() if takes_all or key in accepted}
+    start = time.perf_counter()
+    try:
+        found = bound(graph, sample, **given)
+    except ValueError as error:  # this bound's refusal must not cost the other rows
+        row: dict[str, Any] = dict.fromkeys(_NUMBERS, math.nan)
+        declaration = getattr(bound, "declaration", None)
+        row |= {key: getattr(declaration, key, "") for key in ("guarantee", "source")} | {"note": str(error)}
+    else:
+        row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    return {"bound": name, "seconds": time.perf_counter() - start} | row
