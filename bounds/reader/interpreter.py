@@ -59,10 +59,10 @@ class Interpreter:
     def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         if all(isinstance(v, Const) for v in values):
             return constant(eqn, values)
+        self.module = common_module([v for v in values if isinstance(v, Const)])
         rule = self.rules.get(eqn.primitive.name)
         if rule is None:
             raise self.refuse("is not an operation of the networks that bounds speak of")
-        self.module = common_module([v for v in values if isinstance(v, Const)])
         return rule(self, eqn, values)
 
     # ---- names and errors ---------------------------------------------------------------------------------------
