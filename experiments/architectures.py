@@ -94,8 +94,6 @@ ARCHITECTURES = {
         _tree, "each node reads 2×2 nodes of its own, down to one root", depth=None, width=32, mask_fixed=True
     ),
     "unshared": Architecture(_unshared, "connected like conv, weights not shared", width=8, mask_fixed=True),
-    "banded": Architecture(
-        _banded, "each node reads itself and two to either side", width=8, mask_fixed=True
-    ),
+    "banded": Architecture(_banded, "each node reads itself and two to either side", width=8, mask_fixed=True),
     "random": Architecture(_random, "each node reads 4 nodes drawn at random", width=8, mask_fixed=True),
 }

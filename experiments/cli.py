@@ -19,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=False,
 )
+WIDTH = 100
+"""Columns where stdout is no terminal: the tables do not fit into the usual guess of 80."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
@@ -28,7 +30,8 @@ def list_bounds(as_json: Json = False) -> None:
     with human_output(as_json) as console:
         import bounds
 
-        rows = [{"bound": name, **vars(function.declaration)} for name, function in bounds.BOUNDS.items()]
+        declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
+        rows = [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
         if not as_json:
             from .show import show_declarations
 
@@ -41,16 +44,12 @@ def list_bounds(as_json: Json = False) -> None:
 def evaluate(
     target: Annotated[str, typer.Argument(metavar="module.py:function", help="x → scores, or builds that.")],
     data: Annotated[Path, typer.Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")],
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="Passed to the function, which then builds.")
-    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Passed to the function, which then builds.")] = None,
     bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
     delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
     nodes: Annotated[str, typer.Option(help="position, group or scalar.")] = "position",
     mask_fixed: Annotated[bool, typer.Option(help="Zero weights were fixed before seeing the data.")] = False,
-    preprocessing: Annotated[
-        str, typer.Option(help="fixed, or sample: it uses the data's statistics.")
-    ] = "fixed",
+    preprocessing: Annotated[str, typer.Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed",
     as_json: Json = False,
 ) -> None:
     """Bounds of your own model on your own data."""
@@ -69,32 +68,22 @@ def evaluate(
 
 @app.command()
 def report(
-    dataset: Annotated[
-        str, typer.Option(help="digits, mnist, …; an unknown name lists them all.")
-    ] = "digits",
+    dataset: Annotated[str, typer.Option(help="digits, mnist, …; an unknown name lists them all.")] = "digits",
     arch: Annotated[str, typer.Option(help="conv, mlp, tree, …; an unknown name lists them all.")] = "conv",
     depth: Annotated[int | None, typer.Option(help="Hidden layers.", show_default="3 for conv")] = None,
-    width: Annotated[
-        int | None, typer.Option(help="Channels of a layer.", show_default="32 for conv")
-    ] = None,
+    width: Annotated[int | None, typer.Option(help="Channels of a layer.", show_default="32 for conv")] = None,
     init: Annotated[str, typer.Option(help="Initial weights as torch or flax draws them.")] = "torch",
     tree: Annotated[bool, typer.Option(help="Also train an explicit tree-connected network.")] = True,
-    tree_width: Annotated[int, typer.Option(help="Channels per node of that tree.")] = 32,
-    preset: Annotated[
-        str, typer.Option(help="Training settings: quick, paper-readme, paper-settings.")
-    ] = "quick",
+    tree_width: Annotated[int, typer.Option(help="Channels per node of that tree.")] = 48,
+    preset: Annotated[str, typer.Option(help="Training: report, quick, paper-readme, paper-settings.")] = "report",
     epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     batch_size: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
     lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the preset's")] = None,
     momentum: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
     weight_decay: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
-    loss: Annotated[
-        str | None, typer.Option(help="mse or cross_entropy.", show_default="the preset's")
-    ] = None,
+    loss: Annotated[str | None, typer.Option(help="mse or cross_entropy.", show_default="the preset's")] = None,
     normalisation: Annotated[str, typer.Option(help="fixed, or paper: statistics of the sample.")] = "fixed",
-    train: Annotated[
-        int | None, typer.Option(help="Only so many training images.", show_default="all")
-    ] = None,
+    train: Annotated[int | None, typer.Option(help="Only so many training images.", show_default="all")] = None,
     seed: Annotated[int, typer.Option(help="Of the weights and of the order of the images.")] = 0,
     delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
     gamma: Annotated[str, typer.Option(help="Margin: a number, or best.")] = "1",
@@ -135,7 +124,7 @@ def human_output(as_json: bool) -> Iterator[Console]:
         with contextlib.redirect_stdout(sys.stderr):
             yield Console(stderr=True, quiet=True)
     else:
-        yield Console()
+        yield Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def main(arguments: list[str] | None = None) -> None:

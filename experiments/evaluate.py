@@ -5,10 +5,12 @@ Device: CPU. Time: one pass over the data, then milliseconds per bound; compilin
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 import bounds
+from bounds.graph import Partition
 
 from .problems import Problem, check_delta, one_line, unknown
 from .user_model import load_arrays, load_function
@@ -55,7 +57,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             arrays.y_test,
             delta=config.delta,
             names=list(config.names) or None,
-            nodes=config.nodes,
+            nodes=cast(Partition, config.nodes),
             mask_fixed=config.mask_fixed,
             preprocessing=config.preprocessing,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -41,9 +42,7 @@ def draw_report(rows: pd.DataFrame) -> Figure:
     """
     needed = {"network", "epoch", "bound", "nodes", "complexity", "confidence", *ERROR_STYLES}
     if rows.empty or (missing := needed - set(rows.columns)):
-        raise ValueError(
-            f"rows.csv lacks {', '.join(sorted(missing)) if len(rows) else 'rows'}: run report again"
-        )
+        raise ValueError(f"rows.csv lacks {', '.join(sorted(missing)) if len(rows) else 'rows'}: run report again")
     networks = list(dict.fromkeys(rows["network"]))
     figure = Figure(figsize=(1.0 + 4.6 * len(networks), 5.2), layout="constrained")
     axes = figure.subplots(1, len(networks), sharey=True, squeeze=False)[0]
@@ -51,7 +50,7 @@ def draw_report(rows: pd.DataFrame) -> Figure:
         _panel(axis, rows[rows["network"] == network])
         axis.set_title(network)
     axes[0].set_ylabel("log₂ scale")
-    handles: dict[str, object] = {}
+    handles: dict[str, Artist] = {}
     for axis in axes:
         handles |= {label: h for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2, frameon=False)
@@ -63,9 +62,7 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
         part = rows[(rows["bound"] == bound) & (rows["nodes"] == nodes)].sort_values("epoch")
         height = part["complexity"] + part["confidence"]
         if height.notna().any():
-            axis.plot(
-                part["epoch"], height, color=colour, ls=style, label=f"{label}: complexity + confidence"
-            )
+            axis.plot(part["epoch"], height, color=colour, ls=style, label=f"{label}: complexity + confidence")
     errors = rows.drop_duplicates("epoch").sort_values("epoch")
     for column, (label, colour, style) in ERROR_STYLES.items():
         height = errors[column].where(errors[column] > 0)

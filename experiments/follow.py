@@ -1,30 +1,33 @@
 """Train one network and watch its bounds while it trains."""
 
 import io
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pandas as pd
+from flax import nnx
 
 import nets
 from nets.data import Dataset
 
 from .output import write_files
-from .problems import Problem
+from .problems import Problem, one_line
 from .snapshot import Gamma, Snapshot, take_snapshot
 
-POINTS = 24
+POINTS = 15
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network of the report: its name in the tables, how it is built, and what is known of its zeros."""
+    """A network of the report: its name in the tables, the untrained model, and what is known of its zeros."""
 
     name: str
-    build: Callable[[], Any]
+    model: Any
     mask_fixed: bool = False
 
 
@@ -33,7 +36,6 @@ class Followed:
     """What came of a training: rows for every epoch looked at, and all factors at its end."""
 
     network: Network
-    model: Any
     rows: pd.DataFrame
     final: Snapshot
 
@@ -62,7 +64,7 @@ def follow(
     """Train, and take a snapshot at the start (epoch 0), on the way and at the end.
 
     Args:
-        network: what to train.
+        network: what to train, in place.
         data: what on.
         training: how.
         folder: where the checkpoint and the rows so far are kept, so that an interrupted run goes on.
@@ -73,34 +75,56 @@ def follow(
     Raises:
         Problem: the loss became NaN or infinite; the message names the step, the last good checkpoint stays.
     """
+    kept = folder / network.name
+    if not resume and kept.exists():
+        shutil.rmtree(kept)
     log = RowLog(folder / f"{network.name}-rows.csv", keep=resume)
-    model = network.build()
+    model = network.model
+    scores = compiled_once(model)
 
     def look(epoch: int, model: Any, row: dict[str, Any]) -> Snapshot:
-        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed)
+        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed, scores=scores)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
         log.put(epoch, [{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
         return snapshot
 
     due = looked_at(training.epochs) - {training.epochs}
+
+    def on_epoch(epoch: int, model: Any, row: dict[str, Any]) -> None:
+        if epoch in due:
+            look(epoch, model, row)
+
     look(0, model, {"step": 0, "loss": np.nan})
     try:
         history = nets.train(
             model,
             data,
             training,
-            checkpoint=folder / network.name,
+            checkpoint=kept,
             resume=resume,
-            on_epoch=lambda epoch, model, row: look(epoch, model, row) if epoch in due else None,
+            on_epoch=on_epoch,
             progress=progress,
         )
     except nets.Diverged as error:
         raise Problem(
             f"{network.name}: the loss was no longer finite at step {error.step} (epoch {error.epoch}): "
-            f"lower --lr; the last good checkpoint is kept in {folder / network.name}"
+            f"lower --lr; the last good checkpoint is kept in {kept}"
         ) from error
+    except ValueError as error:  # what lies in the folder is another training's
+        raise Problem(one_line(error)) from error
     final = look(training.epochs, model, history[-1])
-    return Followed(network, model, log.frame(), final)
+    return Followed(network, log.frame(), final)
+
+
+def compiled_once(model: nnx.Module) -> Callable[[Any], np.ndarray]:
+    """The model as a function of arrays whose compilation outlives a change of weights.
+
+    The weights are arguments of the compiled function. What comes back is NumPy, so that nothing traces through it
+    and makes them constants again.
+    """
+    definition, _ = nnx.split(model)
+    apply = jax.jit(lambda state, x: nnx.merge(definition, state)(x))
+    return lambda x: np.asarray(apply(nnx.state(model), x))
 
 
 class RowLog:

@@ -4,7 +4,6 @@ Command: make report, or sparsebounds report --dataset mnist --data-dir DIR --wi
 """
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ class Report:
         return [
             {"network": f.network.name, "bound": form.bound, "nodes": form.nodes, **plain(bound)}
             for f in self.networks
-            for form, bound in f.final.bounds.items()
+            for form, bound in f.final.found.items()
         ]
 
 
@@ -96,8 +95,8 @@ def plan(config: ReportConfig, data: Dataset) -> list[Network]:
         kind = ARCHITECTURES[name]
         size = Size(depth or kind.depth or 0, width or kind.width, config.init, config.seed)
         try:
-            kind.build(data, size)  # an impossible size is found before anything is written
-        except ValueError as error:
+            model = kind.build(data, size)
+        except ValueError as error:  # a size that the images do not allow
             raise Problem(one_line(error)) from error
-        networks.append(Network(name, partial(kind.build, data, size), kind.mask_fixed))
+        networks.append(Network(name, model, kind.mask_fixed))
     return networks

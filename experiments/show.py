@@ -1,38 +1,135 @@
 """Tables for people, printed with rich."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
-SHORT = {"position": "positions", "group": "groups", "scalar": "scalars"}
+from .follow import Followed
+from .report import Report
+from .snapshot import Form
+from .sparsity import sparsity
+
+SOUND = Form("galanti", "position")
+FORMULAS = (
+    "value = margin err + complexity + confidence; paths = max path prod |pred| * energy",
+    "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
+    "           confidence = 3 √(log(2(ρ+2)²/δ) / 2m)",
+    "sound:     complexity = factor/m · c_j · (1 + √(2·logs)) · √(paths, or largest energy read)",
+    "           confidence = 2 √((log(1/δ_j) + nats) / 2m)",
+)
 
 
 def number(value: Any, digits: int = 4) -> str:
     """A number as people read it: few digits, powers of ten only where they are needed.
 
     Example:
-        >>> number(0.018214), number(1234567.0), number(float("nan")), number(3)
-        ('0.01821', '1.235e+06', '–', '3')
+        >>> number(0.018214), number(1234567.0), number(float("nan")), number(3), number([0.5, 2.0])
+        ('0.01821', '1.235e+06', '–', '3', '0.5 2')
     """
     if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int | np.integer):
         return str(value)
+    if isinstance(value, Sequence | np.ndarray):
+        return " ".join(number(item, digits) for item in value)
     if math.isnan(value):
         return "–"
     return f"{value:.{digits}g}"
 
 
+def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1, gap: int = 1) -> Table:
+    """A plain table; the first `left` columns hold words, the others numbers; `gap` blanks between them."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", padding=(0, gap - 1, 0, 0)
+    )
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="left" if place < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
 def show_declarations(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
     """Every bound with its guarantee, assumptions and source."""
-    table = Table(box=box.SIMPLE_HEAD, title="bounds")
-    for column in ("bound", "guarantee", "assumes", "source"):
-        table.add_column(column, overflow="fold", no_wrap=column == "bound")
-    for row in rows:
-        table.add_row(row["bound"], row["guarantee"], "; ".join(row["assumes"]), row["source"])
-    console.print(table)
+    columns = ("bound", "guarantee", "assumes", "source")
+    cells = [(r["bound"], r["guarantee"], "; ".join(r["assumes"]), r["source"]) for r in rows]
+    console.print(grid("Bounds", columns, cells, left=4))
+
+
+def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
+    """Rows of `bounds.table`, and the reason wherever there is no number."""
+    words = [name for name in ("network", "bound", "nodes") if name in frame]
+    parts = ["value", "margin_error", "complexity", "confidence", "gamma"]
+    cells = [
+        [row[name] for name in words] + [number(row[name]) for name in parts] + [row["guarantee"]]
+        for row in frame.to_dict(orient="records")
+    ]
+    heads = [*words, "value", "margin err", "complexity", "confidence", "γ", "guarantee"]
+    console.print(grid(title, heads, cells, left=len(words)))
+    for note in dict.fromkeys(f"{row.bound}: {row.note}" for row in frame.itertuples() if row.note):
+        console.print(Padding(Text(note), (0, 0, 0, 1)), style="dim")
+    show_errors(console, frame)
+
+
+def show_errors(console: Console, frame: pd.DataFrame) -> None:
+    """Train error, test error and gap of every network in the table, one line each."""
+    by = "network" if "network" in frame else "train_error"
+    for name, rows in frame.groupby(by, sort=False):
+        row = rows.iloc[0]
+        text = f"train error {row['train_error']:.2%}"
+        if not math.isnan(row["test_error"]):
+            text += f", test error {row['test_error']:.2%} ± {row['test_error_se']:.2%}, gap {row['gap']:+.2%}"
+        console.print(f"{name}: {text}" if by == "network" else text, highlight=False)
+
+
+def show_report(console: Console, report: Report, folder: Path) -> None:
+    """The whole report: the table, every factor of every bound, what sparsity does, and where it was written."""
+    data = report.config["data"]
+    last = report.last_rows()
+    delta = report.config["options"]["delta"]
+    title = f"{data['name']}: {data['train']} training and {data['test']} test images, δ = {delta:g}"
+    show_table(console, last, title)
+    for followed in report.networks:
+        console.print()
+        console.print(factors(followed))
+    for formula in FORMULAS:
+        console.print(Padding(Text(formula), (0, 0, 0, 1)), style="dim")
+    console.print()
+    console.print(sparsity_table(report.networks))
+    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png", highlight=False)
+
+
+def factors(followed: Followed) -> Table:
+    """Every factor of every form of one network, side by side."""
+    forms = list(followed.final.found)
+    names = dict.fromkeys(name for bound in followed.final.found.values() for name in bound.terms if name != "nodes")
+    cells = [[name] + [number(followed.final.found[form].terms.get(name, "")) for form in forms] for name in names]
+    heads = [f"{form.bound}\n{followed.final.found[form].terms.get('nodes', form.nodes)}" for form in forms]
+    return grid(f"Factors, {followed.network.name}", ["factor", *heads], cells, gap=2)
+
+
+def sparsity_table(networks: Sequence[Followed]) -> Table:
+    """The sound form with the network's own predecessors, and as if every node read the whole layer below."""
+    rows = []
+    for followed in networks:
+        final = followed.final
+        found = sparsity(final.graph.partition("position"), final.sample, final.found[SOUND])
+        if found is None:
+            continue
+        for how, logs, paths, value in (
+            ("as connected", found.logs, found.paths, found.complexity),
+            ("fully connected", found.dense_logs, found.dense_paths, found.dense_complexity),
+        ):
+            shown = (found.c_j, 1 + math.sqrt(2 * logs), math.sqrt(paths), value)
+            rows.append([followed.network.name, how, *map(number, shown)])
+    heads = ("network", "counted", "c_j", "1 + √(2·logs)", "√paths", "complexity")
+    return grid("What sparsity does (sound form, nodes = positions, same weights)", heads, rows, left=2, gap=2)

@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, cast
 
 import bounds
+from bounds.graph import Partition
 from nets.data import Dataset
 
 Gamma = float | Literal["best"]
@@ -24,6 +25,7 @@ FORMS = (
     Form("galanti_published", "position"),
     Form("galanti", "position"),
     Form("galanti", "scalar"),
+    Form("galanti_best", "best"),
 )
 
 
@@ -33,15 +35,24 @@ class Snapshot:
 
     Args:
         rows: one mapping per form, the columns of rows.csv.
-        bounds: the same bounds with all their factors.
+        found: the same bounds with all their factors.
+        graph, sample: what they were computed from.
     """
 
     rows: list[dict[str, Any]]
-    bounds: dict[Form, bounds.Bound] = field(default_factory=dict)
+    found: dict[Form, bounds.Bound]
+    graph: bounds.Graph
+    sample: bounds.Sample
 
 
 def take_snapshot(
-    model: Callable[..., Any], data: Dataset, *, delta: float, gamma: Gamma = 1.0, mask_fixed: bool = False
+    model: Any,
+    data: Dataset,
+    *,
+    delta: float,
+    gamma: Gamma = 1.0,
+    mask_fixed: bool = False,
+    scores: Callable[[Any], Any] | None = None,
 ) -> Snapshot:
     """Read the network, pass once over the training and the test set, and compute every form.
 
@@ -52,14 +63,15 @@ def take_snapshot(
         gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
             which speaks of a margin fixed in advance, keeps 1.
         mask_fixed: the zeros of the network were fixed before the data were seen.
+        scores: the model as a function that is compiled already, for the passes over the data.
 
     Returns:
         Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
         the standard error of the test error. NaN with a note where a theorem does not apply.
     """
     graph = bounds.read_graph(model, data.x_train[:2])
-    sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = bounds.Sample.measure(model, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    sample = bounds.Sample.measure(scores or model, data.x_train, data.y_train, preprocessing=data.preprocessing)
+    test = bounds.Sample.measure(scores or model, data.x_test, data.y_test, preprocessing=data.preprocessing)
     errors = {
         "train_error": sample.train_error,
         "test_error": test.train_error,
@@ -69,7 +81,7 @@ def take_snapshot(
     rows, found = [], {}
     for form in FORMS:
         start = time.perf_counter()
-        bound = _bound(form, graph.partition(form.nodes), sample, delta, gamma, mask_fixed)
+        bound = _bound(form, graph, sample, delta, gamma, mask_fixed)
         seconds = time.perf_counter() - start
         found[form] = bound
         rows.append(
@@ -80,12 +92,15 @@ def take_snapshot(
                 "seconds": seconds,
             }
         )
-    return Snapshot(rows, found)
+    return Snapshot(rows, found, graph, sample)
 
 
 def _bound(
     form: Form, graph: bounds.Graph, sample: bounds.Sample, delta: float, gamma: Gamma, mask_fixed: bool
 ) -> bounds.Bound:
+    if form.bound == "galanti_best":
+        return bounds.galanti_best(graph, sample, delta=delta, mask_fixed=mask_fixed)
+    graph = graph.partition(cast(Partition, form.nodes))
     if form.bound == "galanti":
         return bounds.galanti(graph, sample, delta=delta, gamma=gamma, mask_fixed=mask_fixed)
     return bounds.galanti_published(graph, sample, delta=delta, gamma=1.0 if gamma == "best" else gamma)

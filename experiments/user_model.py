@@ -44,9 +44,7 @@ def load_arrays(path: Path) -> Arrays:
                 raise Problem(f"{path} holds one array: save an .npz file with the keys {KEYS}")
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise Problem(
-            f"{path} cannot be read as .npz ({one_line(error)}): save it again with numpy.savez"
-        ) from error
+        raise Problem(f"{path} cannot be read as .npz ({one_line(error)}): save it again with numpy.savez") from error
     if {"x", "y"} <= arrays.keys():
         return Arrays(arrays["x"], arrays["y"])
     if {"x_train", "y_train"} <= arrays.keys() and ("x_test" in arrays) == ("y_test" in arrays):
@@ -100,9 +98,7 @@ def _load_module(file: Path) -> Any:
             f"{file} imports {error.name!r}, which is not found: install it, or put its folder on PYTHONPATH"
         ) from error
     except Exception as error:
-        raise Problem(
-            f"{file} fails while it is loaded: {type(error).__name__}: {one_line(error)}"
-        ) from error
+        raise Problem(f"{file} fails while it is loaded: {type(error).__name__}: {one_line(error)}") from error
     return module
 
 
@@ -119,7 +115,5 @@ def _build(value: Callable[..., Any], target: str, *arguments: Any) -> Callable[
     except Exception as error:
         raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)}") from error
     if not callable(network):
-        raise Problem(
-            f"{target} built a {type(network).__name__}: it must build a function x → scores (B, C)"
-        )
+        raise Problem(f"{target} built a {type(network).__name__}: it must build a function x → scores (B, C)")
     return network
