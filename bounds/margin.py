@@ -55,7 +55,7 @@ class Complexity:
     @property
     def value(self) -> float:
         """The bound on the expected supremum at the network's own norms, before rounding and union."""
-        return math.exp(self.log_scale) * self.unit if self.unit > 0 else 0.0
+        return exp_or_inf(self.log_scale) * self.unit if self.unit > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ def _at(
     delta: float,
     nats: float,
 ) -> MarginStep:
-    c_j = _exp(j * math.log(RATIO)) * (1 + ROUNDING)
+    c_j = exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING)
     paid = nats + complexity.nats + (0.0 if complexity.main else math.log(ALTERNATIVES))
     log_inverse = -math.log(grid_delta(j, delta)) + paid
     confidence = 2 * math.sqrt(log_inverse / (2 * sample.m))
     terms = {
         **complexity.terms,
-        "c = scale/gamma": _exp(complexity.log_scale - math.log(gamma)),
+        "c = scale/gamma": exp_or_inf(complexity.log_scale - math.log(gamma)),
         "grid index j": j,
         "c_j": c_j,
         "delta_j": grid_delta(j, delta),
@@ -170,10 +170,10 @@ def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta:
 
 
 def _smallest_gamma(complexity: Complexity, j: int) -> float:
-    gamma = _exp(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING)
+    gamma = exp_or_inf(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING)
     return min(max(gamma, 1e-300), 1e300)
 
 
-def _exp(x: float) -> float:
+def exp_or_inf(x: float) -> float:
     """exp that says inf instead of raising."""
     return math.exp(x) if x < 709.0 else math.inf

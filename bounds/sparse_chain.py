@@ -21,7 +21,7 @@ from scipy.special import gammaln
 from bounds.blocks import Blocks, term_blocks
 from bounds.bound import NotCovered
 from bounds.graph import Diagonal, Dot, Graph, Linear, MaxPool, Pool, label
-from bounds.margin import Complexity
+from bounds.margin import Complexity, exp_or_inf
 
 NORM_SPREAD = 1e-9
 """Norms of nodes with equally many predecessors that differ by more, relatively, are worth a form per node."""
@@ -251,13 +251,17 @@ def _logs(chain: Chain, structural: bool) -> dict[str, float]:
 Rule = Callable[[ChainLayer, np.ndarray], np.ndarray]
 
 
-def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule) -> np.ndarray:
-    """Forward maximum over paths: values of all nodes, `rule(layer, best over predecessors)` at each layer."""
+def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, whole_top: bool = False) -> np.ndarray:
+    """Forward maximum over paths: values of the scores, `rule(layer, best over predecessors)` at each layer.
+
+    `whole_top`: paths may end in any node that the last layer could read, whatever its weights.
+    """
     values = np.full(chain.graph.node_offsets[-1] + chain.graph.classes, -np.inf)
     values[: len(start)] = start
     out = start
     for layer in chain.layers:
-        out = rule(layer, layer.blocks.largest(values, structural))
+        every = structural or (whole_top and layer is chain.layers[-1])
+        out = rule(layer, layer.blocks.largest(values, every))
         first = int(chain.graph.node_offsets[layer.index])
         values[first : first + len(out)] = out
     return out
@@ -289,9 +293,9 @@ def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Com
         "sum_r ||w_r||": rows,
         "log rho_s": log_scale,
         **logs,
-        "max path prod |pred| * energy": math.exp(log_path),
+        "max path prod |pred| * energy": exp_or_inf(log_path),
     }
-    unit = (1 + math.sqrt(2 * logs["logs"])) * math.exp(log_path / 2)
+    unit = (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_path / 2)
     return Complexity(log_scale, unit, terms=terms)
 
 
@@ -321,9 +325,9 @@ def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> C
         "sum_r ||w_r||": float(top.total_norms.sum()),
         "log c (norms and counts along paths)": log_scale,
         **logs,
-        "largest energy read": math.exp(log_energy),
+        "largest energy read": exp_or_inf(log_energy),
     }
-    return Complexity(log_scale, (1 + math.sqrt(2 * logs["logs"])) * math.exp(log_energy / 2), terms=terms)
+    return Complexity(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
 
 
 def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
@@ -339,17 +343,17 @@ def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
     def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
         return best if layer is top else _log(layer.read) + best
 
-    log_path = float(_propagate(chain, _log(energies), False, rule).max())
+    log_path = float(_propagate(chain, _log(energies), False, rule, whole_top=True).max())
     if version == "v1":
         logs = depth * math.log(2 * max(counts, default=1)) + math.log(classes)
     else:
         logs = depth * math.log(2) + sum(math.log(max(n, 1)) for n in counts) + math.log(classes)
     return {
-        "rho": math.exp(log_rho),
+        "rho": exp_or_inf(log_rho),
         "L": depth,
         "max |pred| per hidden layer": counts,
         "classes C": classes,
         "logs": logs,
-        "max path prod |pred| * energy": math.exp(log_path),
-        "Lambda": (1 + math.sqrt(2 * logs)) * math.exp(log_path / 2),
+        "max path prod |pred| * energy": exp_or_inf(log_path),
+        "Lambda": (1 + math.sqrt(2 * logs)) * exp_or_inf(log_path / 2),
     }

@@ -312,8 +312,9 @@ def published(net: Net, partition: str, energies, m, delta, *, gamma=1.0, versio
     else:
         logs = d.depth * math.log(2 * max(degrees))
     data = 0.0
-    for _, path in outputs_walk(d):
-        data = max(data, math.prod(d.count(level, j) for level, j in path[1:-1]) * d.energy_of(path[0]))
+    for j in range(len(all_nodes(net, partition, group_size)[d.depth - 1])):  # the last layer plays no part
+        for path in d.paths(d.depth - 1, j):
+            data = max(data, math.prod(d.count(level, i) for level, i in path[1:]) * d.energy_of(path[0]))
     size = rho(net, partition, group_size)
     big_lambda = (1 + math.sqrt(2 * (logs + math.log(d.outputs)))) * math.sqrt(data)
     return {
