@@ -236,6 +236,8 @@ def galanti_published(
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
+    if gamma == "best":
+        raise ValueError("gamma='best'; the printed form holds for one γ fixed in advance, give a number")
     if version not in ("neurips", "v1"):
         raise ValueError(f"version={version!r}; needed 'neurips' or 'v1'")
     if m is not None and m < 1:

@@ -170,7 +170,8 @@ def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta:
 
 
 def _smallest_gamma(complexity: Complexity, j: int) -> float:
-    gamma = exp_or_inf(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING)
+    # Half the slack of the grid point, so that the same γ given by hand lands on the same grid point.
+    gamma = exp_or_inf(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING / 2)
     return min(max(gamma, 1e-300), 1e300)
 
 

@@ -86,7 +86,7 @@ class Chain:
 
     @property
     def has_bias(self) -> bool:
-        return any(layer.bias is not None for layer in self.layers)
+        return any(layer.bias is not None and layer.bias.any() for layer in self.layers)
 
     @cached_property
     def spread(self) -> bool:

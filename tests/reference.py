@@ -306,7 +306,7 @@ def rho(net: Net, partition: str, group_size: int = 8) -> float:
 def published(net: Net, partition: str, energies, m, delta, *, gamma=1.0, version="neurips", group_size=8):
     """The printed expression: its complexity and its confidence term."""
     d = describe(net, partition, energies, m, biased=False, group_size=group_size)
-    degrees = [max(len(p) for (k, _), p in d.pred.items() if k == level) for level in range(1, d.depth)]
+    degrees = [max(len(p) for (k, _), p in d.pred.items() if k == level) for level in range(1, d.depth)] or [1]
     if version == "neurips":
         logs = d.depth * math.log(2) + sum(math.log(k) for k in degrees)
     else:
