@@ -6,6 +6,7 @@ Every reader returns unsigned 8-bit images of shape (n, height, width, channels)
 
 import gzip
 import io
+import math
 import pickle
 import zlib
 from collections.abc import Callable
@@ -72,10 +73,12 @@ def parse_idx(raw: bytes, name: str) -> npt.NDArray[np.uint8]:
         start = raw[:4].hex(" ") or "nothing"
         raise DataError(f"{name} is no IDX file of bytes: it starts with {start}; give the publisher's file")
     header = 4 + 4 * raw[3]
-    shape = tuple(int(size) for size in np.frombuffer(raw[4:header], dtype=">u4"))
-    entries = int(np.prod(shape, dtype=np.int64)) if len(shape) == raw[3] else -1
+    if len(raw) < header:
+        raise DataError(f"{name} ends inside its header, after {len(raw)} bytes of data; download it again")
+    shape = tuple(int.from_bytes(raw[at : at + 4], "big") for at in range(4, header, 4))
+    entries = math.prod(shape)  # in Python's integers: a damaged header may promise anything
     if len(raw) - header != entries:
-        found = max(len(raw) - header, 0)
+        found = len(raw) - header
         raise DataError(f"{name} has {found} bytes of data, not the {entries} its header says; download it again")
     return np.frombuffer(raw, dtype=np.uint8, offset=header).reshape(shape)
 
