@@ -1,5 +1,5 @@
 """`python -m experiments` is the same as `sparsebounds`."""
 
-from .cli import main
+from .cli import entry
 
-main()
+entry()

@@ -1,6 +1,7 @@
 """The command line. The heavy imports are inside the commands: `--help` answers at once, and Ctrl-C works."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import fields
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=False,
 )
+INTERRUPTED = 130
 WIDTH = 100
 """Columns where stdout is no terminal: the tables do not fit into the usual guess of 80."""
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
@@ -141,8 +143,23 @@ def main(arguments: list[str] | None = None) -> None:
     except Problem as error:
         status = _complain(one_line(error))
     except KeyboardInterrupt:
-        status = 130
+        status = INTERRUPTED
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def entry() -> None:
+    """The program itself: `main`, and after Ctrl-C an end without teardown.
+
+    Orbax writes in threads. Left to the interpreter's teardown, one in the middle of a checkpoint would print pages
+    of tracebacks; a half-written checkpoint has not been renamed yet and does not count.
+    """
+    try:
+        main()
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise
 
 
 def _complain(message: str) -> int:

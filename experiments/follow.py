@@ -63,6 +63,9 @@ def follow(
 ) -> Followed:
     """Train, and take a snapshot at the start (epoch 0), on the way and at the end.
 
+    The weights of a resumed run are those of an uninterrupted one. An epoch whose snapshot was under way when the
+    run was interrupted has no rows.
+
     Args:
         network: what to train, in place.
         data: what on.
@@ -112,6 +115,10 @@ def follow(
         ) from error
     except ValueError as error:  # what lies in the folder is another training's
         raise Problem(one_line(error)) from error
+    except OSError as error:
+        raise Problem(
+            f"cannot write checkpoints to {kept} ({error.strerror}): give another folder with --out"
+        ) from error
     final = look(training.epochs, model, history[-1])
     return Followed(network, log.frame(), final)
 

@@ -59,12 +59,14 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
     check(config)
     data = load_data(config)
     training = training_of(config)
-    networks = plan(config, data)
     described = describe(config, data, training)
     folder = out / "checkpoints"
+    if resume:
+        check_resumed(folder / "config.json", described)
+    networks = plan(config, data)
     prepare_folder(out)
     prepare_folder(folder)
-    check_resumed(folder, described, resume)
+    write_files(folder, {"config.json": to_json(described)})
     followed = [
         follow(
             network,

@@ -14,7 +14,7 @@ import nets.data
 from nets.data import Dataset
 
 from .architectures import ARCHITECTURES
-from .output import plain, to_json, write_files
+from .output import plain
 from .problems import Problem, check_delta, one_line, unknown
 
 PRESETS = {
@@ -138,19 +138,24 @@ def describe(config: ReportConfig, data: Dataset, training: nets.TrainConfig) ->
     )
 
 
-def check_resumed(folder: Path, described: dict[str, Any], resume: bool) -> None:
-    """Remember the configuration beside the checkpoints; a resumed run must have the same."""
-    place = folder / "config.json"
-    if resume:
-        if not place.exists():
-            raise Problem(f"nothing to resume in {folder}: leave out --resume, or give the --out of the run")
+def check_resumed(place: Path, described: dict[str, Any]) -> None:
+    """Raise a Problem unless the run whose config.json lies at `place` can be gone on with.
+
+    Args:
+        place: config.json beside the checkpoints.
+        described: what `describe` says of this run.
+    """
+    try:
         before = json.loads(place.read_text(encoding="utf-8"))
-        for part in ("options", "training", "data"):
-            for name, value in described[part].items():
-                # a training may be prolonged
-                if name != "epochs" and (old := before[part].get(name)) != value:
-                    raise Problem(
-                        f"the run in {folder} had {name} = {old}, now it is {value}: "
-                        "use the same options, or leave out --resume to start anew"
-                    )
-    write_files(folder, {place.name: to_json(described)})
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"nothing to resume in {place.parent}: leave out --resume, or give the --out of the run"
+        ) from error
+    for part in ("options", "training", "data"):
+        for name, value in described[part].items():
+            # a training may be prolonged
+            if name != "epochs" and (old := before[part].get(name)) != value:
+                raise Problem(
+                    f"the run in {place.parent} had {name} = {old}, now it is {value}: "
+                    "use the same options, or leave out --resume to start anew"
+                )

@@ -20,9 +20,9 @@ from .sparsity import sparsity
 
 SOUND = Form("galanti", "position")
 FORMULAS = (
-    "value = margin err + complexity + confidence; paths = max path prod |pred| * energy",
+    "value = margin + complexity + confidence; margin: margin error (published) or mean ramp (sound) at γ",
     "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
-    "           confidence = 3 √(log(2(ρ+2)²/δ) / 2m)",
+    "           paths = max path prod |pred| * energy, confidence = 3 √(log(2(ρ+2)²/δ) / 2m)",
     "sound:     complexity = factor/m · c_j · (1 + √(2·logs)) · √(paths, or largest energy read)",
     "           confidence = 2 √((log(1/δ_j) + nats) / 2m)",
 )
@@ -43,7 +43,7 @@ def number(value: Any, digits: int = 4) -> str:
         return " ".join(number(item, digits) for item in value)
     if math.isnan(value):
         return "–"
-    return f"{value:.{digits}g}"
+    return f"{value:.0f}" if 10**digits <= abs(value) < 1e6 else f"{value:.{digits}g}"
 
 
 def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], left: int = 1, gap: int = 1) -> Table:
@@ -73,7 +73,7 @@ def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
         [row[name] for name in words] + [number(row[name]) for name in parts] + [row["guarantee"]]
         for row in frame.to_dict(orient="records")
     ]
-    heads = [*words, "value", "margin err", "complexity", "confidence", "γ", "guarantee"]
+    heads = [*words, "value", "margin", "complexity", "confidence", "γ", "guarantee"]
     console.print(grid(title, heads, cells, left=len(words)))
     for note in dict.fromkeys(f"{row.bound}: {row.note}" for row in frame.itertuples() if row.note):
         console.print(Padding(Text(note), (0, 0, 0, 1)), style="dim")

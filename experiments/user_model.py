@@ -4,6 +4,7 @@ import importlib.util
 import inspect
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +40,12 @@ def load_arrays(path: Path) -> Arrays:
     if not path.is_file():
         raise Problem(f"no data file {path}: save one with numpy.savez(path, x=…, y=…)")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if isinstance(archive, np.ndarray):
-                raise Problem(f"{path} holds one array: save an .npz file with the keys {KEYS}")
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise Problem(f"{path} holds one array: save an .npz file with the keys {KEYS}")
+        with archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise Problem(f"{path} cannot be read as .npz ({one_line(error)}): save it again with numpy.savez") from error
     if {"x", "y"} <= arrays.keys():
         return Arrays(arrays["x"], arrays["y"])

@@ -2,8 +2,10 @@
 
 import json
 import math
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +126,34 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
     assert "seed" in capsys.readouterr().err
 
 
+def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
+    options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "60", "--json"]
+    command = [sys.executable, "-m", "experiments", *options, "--out"]
+    root = Path(__file__).resolve().parent.parent
+    interrupted = subprocess.Popen(
+        [*command, str(tmp_path / "a")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
+    )
+    log = tmp_path / "a" / "checkpoints" / "mlp-rows.csv"
+    for _ in range(600):
+        if log.exists() and pd.read_csv(log)["epoch"].max() > 4:
+            break
+        time.sleep(0.1)
+    interrupted.send_signal(signal.SIGINT)
+    out, err = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 130, err
+    assert out == "" and err.count("\n") == 1 and "--resume" in err
+    assert not (tmp_path / "a" / "rows.csv").exists()
+    last = pd.read_csv(log)["epoch"].max()
+    assert 4 < last < 60
+
+    assert run(*options, "--out", str(tmp_path / "a"), "--resume") == 0
+    assert run(*options, "--out", str(tmp_path / "b")) == 0
+    resumed, whole = (pd.read_csv(tmp_path / name / "rows.csv").drop(columns="seconds") for name in "ab")
+    whole = whole[whole["epoch"].isin(resumed["epoch"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(resumed, whole)
+    assert resumed["epoch"].max() == 60 and whole["epoch"].nunique() >= 15
+
+
 def linear(folder: Path, name: str = "model.py") -> Path:
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,9 +195,7 @@ def test_evaluate_beside_a_package_called_experiments(
         assert all(row["train_error"] == 0 for row in rows)
 
 
-def test_evaluate_builders_and_checkpoints(
-    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_builders_and_checkpoints(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = linear(tmp_path)
     np.save(tmp_path / "w.npy", 2.0 * np.eye(3, dtype=np.float32))
     values = []
