@@ -47,7 +47,7 @@ def figure1_bounds(
         >>> image = np.full((1, 2, 2), 255, np.uint8)
         >>> values = figure1_bounds([np.ones((2, 2, 1, 1))], np.ones((1, 2)), image, samples=100)
         >>> {name: round(value, 3) for name, value in values.items()}
-        {'paper': 1.063, 'golowich': 1.808, 'ledent': 285936.955, 'long_sedghi': 1.353, 'graf': 7060.976}
+        {'paper': 1.587, 'golowich': 2.553, 'ledent': 733036.712, 'long_sedghi': 1.326, 'graf': 8424.985}
 
     Source: Galanti, Xu, Galanti, Poggio, NeurIPS 2023, Figure 1.
     """
@@ -179,7 +179,8 @@ def _graf(net: NetNumbers, images: ImageNumbers, n: int, delta: float) -> float:
     3√(log(2/δ)/2n) + 8/n + 24 log n · log(2W) (Σ_l (4 X Π s · a_l/s_l)^{2/3})^{3/2} / √n,
     with X = max ‖x_i‖, a_l = ‖w_l‖_{2,1} and W the trainable numbers of the largest layer.
     """
-    # Slips: log(2W) outside the root it belongs under, X for the root mean square norm, s_l of reshaped kernels.
+    # Slips: log(2W) outside the root it belongs under, X for the root mean square norm, s_l of reshaped kernels, a norm
+    # where the theorem has a distance from the start, log n for the harmonic number, no rounding up under the sum.
     if 0.0 in net.spectral:
         return math.nan  # 0/0 as the figure has it
     product = 4 * images.largest_norm * math.prod(net.spectral)
