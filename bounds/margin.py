@@ -17,7 +17,7 @@ weight w ≤ 1 uses δ_j · w / 3, and the weights of all alternatives of one th
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -51,6 +51,9 @@ class Complexity:
     nats: float = 0.0
     main: bool = True
     terms: Mapping[str, Any] = field(default_factory=dict)
+    curve: Callable[[float], float] | None = None
+    """For complexities that are not proportional to c (covering numbers): what stands in the bound at c = scale/γ,
+    non-decreasing in c, already divided by m and with all factors; `unit` is not used then."""
 
     @property
     def value(self) -> float:
@@ -93,6 +96,30 @@ def grid_delta(j: int, delta: float) -> float:
     return delta / (2 * (abs(j) + 1) * (abs(j) + 2))
 
 
+def grid_up(value: float) -> tuple[float, float]:
+    """A further number that the class fixes: the grid point above it, and its price in nats.
+
+    The grid and its weights 1 / (2(|j|+1)(|j|+2)) are those of c; 0 is a grid point of its own with weight 1/4.
+
+    Args:
+        value: a norm or a ratio of norms, not negative.
+
+    Returns:
+        (value rounded up, log(1/weight)).
+
+    Example:
+        >>> up, nats = grid_up(1.05)
+        >>> round(up, 4), round(nats, 4)  # 1.1 has j = 1, weight 1/12
+        (1.1, 2.4849)
+    """
+    if not 0.0 <= value < math.inf:
+        raise ValueError(f"a class cannot fix the number {value}; needed a finite one, not negative")
+    if value == 0.0:
+        return 0.0, math.log(4.0)
+    j = grid_index(math.log(value))
+    return exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING), -math.log(grid_delta(j, 1.0))
+
+
 def step(
     complexity: Complexity,
     sample: MarginSample,
@@ -115,15 +142,23 @@ def step(
     Returns:
         The three parts of the bound. Never below what the theorem allows: c is rounded up.
     """
+    if math.isnan(complexity.log_scale) or complexity.log_scale == math.inf:
+        raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
+    if complexity.log_scale == -math.inf:  # a class of constants: every grid point covers it
+        return _at(complexity, sample, _cheap(sample.m), _gamma(gamma, 1.0), factor=factor, delta=delta, nats=nats)
     if gamma == "best":
         return _best(complexity, sample, factor=factor, delta=delta, nats=nats)
     assert not isinstance(gamma, str)
-    j = grid_index(complexity.log_scale - math.log(gamma)) if math.isfinite(complexity.log_scale) else _floor(sample.m)
+    j = grid_index(complexity.log_scale - math.log(gamma))
     return _at(complexity, sample, j, gamma, factor=factor, delta=delta, nats=nats)
 
 
-def _floor(m: int) -> int:
-    """Any grid point covers a class of scale 0; this one makes its complexity small and costs little."""
+def _gamma(gamma: float | str, otherwise: float) -> float:
+    return otherwise if isinstance(gamma, str) else gamma
+
+
+def _cheap(m: int) -> int:
+    """A grid point at which the complexity is negligible and the union still cheap."""
     return -math.ceil(math.log(1e6 * m) / math.log(RATIO))
 
 
@@ -151,22 +186,42 @@ def _at(
         "m": sample.m,
         "factor": factor,
     }
-    size = factor / sample.m * c_j * complexity.unit if complexity.unit > 0 else 0.0
+    size = _size(complexity, c_j, factor, sample.m)
     return MarginStep(sample.ramp(gamma), size, confidence, gamma, terms)
+
+
+def _size(complexity: Complexity, c: float, factor: float, m: int) -> float:
+    """What stands in the bound for a class of size c."""
+    if complexity.curve is not None:
+        return complexity.curve(c)
+    size = factor / m * c * complexity.unit if complexity.unit > 0 else 0.0
+    return math.inf if math.isnan(size) else size  # 0 · inf: too large for float64, not 0
+
+
+STEPS = 200
+"""Grid points that the search for the best γ visits below the first useless one: a factor 1.1^200 ≈ 2·10⁸."""
 
 
 def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta: float, nats: float) -> MarginStep:
     """Minimise over the grid: at grid point j the smallest γ allowed, scale / c_j, has the smallest ramp."""
-    if not math.isfinite(complexity.log_scale) or complexity.unit <= 0:
-        return _at(complexity, sample, _floor(sample.m), 1.0, factor=factor, delta=delta, nats=nats)
-    # Complexity between 1e-4 and 2: outside, the bound is no better than at the ends.
-    per_c = math.log(factor / sample.m * complexity.unit)
-    low, high = (math.floor((math.log(v) - per_c) / math.log(RATIO)) for v in (1e-4, 2.0))
+    high = _useless(complexity, factor, sample.m)
     candidates = (
         _at(complexity, sample, j, _smallest_gamma(complexity, j), factor=factor, delta=delta, nats=nats)
-        for j in range(low, high + 1)
+        for j in range(high - STEPS, high + 1)
     )
     return min(candidates, key=lambda s: s.value)
+
+
+def _useless(complexity: Complexity, factor: float, m: int) -> int:
+    """The smallest grid point whose complexity alone exceeds 1, found by bisection; at most 1.1^±2000."""
+    low, high = -2000, 2000
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _size(complexity, exp_or_inf(middle * math.log(RATIO)), factor, m) > 1.0:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _smallest_gamma(complexity: Complexity, j: int) -> float:
