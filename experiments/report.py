@@ -29,8 +29,7 @@ class Report:
 
     def last_rows(self) -> pd.DataFrame:
         """The table: the rows of the trained networks."""
-        last = self.rows.groupby("network")["epoch"].transform("max")
-        return self.rows[self.rows["epoch"] == last].reset_index(drop=True)
+        return final_rows(self.rows)
 
     def terms(self) -> list[dict[str, Any]]:
         """Every factor of every bound at the end of training."""
@@ -85,6 +84,12 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
     files |= {"terms.json": to_json(report.terms()), "figure.png": report_png(report.rows)}
     write_files(out, files)
     return report
+
+
+def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of every network's last epoch."""
+    last = rows.groupby("network")["epoch"].transform("max")
+    return rows[rows["epoch"] == last].reset_index(drop=True)
 
 
 def plan(config: ReportConfig, data: Dataset) -> list[Network]:

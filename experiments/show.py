@@ -93,11 +93,7 @@ def show_errors(console: Console, frame: pd.DataFrame) -> None:
 
 def show_report(console: Console, report: Report, folder: Path) -> None:
     """The whole report: the table, every factor of every bound, what sparsity does, and where it was written."""
-    data = report.config["data"]
-    last = report.last_rows()
-    delta = report.config["options"]["delta"]
-    title = f"{data['name']}: {data['train']} training and {data['test']} test images, δ = {delta:g}"
-    show_table(console, last, title)
+    show_table(console, report.last_rows(), report_title(report.config))
     for followed in report.networks:
         console.print()
         console.print(factors(followed))
@@ -106,6 +102,12 @@ def show_report(console: Console, report: Report, folder: Path) -> None:
     console.print()
     console.print(sparsity_table(report.networks))
     console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png", highlight=False)
+
+
+def report_title(config: Mapping[str, Any]) -> str:
+    """What the table is about, from config.json."""
+    data, delta = config["data"], config["options"]["delta"]
+    return f"{data['name']}: {data['train']} training and {data['test']} test images, δ = {delta:g}"
 
 
 def factors(followed: Followed) -> Table:

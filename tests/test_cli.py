@@ -103,6 +103,28 @@ def test_last_row_and_terms_are_the_same_bound(written: Path) -> None:
         assert entry["terms"]
 
 
+def test_terms_are_enough_to_redo_the_bound(written: Path) -> None:
+    redone = 0
+    for entry in strict((written / "out" / "terms.json").read_text()):
+        t = entry["terms"]
+        if entry["bound"] == "galanti_published":
+            assert t["Lambda"] == pytest.approx(
+                (1 + math.sqrt(2 * t["logs"])) * math.sqrt(t["max path prod |pred| * energy"])
+            )
+            complexity = 2 * math.sqrt(2) * (t["rho"] + 1) / (t["gamma"] * t["m"]) * t["Lambda"]
+            confidence = 3 * math.sqrt(math.log(2 * (t["rho"] + 2) ** 2 / entry["delta"]) / (2 * t["m"]))
+        else:
+            data = t["max path prod |pred| * energy"] if t["form"] == "shared" else t["largest energy read"]
+            complexity = t["factor"] / t["m"] * t["c_j"] * (1 + math.sqrt(2 * t["logs"])) * math.sqrt(data)
+            nats = math.log(1 / t["delta_j"]) + t["nats paid for choices"]
+            confidence = 2 * math.sqrt(nats / (2 * t["m"]))
+        assert entry["complexity"] == pytest.approx(complexity, rel=1e-9)
+        assert entry["confidence"] == pytest.approx(confidence, rel=1e-9)
+        assert entry["value"] == pytest.approx(entry["margin_error"] + complexity + confidence, rel=1e-9)
+        redone += 1
+    assert redone == 8
+
+
 def test_same_seed_same_numbers(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("report", *TINY, "--out", str(tmp_path / "again"), "--no-tree") == 0
     shown = capsys.readouterr().out

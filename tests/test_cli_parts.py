@@ -1,0 +1,107 @@
+"""The pieces behind the command line: whole files, strict JSON, figures without networks, counts worked by hand."""
+
+import ast
+import json
+import math
+from pathlib import Path
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+
+import bounds
+from experiments import figures
+from experiments.follow import RowLog
+from experiments.output import to_json, write_files
+from experiments.problems import Problem
+from experiments.sparsity import sparsity
+
+
+def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
+    write_files(tmp_path, {"a": "old", "b": "old"})
+
+    class Unwritable(str):
+        def encode(self, *_: str) -> bytes:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(Problem, match="No space left"):
+        write_files(tmp_path, {"a": "new", "b": Unwritable("new")})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old", "b": "old"}
+
+
+def test_json_has_no_nan() -> None:
+    text = to_json({"a": np.array([1.0, np.nan, np.inf]), "b": np.float32("nan"), "c": None})
+    assert json.loads(text) == {"a": [1.0, None, "inf"], "b": None, "c": None}
+
+
+def test_row_log_replaces_an_epoch_and_survives(tmp_path: Path) -> None:
+    log = RowLog(tmp_path / "rows.csv", keep=False)
+    log.put(1, [{"epoch": 1, "value": 0.1 + 0.2}])
+    log.put(0, [{"epoch": 0, "value": math.nan}])
+    log.put(1, [{"epoch": 1, "value": 2 / 3}])
+    again = RowLog(tmp_path / "rows.csv", keep=True).frame()
+    assert again["epoch"].tolist() == [0, 1]
+    assert again["value"].iloc[1] == 2 / 3
+    assert RowLog(tmp_path / "rows.csv", keep=False).frame().empty
+
+
+def test_figures_know_no_network() -> None:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(Path(figures.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "experiments")
+    assert {name.split(".")[0] for name in names} <= {"io", "sys", "pathlib", "matplotlib", "pandas"}
+
+
+def test_the_figure_draws_every_curve_and_leaves_out_what_has_no_logarithm() -> None:
+    common = {"network": "n", "complexity": 4.0, "confidence": 0.5, "train_error": 0.0, "test_error": 0.25, "gap": 0.25}
+    rows = [
+        {**common, "bound": bound, "nodes": nodes, "epoch": epoch}
+        for epoch in range(3)
+        for bound, nodes in (("galanti", "position"), ("galanti_published", "position"))
+    ]
+    (axis,) = figures.draw_report(pd.DataFrame(rows)).axes
+    curves = {str(line.get_label()): np.asarray(line.get_ydata()) for line in axis.get_lines()}
+    labels = " ".join(curves)
+    assert all(part in labels for part in ("sound form", "published form", "test error", "test error − train error"))
+    assert not any(label == "train error" for label in curves)
+    assert all(np.allclose(y, 4.5) for label, y in curves.items() if "form" in label)
+    assert axis.get_yscale() == "log"
+
+
+def test_figure_of_a_table_that_lacks_columns() -> None:
+    with pytest.raises(ValueError, match="complexity"):
+        figures.draw_report(pd.DataFrame({"network": ["n"], "epoch": [0]}))
+
+
+def local(width: int, x: np.ndarray) -> bounds.Graph:
+    """Four inputs, then two nodes of one channel that read two each, or one node of two channels; two scores."""
+    weight = np.ones((width, 2), np.float32)
+    top = np.eye(2, dtype=np.float32)
+    if width == 4:
+        return bounds.read_graph(lambda z: jax.nn.relu(z @ weight) @ top, x)
+    return bounds.read_graph(lambda z: jax.nn.relu(z.reshape(-1, 2, 2) @ weight[:, :1])[..., 0] @ top, x)
+
+
+@pytest.mark.parametrize(("width", "own", "hidden"), [(2, 2 * 1, 2), (4, 4 * 1, 1)], ids=["sparse", "dense"])
+def test_sparsity_by_hand(width: int, own: int, hidden: int) -> None:
+    x = np.tile(np.array([[1.0, 2.0, 3.0, 4.0], [4.0, 0.0, 1.0, 2.0]], np.float32), (5, 1))
+    graph = local(width, x[:2])
+    sample = bounds.Sample.measure(lambda z: z[:, :2], x, np.tile([0, 1], 5))
+    bound = bounds.galanti(graph, sample, delta=0.1, mask_fixed=True)
+    found = sparsity(graph, sample, bound)
+    assert found is not None
+    energy = 5 * (16 + 4)  # the last pixel
+    # sparse: every class reads one of two hidden nodes; dense: there is one hidden node
+    assert found.paths == pytest.approx(own * energy)
+    assert found.dense_paths == pytest.approx(4 * hidden * energy)
+    assert found.logs == pytest.approx(math.log(2) + math.log(own) + math.log(2))
+    assert found.dense_logs == pytest.approx(math.log(2) + math.log(4 * hidden) + math.log(2))
+    scale = 4 / 10 * found.c_j
+    assert found.complexity == pytest.approx(scale * (1 + math.sqrt(2 * found.logs)) * math.sqrt(found.paths))
+    assert found.dense_complexity == pytest.approx(
+        scale * (1 + math.sqrt(2 * found.dense_logs)) * math.sqrt(found.dense_paths)
+    )
