@@ -1,0 +1,33 @@
+"""Norms of the layers of a network: `…_norm` exact, `…_upper` never below the truth, `…_estimate` maybe below it."""
+
+from bounds.norms.estimate import jacobian_estimate, spectral_estimate
+from bounds.norms.group import (
+    frobenius_norm,
+    kernel_frobenius_norm,
+    kernel_tensor_norm,
+    kernel_two_one_norm,
+    layer_kernel,
+    one_inf_norm,
+    row_norms,
+    two_one_norm,
+)
+from bounds.norms.operator import convolution_upper, matrix_upper, spectral_upper
+from bounds.norms.path import log_path_norm, log_path_norms
+
+__all__ = [
+    "convolution_upper",
+    "frobenius_norm",
+    "jacobian_estimate",
+    "kernel_frobenius_norm",
+    "kernel_tensor_norm",
+    "kernel_two_one_norm",
+    "layer_kernel",
+    "log_path_norm",
+    "log_path_norms",
+    "matrix_upper",
+    "one_inf_norm",
+    "row_norms",
+    "spectral_estimate",
+    "spectral_upper",
+    "two_one_norm",
+]

@@ -1,0 +1,145 @@
+"""The ℓ1 path norm of a network with skips, biases and pooling, as a logarithm.
+
+Every weight is replaced by its absolute value, every bias becomes a weight from one more input that is constantly 1,
+ReLU becomes the identity, a max pool the sum over its window; ones are fed in. What comes out at output r is the sum
+over all paths from an input to r of the product of |weights| along the path.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from bounds.graph import Graph, Input, Layer, Linear, MaxPool, label
+from bounds.norms import terms as parts
+
+SMALLEST = 1e-280
+"""Products below this, relative to the largest of a layer, could underflow."""
+
+
+def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> np.ndarray:
+    """log of the path norm of every output: log Σ_{paths into r} Π |w_e|.
+
+    Where several terms of one layer read the same element (a linear skip beside a convolution), each is an edge of its
+    own.
+
+    Args:
+        graph: the network.
+        max_pool: "sum" over a window, or "max": K times the largest of the window, K the most elements a window of
+            the layer has (the form for which a max pool costs no log K, see the DAG bound).
+
+    Returns:
+        float64 (C,), exact up to rounding; −inf for an output that no path of non-zero weights reaches.
+
+    Raises:
+        ValueError: weights that are not finite, or path sums within one layer that differ by more than 280 decades.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, bounds
+        >>> f = lambda x: jax.nn.relu(x @ jnp.array([[1.0, -2.0], [3.0, 0.0]])) @ jnp.array([[1.0, 0.0], [-1.0, 5.0]])
+        >>> np.exp(log_path_norms(bounds.read_graph(f, np.ones((1, 2))))).round(9).tolist()
+        [6.0, 10.0]
+
+    Source: Neyshabur, Tomioka, Srebro, COLT 2015; for DAGs with biases and max pooling Gonon, Brisebarre, Riccietti,
+    Gribonval, ICLR 2024.
+    """
+    if max_pool not in ("sum", "max"):
+        raise ValueError(f"max_pool={max_pool!r}; needed 'sum' or 'max'")
+    logs = np.full(len(graph.layers), -math.inf)  # of the largest value of each layer
+    values = np.zeros(int(graph.offsets[-1]) + 1)  # each layer's, divided by its largest; 0 at the end for ABSENT
+    for i, layer in enumerate(graph.layers):
+        if isinstance(layer, Input):
+            out, log = np.ones(layer.size), 0.0
+        elif isinstance(layer, MaxPool):
+            seen, log = _common_scale(graph, i, values, logs)
+            out = _pooled(layer, seen, max_pool)
+        else:
+            layer = parts.linear_layer(graph, i)
+            seen, log = _common_scale(graph, i, values, logs)
+            out, log = _linear(layer, seen, log)
+        largest = float(out.max())
+        if largest > 0:
+            values[graph.offsets[i] : graph.offsets[i + 1]] = out / largest
+            logs[i] = log + math.log(largest)
+    last = _logs(values[graph.offsets[-2] : graph.offsets[-1]])
+    return last if logs[-1] == -math.inf else last + logs[-1]
+
+
+def log_path_norm(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> float:
+    """log of the path norm summed over all outputs.
+
+    Args:
+        graph, max_pool: as in `log_path_norms`.
+
+    Returns:
+        Exact up to rounding; −inf for a network that is constantly zero.
+
+    Raises:
+        ValueError: as in `log_path_norms`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp, bounds
+        >>> f = lambda x: jax.nn.relu(x @ jnp.array([[1.0, -2.0], [3.0, 0.0]])) @ jnp.array([[1.0, 0.0], [-1.0, 5.0]])
+        >>> round(log_path_norm(bounds.read_graph(f, np.ones((1, 2)))), 9) == round(math.log(16), 9)
+        True
+
+    Source: see `log_path_norms`.
+    """
+    return float(np.logaddexp.reduce(log_path_norms(graph, max_pool=max_pool)))
+
+
+def _common_scale(graph: Graph, index: int, values: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, float]:
+    """The values that layer `index` reads, all divided by exp of one number; and that number."""
+    sources = [s for s in graph.sources(index) if logs[s] > -math.inf]
+    log = max((logs[s] for s in sources), default=-math.inf)
+    seen = np.zeros_like(values)
+    for s in sources:
+        mine, factor = slice(graph.offsets[s], graph.offsets[s + 1]), math.exp(logs[s] - log)
+        seen[mine] = values[mine] * factor
+        _require(_smallest(values[mine]) * factor, graph.layers[index])
+    return seen, log
+
+
+def _linear(layer: Linear, seen: np.ndarray, log: float) -> tuple[np.ndarray, float]:
+    """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
+    scale, smallest = parts.layer_scale(layer), _smallest(seen)
+    for term in layer.terms:
+        _require(smallest * _smallest(parts.strengths(term) / scale), layer)
+    out = np.sum([parts.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
+    log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
+    if not np.isfinite(bias).all():
+        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
+    if not bias.any():
+        return out, log
+    parts_logs = [_logs(out) + log, _logs(bias)]
+    common = max(float(p.max()) for p in parts_logs)
+    together = np.sum([np.exp(p - common) for p in parts_logs], axis=0)
+    _require(min(1.0, math.exp(min(float(p[p > -math.inf].min(initial=math.inf)) for p in parts_logs) - common)), layer)
+    return together, common
+
+
+def _pooled(layer: MaxPool, seen: np.ndarray, max_pool: str) -> np.ndarray:
+    window = int((layer.taps.sites >= 0).sum(axis=1).max())
+    taken = (values for _, _, values in parts.windows(layer.taps, seen))
+    return np.concatenate([v.max(axis=1) * window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
+
+
+def _logs(values: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(values)
+
+
+def _smallest(values: np.ndarray) -> float:
+    """The smallest |value| that is not zero; 1 if there is none."""
+    present = np.abs(values)[values != 0]
+    return float(present.min(initial=1.0))
+
+
+def _require(smallest: float, layer: Layer) -> None:
+    if smallest < SMALLEST:
+        raise ValueError(
+            f"path sums around layer {label(layer)} differ by more than 280 decades, too many for float64; "
+            "rescale its hidden units (the path norm does not change)"
+        )

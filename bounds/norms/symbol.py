@@ -1,0 +1,112 @@
+"""The symbol of a convolution: one small matrix per frequency; their largest singular value bounds the operator.
+
+On a torus Π Z_M a convolution of stride s is, after the polyphase step (the s phases of a site become channels), a
+circular convolution of stride 1 on Π Z_(M/s), and the Fourier transform makes it block diagonal, with the blocks
+K̂(ω) = Σ_t K_t e^{iωt}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.norms.certify import EPS, gram_iteration_upper, largest_eigenvalue_upper
+from bounds.norms.lattice import Lattice
+
+BYTES = 1 << 26
+"""Memory of one batch of frequencies."""
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """K̂(ω) = Σ_t kernel[:, t] e^{i ω·tap_t}, for several kernels with the same taps."""
+
+    kernel: np.ndarray
+    """float64 (kernels, taps, inputs, outputs), inputs counting the phases of a stride."""
+    taps: np.ndarray
+    """int64 (taps, axes)."""
+    grid: tuple[int, ...]
+    """Number of frequencies per axis."""
+
+    def frequencies(self) -> np.ndarray:
+        """One of each pair ω, −ω (K̂(−ω) is the conjugate), and 0 along axes where all taps agree: int64 (n, axes)."""
+        grid = tuple(1 if (self.taps[:, a] == self.taps[0, a]).all() else size for a, size in enumerate(self.grid)) or (
+            1,
+        )
+        points = np.stack(np.unravel_index(np.arange(np.prod(grid)), grid), axis=1)
+        opposite = np.ravel_multi_index(tuple((-points % np.array(grid)).T), grid)
+        return points[np.arange(len(points)) <= opposite]
+
+    def largest_square_upper(self, method: str = "cholesky") -> float:
+        """Not below σ_max(K̂_b(ω))² for every kernel b and every frequency of the grid.
+
+        The slack covers the rounding of the Gram matrices: each entry is a sum of (inputs + taps²) products, so the
+        error is at most that many ε times (Σ_t |K_t|)ᵀ(Σ_t |K_t|), whose norm is at most taps · ‖K‖²_F.
+        """
+        upper = largest_eigenvalue_upper if method == "cholesky" else gram_iteration_upper
+        taps, inputs = self.kernel.shape[1:3]
+        fro2 = float(np.square(self.kernel).sum(axis=(1, 2, 3)).max(initial=0.0))
+        slack = 4 * EPS * (max(inputs, self.kernel.shape[3]) + taps**2 + 64) * taps * fro2
+        return upper(self._grams()) + slack
+
+    def _grams(self) -> Iterator[np.ndarray]:
+        """K̂*K̂ or K̂K̂*, the smaller, in batches (matrices, n, n)."""
+        kernel = self.kernel if self.kernel.shape[2] >= self.kernel.shape[3] else self.kernel.transpose(0, 1, 3, 2)
+        frequencies = self.frequencies()
+        taps, n = self.kernel.shape[1], kernel.shape[3]
+        if taps == 1:  # no frequencies: all kernels at once
+            step = max(1, BYTES // (16 * max(n * n, kernel.shape[2] * n)))
+            for start in range(0, len(kernel), step):
+                part = kernel[start : start + step, 0]
+                yield part.transpose(0, 2, 1) @ part
+            return
+        by_lags = taps * taps <= 8 * len(frequencies)
+        for one in kernel:
+            yield from self._by_lags(one, frequencies) if by_lags else self._direct(one, frequencies)
+
+    def _phases(self, frequencies: np.ndarray, taps: np.ndarray) -> np.ndarray:
+        """e^{i ω·t}, (frequencies, taps); the turns are reduced in integers, so the angle is exact to rounding."""
+        turns = (frequencies[:, None] * taps[None]) % np.array(self.grid)
+        return np.exp(2j * np.pi * (turns / np.array(self.grid)).sum(axis=2))
+
+    def _direct(self, kernel: np.ndarray, frequencies: np.ndarray) -> Iterator[np.ndarray]:
+        taps, inputs, n = kernel.shape
+        step = max(1, BYTES // (16 * inputs * n))
+        for start in range(0, len(frequencies), step):
+            phases = self._phases(frequencies[start : start + step], self.taps)
+            hat = (phases @ kernel.reshape(taps, -1)).reshape(-1, inputs, n)
+            yield hat.conj().transpose(0, 2, 1) @ hat
+
+    def _by_lags(self, kernel: np.ndarray, frequencies: np.ndarray) -> Iterator[np.ndarray]:
+        """K̂*K̂ = Σ_δ R_δ e^{iωδ}, R_δ = Σ_t K_tᵀ K_{t+δ}: no matrix product per frequency."""
+        n = kernel.shape[2]
+        modulus = np.array(self.grid)
+        lags, which = np.unique(
+            ((self.taps[None] - self.taps[:, None]) % modulus).reshape(-1, len(modulus)), axis=0, return_inverse=True
+        )
+        correlation = np.zeros((len(lags), n, n))
+        for (t, u), lag in zip(np.ndindex(len(kernel), len(kernel)), np.ravel(which), strict=True):
+            if t <= u:
+                product = kernel[t].T @ kernel[u]
+                correlation[lag] += product
+                if t < u:
+                    correlation[np.ravel(which).reshape(len(kernel), -1)[u, t]] += product.T
+        step = max(1, BYTES // (16 * n * n))
+        for start in range(0, len(frequencies), step):
+            phases = self._phases(frequencies[start : start + step], lags)
+            flat = correlation.reshape(len(lags), -1)
+            yield (phases.real @ flat + 1j * (phases.imag @ flat)).reshape(-1, n, n)
+
+
+def symbol(lattice: Lattice, weight: np.ndarray) -> Symbol:
+    """The symbol of maps with this lattice and weights (kernels, K, N): phases of the stride become inputs."""
+    stride, modulus = np.array(lattice.stride), np.array(lattice.modulus)
+    offset = lattice.offset[lattice.used]
+    coarse, tap = np.unique(offset // stride % (modulus // stride), axis=0, return_inverse=True)
+    phases, phase = np.unique(offset % stride, axis=0, return_inverse=True)
+    kernel = np.zeros((len(weight), len(coarse), len(phases), weight.shape[2]))
+    for column, t, p in zip(np.flatnonzero(lattice.used), np.ravel(tap), np.ravel(phase), strict=True):
+        kernel[:, t, p] += weight[:, column]
+    return Symbol(kernel, coarse, tuple(int(m) for m in modulus // stride))
