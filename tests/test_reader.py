@@ -194,6 +194,37 @@ def test_spelling_does_not_matter(name):
         assert values[1] == pytest.approx(values[0], rel=1e-6), nodes
 
 
+_one = draw(400, 75, 1)
+PICKED = {
+    "(0, f)": (lambda s: jnp.stack([jnp.zeros_like(s[:, 0]), s[:, 0]], axis=-1), [[0, 1]], 1),
+    "(f, 0)": (lambda s: jnp.concatenate([s, jnp.zeros((s.shape[0], 1))], axis=1), [[1, 0]], 1),
+    "(f, -f)": (lambda s: jnp.concatenate([s, -s], axis=1), [[1, -1]], 1),
+    "two of four": (lambda s: s[:, jnp.array([3, 1])], [[0, 0], [0, 1], [0, 0], [1, 0]], 4),
+    "doubled": (lambda s: 2.0 * s[:, ::-1], [[0, 0, 0, 2], [0, 0, 2, 0], [0, 2, 0, 0], [2, 0, 0, 0]], 4),
+    "shifted": (lambda s: jnp.concatenate([s, jnp.ones((s.shape[0], 1))], axis=1), [[1, 0]], 1),
+}
+
+
+@pytest.mark.parametrize("name", PICKED)
+def test_scores_picked_from_a_dense_layer_are_a_dense_layer(name):
+    pick, matrix, outputs = PICKED[name]
+    w = _one if outputs == 1 else _head
+    x, y = images(20), np.arange(20) % 2
+
+    def f(x):
+        return pick(flat(_base(x)) @ w)
+
+    def plain(x):
+        scores = flat(_base(x)) @ (w @ np.array(matrix, np.float32))
+        return scores + np.array([0, 1], np.float32) if name == "shifted" else scores
+
+    graphs = [bounds.read_graph(g, x[:2]) for g in (f, plain)]
+    sample = bounds.Sample.measure(f, x, y)
+    np.testing.assert_allclose(bounds.evaluate(graphs[0], x), np.asarray(f(x)), atol=1e-5)
+    values = [bounds.galanti(g, sample, delta=0.01, mask_fixed=True).value for g in graphs]
+    assert values[0] == pytest.approx(values[1], rel=1e-6) and np.isfinite(values).all()
+
+
 # ---- modules stay as they were -----------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from bounds.graph import Graph, Input, Linear, Partition, check_partition
 from bounds.reader import elementwise_rules, linear_rules, structure_rules, window_rules
 from bounds.reader.builder import Builder
 from bounds.reader.interpreter import Interpreter
+from bounds.reader.scores import picked
 from bounds.reader.simplify import simplify
 from bounds.reader.values import Const, ReadError, Value, View
 
@@ -152,8 +153,10 @@ def _output_layer(builder: Builder, out: Value) -> int:
     last = builder.layers[sources[0]]
     whole = len(sources) == 1 and view.plain and np.array_equal(view.ids.ravel(), builder.ids(sources[0]))
     if not (whole and isinstance(last, Linear) and not last.activated):
-        index = builder.layer_indices(builder.materialise(view).ids)[0, 0]
-        last, sources = builder.layers[index], [int(index)]
+        index = picked(builder, view, sources[0]) if len(sources) == 1 else None
+        if index is None:
+            index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
+        last, sources = builder.layers[index], [index]
     builder.layers[sources[0]] = replace(last, positions=1, channels=last.size)
     return sources[0]
 
