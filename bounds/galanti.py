@@ -10,6 +10,7 @@ replace the sum of its row norms without a factor √C. `galanti` repairs both.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from bounds import sparse_chain
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
+from bounds.conclude import conclude
 from bounds.graph import PARTITIONS, Graph, Partition, check_partition
-from bounds.margin import Complexity, MarginStep, step
+from bounds.margin import Complexity
 from bounds.sample import Sample
 
 SOURCE = (
@@ -31,8 +33,6 @@ ASSUMES = (
     "no max pooling (average pooling is covered)",
     "the last layer is linear",
 )
-FACTOR = 4.0
-"""2 from symmetrisation, √2 from the margin's Lipschitz constant, √2 from vector contraction."""
 
 
 @declare(
@@ -87,35 +87,16 @@ def galanti(
 
     Source: as above, Theorem 3.3 in its sound form.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
     partitions = _partitions(graph, nodes)
-    shown = float("nan") if gamma == "best" else float(gamma)
-    extra = {"partition": math.log(len(partitions))} if len(partitions) > 1 else {}
-    try:
-        chains = [sparse_chain.read_chain(graph.partition(p)) for p in partitions]
-    except NotCovered as reason:
-        return refused(str(reason), gamma=shown, delta=delta, declaration=galanti.declaration)  # type: ignore[attr-defined]
-    steps: list[MarginStep] = []
-    for chain in chains:
-        energies = chain.graph.node_sums(0, sample.energies)
-        for form in sparse_chain.forms(chain, energies, sample.m, mask_fixed):
-            form = replace(form, terms={"nodes": chain.graph.nodes, **form.terms})
-            steps.append(step(form, sample, factor=FACTOR, delta=delta, gamma=gamma, nats=sum(extra.values())))
-    best = min(steps, key=lambda s: s.value)
-    return Bound(
-        value=best.value,
-        margin_error=best.ramp,
-        complexity=best.complexity,
-        confidence=best.confidence,
-        gamma=best.gamma,
-        delta=delta,
-        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-        terms=best.terms,
-        source=galanti.declaration.source,  # type: ignore[attr-defined]
-        note=preprocessing_note(sample),
-    )
+
+    def every_form() -> Iterator[Complexity]:
+        for partition in partitions:
+            chain = sparse_chain.read_chain(graph.partition(partition))
+            energies = chain.graph.node_sums(0, sample.energies)
+            for form in sparse_chain.forms(chain, energies, sample.m, mask_fixed):
+                yield replace(form, terms={"nodes": chain.graph.nodes, **form.terms})
+
+    return conclude(galanti, every_form, graph, sample, delta=delta, gamma=gamma, nats=math.log(len(partitions)))
 
 
 @declare(
@@ -150,13 +131,6 @@ def galanti_best(
     Source: see `galanti`.
     """
     return galanti(graph, sample, delta=delta, gamma="best", nodes="best", mask_fixed=mask_fixed)
-
-
-def preprocessing_note(sample: Sample) -> str:
-    """Why a row is no certificate when the inputs were normalised by statistics of the sample itself."""
-    if sample.preprocessing == "fixed":
-        return ""
-    return "no certificate: the inputs were normalised by statistics of the sample itself"
 
 
 def _partitions(graph: Graph, nodes: str | None) -> list[Partition]:
