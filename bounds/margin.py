@@ -21,8 +21,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from bounds.bound import Bound, Declaration
-
 RATIO = 1.1
 """Ratio of the grid of class sizes."""
 ROUNDING = 1e-6
@@ -36,9 +34,6 @@ class MarginSample(Protocol):
 
     @property
     def m(self) -> int: ...
-
-    @property
-    def preprocessing(self) -> str: ...
 
     def ramp(self, gamma: float) -> float: ...
 
@@ -238,38 +233,3 @@ def _smallest_gamma(complexity: Complexity, j: int) -> float:
 def exp_or_inf(x: float) -> float:
     """exp that says inf instead of raising."""
     return math.exp(x) if x < 709.0 else math.inf
-
-
-SAMPLE_STATISTICS = "no certificate: the inputs were normalised by statistics of the sample itself"
-"""Why a row is no certificate although its theorem is sound."""
-
-
-def to_bound(
-    step: MarginStep, sample: MarginSample, *, delta: float, declaration: Declaration, note: str = ""
-) -> Bound:
-    """The row of a bound that went through `step`: its parts, what it guarantees, and why it may guarantee less.
-
-    Args:
-        step: the result of `step`.
-        sample: the same sample; inputs normalised by its own statistics turn a certificate into `published`.
-        delta: failure probability of the bound.
-        declaration: of the bound.
-        note: what else the reader of the row should know.
-
-    Returns:
-        The Bound.
-    """
-    fixed = sample.preprocessing == "fixed"
-    notes = [note] if fixed else [note, SAMPLE_STATISTICS]
-    return Bound(
-        value=step.value,
-        margin_error=step.ramp,
-        complexity=step.complexity,
-        confidence=step.confidence,
-        gamma=step.gamma,
-        delta=delta,
-        guarantee=declaration.guarantee if fixed else "published",
-        terms=step.terms,
-        source=declaration.source,
-        note="; ".join(n for n in notes if n),
-    )
