@@ -7,6 +7,11 @@ from bounds.bound import Bound, Declaration, declare
 from bounds.evaluate import activations, evaluate
 from bounds.galanti import galanti, galanti_best, galanti_published
 from bounds.graph import Graph
+from bounds.held_out import held_out
+from bounds.occam import occam
+from bounds.pac_bayes import pac_bayes
+from bounds.parameter_count import parameter_count
+from bounds.quantise import quantise
 from bounds.reader import ReadError, read_graph
 from bounds.sample import Sample
 from bounds.table import table
@@ -15,6 +20,10 @@ BOUNDS: dict[str, Callable[..., Bound]] = {
     "galanti_published": galanti_published,
     "galanti": galanti,
     "galanti_best": galanti_best,
+    "occam": occam,
+    "pac_bayes": pac_bayes,
+    "parameter_count": parameter_count,
+    "held_out": held_out,
 }
 """Name in the table → bound. Every bound is called as (graph, sample, *, delta, …) and carries a `declaration`."""
 
@@ -33,6 +42,11 @@ __all__ = [
     "galanti",
     "galanti_best",
     "galanti_published",
+    "held_out",
+    "occam",
+    "pac_bayes",
+    "parameter_count",
+    "quantise",
     "read_graph",
     "table",
 ]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from bounds.bound import Bound
 from bounds.graph import Graph, Partition
+from bounds.held_out import Margins
 from bounds.reader import read_graph
 from bounds.sample import Sample
 from bounds.stream import batches, check_classes, check_sample, margins_of
@@ -44,7 +45,8 @@ def table(
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
-        x_test, y_test: other samples, for the test error; without them its columns are NaN.
+        x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
+            them its columns and these rows are NaN.
         delta: allowed probability of failure of every single row, in (0, 1).
         names: keys of `bounds.BOUNDS`, all of them by default.
         reference: weights fixed without the sample, for the bounds that speak of a distance from them.
@@ -76,8 +78,9 @@ def table(
     x_train, y_train = check_sample(x_train, y_train)
     graph = read_graph(f, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
     sample = Sample.measure(f, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
-    errors = _errors(f, sample, test, batch_size)
-    options = {"delta": delta, "reference": reference, "mask_fixed": mask_fixed}
+    held_out = _held_out(f, test, batch_size)
+    errors = _errors(sample, held_out)
+    options = {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
     rows = [_row(name, bound, graph, sample, options) | errors for name, bound in chosen.items()]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
@@ -107,24 +110,24 @@ def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
     return check_sample(x, y, what="test sample")
 
 
-def _errors(f: Any, sample: Sample, test: tuple[Any, np.ndarray] | None, batch_size: int) -> dict[str, float]:
-    errors = {
-        "train_error": sample.train_error,
-        "test_error": math.nan,
-        "test_error_se": math.nan,
-        "gap": math.nan,
-    }
+def _held_out(f: Any, test: tuple[Any, np.ndarray] | None, batch_size: int) -> Margins | None:
+    """The margins on the test samples, for their error and for the bounds that take a `test`."""
     if test is None:
-        return errors
+        return None
     x, labels = test
-    wrong = 0
+    margins = np.empty(len(labels))
     for batch in batches(f, x, batch_size=batch_size, what="test sample"):
         check_classes(labels, batch.scores.shape[1], "test sample")
-        wrong += int(np.sum(margins_of(batch.scores, labels[batch.where]) <= 0))
-    share = wrong / len(labels)
-    return errors | {
+        margins[batch.where] = margins_of(batch.scores, labels[batch.where])
+    return Margins(margins)
+
+
+def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
+    share = math.nan if test is None else float(np.mean(test.margins <= 0))
+    return {
+        "train_error": sample.train_error,
         "test_error": share,
-        "test_error_se": math.sqrt(share * (1 - share) / len(labels)),
+        "test_error_se": math.nan if test is None else math.sqrt(share * (1 - share) / len(test.margins)),
         "gap": share - sample.train_error,
     }
 
