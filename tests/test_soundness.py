@@ -78,14 +78,14 @@ def _cases() -> dict[str, Case]:
     pixels = rng.choice(np.float32([-1, 1]), size=(200, 20, 20, 1))
     images = rng.normal(size=(8, 6, 6, 2)).astype(np.float32)
     few, eight, every = witness.some_signs(50, 8, 2), witness.some_signs(40, 8, 2), witness.all_signs(4, 2)
-    hundred, long = witness.some_signs(30, 8, 100), witness.some_signs(40, 200, 1)
+    hundred, long = witness.some_signs(30, 8, 100), witness.some_signs(30, 200, 1)
     w100 = np.full((1, 100), 0.01, np.float32)
     return {
         "linear, C=100, constant": Case(
             np.ones((256, 1), np.float32), lambda x: x @ w100, witness.linear(), 100,
             witness.some_signs(400, 256, 100), steps=1, restarts=1,
         ),
-        "one channel on 400 pixels": _convolutional(pixels, [(1, 1, 1, 1)], 1, long, steps=3, restarts=10),
+        "one channel on 400 pixels": _convolutional(pixels, [(1, 1, 1, 1)], 1, long, steps=1, restarts=8),
         "one convolution, constant": _convolutional(ones, [(2, 2, 1, 2)], 2, few),
         "two convolutions, constant": _convolutional(ones, two, 2, few),
         "one convolution, constant, C=100": _convolutional(ones, [(2, 2, 1, 1)], 100, hundred, steps=30, restarts=6),

@@ -77,8 +77,9 @@ def masked_chain(masks: list[np.ndarray], owners: list[np.ndarray], norms: list[
 
     def _scaled(w, mask, owner, norm):
         w = w * np.concatenate([mask, np.full((len(mask), 1), float(biased))], axis=1).astype(np.float32)
-        squares = jax.ops.segment_sum(jnp.sum(w**2, axis=1), owner, len(norm))
-        return w * (norm.astype(np.float32) / jnp.sqrt(squares + 1e-30))[owner][:, None]
+        belongs = np.equal.outer(owner, np.arange(len(norm))).astype(np.float32)
+        squares = jnp.sum(w**2, axis=1) @ belongs
+        return w * (belongs @ (norm.astype(np.float32) / jnp.sqrt(squares + 1e-30)))[:, None]
 
     def hidden(weights, x):
         z = x.reshape(x.shape[0], -1)

@@ -147,7 +147,10 @@ def _output_layer(builder: Builder, out: Value) -> int:
         raise ReadError("the function does not depend on its input; needed scores (B, C)")
     if not isinstance(out, View) or out.ids.ndim != 2 or out.shape[0] != 1:
         shape = getattr(out, "shape", "()")
-        raise ReadError(f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input")
+        hint = "; for a network with one output return the two scores (0, f)" if shape == (1,) else ""
+        raise ReadError(
+            f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input{hint}"
+        )
     view = builder.settle(out)
     sources = builder.sources(view)
     last = builder.layers[sources[0]]
