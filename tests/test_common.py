@@ -1,0 +1,175 @@
+"""What every bound in BOUNDS owes, on every network of the zoo; a new bound gets these tests by being listed."""
+
+import inspect
+import math
+from functools import cache
+
+import networks
+import numpy as np
+import pytest
+from networks import network
+
+import bounds
+from bounds import sparse_chain
+from bounds.bound import NotCovered
+
+M, DELTA, CLASSES = 200, 1e-3, networks.CLASSES
+GUARANTEES = {"certificate", "expectation", "published", "shape"}
+# The other spellings of one network are compared in test_reader.
+SAME = ("patches", "shifted_matmuls", "vmapped", "nested_calls", "patches_flat_batch", "maximum_relu", "where_relu")
+ZOO = [name for name in networks.NETWORKS if name.removesuffix("_biased") not in SAME]
+
+every_bound = pytest.mark.parametrize("bound", bounds.BOUNDS)
+every_network = pytest.mark.parametrize("name", ZOO)
+
+
+@cache
+def measured(name: str, seed: int = 0, preprocessing: str = "fixed"):
+    """A network of the zoo with random labels: whatever it computes, its true error is exactly 1 − 1/C."""
+    net = network(name)
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(M, *net.x.shape[1:])).astype(np.float32)
+    y = rng.integers(0, CLASSES, M)
+    return bounds.read_graph(net.f, x[:2], group_size=2), bounds.Sample.measure(
+        net.f, x, y, preprocessing=preprocessing
+    )
+
+
+@cache
+def value(bound: str, name: str, delta: float = DELTA, seed: int = 0) -> bounds.Bound:
+    return bounds.BOUNDS[bound](*measured(name, seed), delta=delta)
+
+
+# ---- what it says about itself -----------------------------------------------------------------
+
+
+@every_bound
+def test_signature(bound):
+    parameters = list(inspect.signature(bounds.BOUNDS[bound]).parameters.values())
+    assert [p.name for p in parameters[:3]] == ["graph", "sample", "delta"]
+    for p in parameters[2:]:
+        assert p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD), f"{p.name} must be keyword-only"
+        assert p.name == "delta" or p.default is not p.empty or p.kind is p.VAR_KEYWORD, f"{p.name} needs a default"
+    assert parameters[2].default is inspect.Parameter.empty, "delta has no default: the caller decides"
+    assert "reference" in {p.name for p in parameters}
+
+
+@every_bound
+def test_declaration(bound):
+    declaration = bounds.BOUNDS[bound].declaration
+    assert declaration.guarantee in GUARANTEES
+    assert declaration.summary and declaration.source
+    assert isinstance(declaration.assumes, tuple) and all(isinstance(a, str) and a for a in declaration.assumes)
+
+
+@every_bound
+def test_docstring(bound):
+    text = inspect.getdoc(bounds.BOUNDS[bound]) or ""
+    places = [text.find(part) for part in ("Args:", "Returns:", "Raises:", "Example:", "Source:")]
+    assert -1 not in places, f"missing sections: {places}"
+    assert places == sorted(places)
+
+
+# ---- what it returns ---------------------------------------------------------------------------
+
+
+@every_network
+@every_bound
+def test_a_bound_is_its_parts_or_a_reason(bound, name):
+    row = value(bound, name)
+    assert isinstance(row, bounds.Bound)
+    assert row.delta == DELTA and row.source
+    if math.isnan(row.value):
+        assert len(row.note) > 10, "a refusal needs its reason"
+        return
+    assert row.value == pytest.approx(row.margin_error + row.complexity + row.confidence, rel=1e-9)
+    assert min(row.margin_error, row.complexity, row.confidence) >= 0
+    assert row.terms, "every factor stands in terms"
+    assert row.guarantee == bounds.BOUNDS[bound].declaration.guarantee
+
+
+@every_network
+@every_bound
+def test_a_certificate_is_above_the_true_error(bound, name):
+    """Random labels: the true error of every network is exactly 3/4. Three samples, each may fail with 10⁻³."""
+    for seed in (0, 1, 2):
+        row = value(bound, name, seed=seed)
+        assert row.guarantee != "certificate" or math.isnan(row.value) or row.value >= 1 - 1 / CLASSES
+
+
+@every_network
+@every_bound
+def test_more_confidence_is_not_cheaper(bound, name):
+    rows = [value(bound, name, delta) for delta in (0.5, 0.05, DELTA, 1e-9)]
+    values = [row.value for row in rows]
+    assert all(map(math.isnan, values)) or values == sorted(values)
+
+
+@every_bound
+def test_the_same_twice(bound):
+    graph, sample = measured("native_biased")
+    first, second = (bounds.BOUNDS[bound](graph, sample, delta=DELTA) for _ in range(2))
+    assert first.value == second.value or (math.isnan(first.value) and math.isnan(second.value))
+    assert (first.note, first.guarantee, first.source) == (second.note, second.guarantee, second.source)
+
+
+@every_bound
+def test_the_order_of_the_sample_does_not_matter(bound):
+    net, rng = network("native_biased"), np.random.default_rng(0)
+    x, y = rng.normal(size=(M, 6, 6, 2)).astype(np.float32), rng.integers(0, CLASSES, M)
+    graph, order = bounds.read_graph(net.f, x[:2]), rng.permutation(M)
+    samples = [bounds.Sample.measure(net.f, x, y), bounds.Sample.measure(net.f, x[order], y[order])]
+    first, second = (bounds.BOUNDS[bound](graph, s, delta=DELTA).value for s in samples)
+    assert first == pytest.approx(second, rel=1e-5, nan_ok=True)
+
+
+@every_bound
+@pytest.mark.parametrize("delta", [0.0, 1.0, -1.0, 2.0, math.nan])
+def test_delta_is_a_probability(bound, delta):
+    with pytest.raises(ValueError, match="delta"):
+        bounds.BOUNDS[bound](*measured("native"), delta=delta)
+
+
+@every_bound
+def test_inputs_normalised_by_the_sample_give_no_certificate(bound):
+    row = bounds.BOUNDS[bound](*measured("native", preprocessing="sample"), delta=DELTA)
+    assert math.isnan(row.value) or row.guarantee != "certificate"
+
+
+@every_bound
+def test_the_graph_and_the_sample_are_not_changed(bound):
+    graph, sample = measured("masked_convolution")
+    weights = [t.weight.copy() for layer in graph.layers[1:] for t in layer.terms]
+    bounds.BOUNDS[bound](graph, sample, delta=DELTA)
+    for before, after in zip(weights, (t.weight for layer in graph.layers[1:] for t in layer.terms), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+# ---- the complexity below the sample -----------------------------------------------------------
+
+
+@every_network
+@pytest.mark.parametrize("partition", ["position", "group", "scalar"])
+def test_every_form_of_the_complexity_is_above_what_the_network_itself_attains(name, partition):
+    """Signs of the last layer's rows are free in the class: E Σ_r |Σ_i ξ_ir f_r(x_i)|, over the signs, is attained."""
+    net = network(name)
+    graph = measured(name)[0].partition(partition)
+    x = np.repeat(net.x[:1], 20, axis=0)
+    energies = (x.astype(np.float64) ** 2).sum(0)
+    mean_sign = 20 * math.comb(19, 9) / 2**19  # E|Σ ξ_i| of 20 signs
+    attained = mean_sign * np.abs(bounds.evaluate(graph, x[:1])).sum()
+    try:
+        chain = sparse_chain.read_chain(graph)
+    except NotCovered:
+        assert not net.chain
+        return
+    assert net.chain
+    for fixed in (True, False):
+        found = list(sparse_chain.forms(chain, graph.node_sums(0, energies), 20, fixed))
+        assert found and all(form.value >= attained for form in found)
+
+
+def test_the_zoo_is_large_enough():
+    assert len(ZOO) >= 14
+    covered = [name for name in ZOO if not math.isnan(value("galanti", name).value)]
+    assert len(covered) >= 14 and set(ZOO) - set(covered)
