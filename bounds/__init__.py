@@ -6,11 +6,16 @@ from importlib.metadata import entry_points
 from bounds.bound import Bound, Declaration, declare
 from bounds.evaluate import activations, evaluate
 from bounds.galanti import galanti, galanti_best, galanti_published
+from bounds.golowich import golowich, golowich_l1, golowich_sharp
+from bounds.gonon import gonon
 from bounds.graph import Graph
 from bounds.held_out import held_out
+from bounds.neyshabur import neyshabur_frobenius, neyshabur_l1
+from bounds.neyshabur_two_layer import neyshabur_two_layer
 from bounds.occam import occam
 from bounds.pac_bayes import pac_bayes
 from bounds.parameter_count import parameter_count
+from bounds.path_norm import path_norm, path_norm_layered
 from bounds.quantise import quantise
 from bounds.reader import ReadError, read_graph
 from bounds.sample import Sample
@@ -20,6 +25,15 @@ BOUNDS: dict[str, Callable[..., Bound]] = {
     "galanti_published": galanti_published,
     "galanti": galanti,
     "galanti_best": galanti_best,
+    "neyshabur_frobenius": neyshabur_frobenius,
+    "neyshabur_l1": neyshabur_l1,
+    "neyshabur_two_layer": neyshabur_two_layer,
+    "golowich": golowich,
+    "golowich_sharp": golowich_sharp,
+    "golowich_l1": golowich_l1,
+    "path_norm_layered": path_norm_layered,
+    "path_norm": path_norm,
+    "gonon": gonon,
     "occam": occam,
     "pac_bayes": pac_bayes,
     "parameter_count": parameter_count,
@@ -42,10 +56,19 @@ __all__ = [
     "galanti",
     "galanti_best",
     "galanti_published",
+    "golowich",
+    "golowich_l1",
+    "golowich_sharp",
+    "gonon",
     "held_out",
+    "neyshabur_frobenius",
+    "neyshabur_l1",
+    "neyshabur_two_layer",
     "occam",
     "pac_bayes",
     "parameter_count",
+    "path_norm",
+    "path_norm_layered",
     "quantise",
     "read_graph",
     "table",

@@ -1,0 +1,271 @@
+"""Golowich, Rakhlin, Shamir 2018: products of norms with √depth in place of 2^depth.
+
+Peeling inside E exp(λ sup …) turns the factor 2 per activation into log 2 under a root. The theorems speak of one
+output; for the C scores theorem 1 and theorem 2 are summed over the classes (their class then has the largest row of
+the last layer), the sharpened form peels the scores together.
+
+One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
+class here is fixed by the product of its norms (over γ). The two forms of `golowich_sharp` share δ.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from bounds import plain_chain
+from bounds.bound import Bound, declare
+from bounds.conclude import conclude
+from bounds.graph import Graph
+from bounds.margin import Complexity, exp_or_inf
+from bounds.sample import Sample
+
+SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
+
+
+@declare(
+    summary="product of Frobenius norms, √depth, summed over the classes",
+    guarantee="certificate",
+    assumes=plain_chain.ASSUMES,
+    source=f"{SOURCE}, Theorem 1",
+)
+def golowich(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    reference: object = None,
+) -> Bound:
+    """The product of Frobenius norms of the layers' operators.
+
+    err ≤ mean ramp φ_γ on S + (4/m) c_j C (1 + √(2 L log 2)) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m),
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j.
+
+    Args:
+        graph: the network; a convolution counts by its operator, each weight once per position.
+        sample: the data that trained it.
+        delta: failure probability.
+        gamma: the margin, or "best".
+        reference: not used by this bound.
+
+    Returns:
+        A certificate; value NaN for a network outside the assumptions.
+
+    Raises:
+        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
+
+    Example:
+        >>> import jax, numpy as np, bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> b = golowich(bounds.read_graph(f, x[:2]), sample, delta=0.001)
+        >>> b.terms["L"], round(b.terms["1 + sqrt(2 L log 2)"], 6)
+        (2, 2.665109)
+
+    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
+    """
+    return conclude(
+        golowich, lambda: [theorem_1_complexity(graph, sample.energies)], graph, sample, delta=delta, gamma=gamma
+    )
+
+
+def theorem_1_factor(layers: int) -> float:
+    """1 + √(2 L log 2).
+
+    Example:
+        >>> round(2 * 10 / 100 * theorem_1_factor(3), 6)
+        0.607867
+    """
+    return 1 + math.sqrt(2 * layers * math.log(2))
+
+
+def theorem_1_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+    """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r ‖w_r‖ Π_{l<L} ‖A_l‖_F · C (1 + √(2 L log 2)) ‖X‖_F.
+
+    Args:
+        graph: a plain chain with one output or more.
+        energies: Σ_i x_ij² per input coordinate.
+
+    Raises:
+        NotCovered: not a plain chain.
+    """
+    levels = plain_chain.read_levels(graph)
+    row = float(plain_chain.score_norms(graph).max())
+    log_scale, terms = _frobenius_below(graph, levels, row, "max_r ||w_r||")
+    factor, data = theorem_1_factor(plain_chain.depth(levels)), math.sqrt(float(np.sum(energies)))
+    terms |= {"L": plain_chain.depth(levels), "1 + sqrt(2 L log 2)": factor, "classes C": graph.classes}
+    return Complexity(log_scale, graph.classes * factor * data, terms=terms | {"||X||_F": data})
+
+
+def _frobenius_below(
+    graph: Graph, levels: tuple[plain_chain.Level, ...], top: float, name: str
+) -> tuple[float, dict[str, object]]:
+    """log(top · Π_{l<L} ‖A_l‖_F), and its factors."""
+    hidden = plain_chain.frobenius_norms(graph, levels[:-1])
+    log_scale = plain_chain.log_product([*hidden, top])
+    shown = plain_chain.shown(levels[:-1], hidden)
+    return log_scale, {"||A_l||_F": shown, name: top, "scale": exp_or_inf(log_scale)}
+
+
+@declare(
+    summary="product of Frobenius norms, activations counted, scores peeled together",
+    guarantee="certificate",
+    assumes=plain_chain.ASSUMES,
+    source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, log C for the scores",
+)
+def golowich_sharp(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    reference: object = None,
+) -> Bound:
+    """The smaller of two forms, of which the second pays log 3: with a activations,
+
+    c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F min(2^a √C, 1 + √(2(a log 2 + log C))),
+    c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
+
+    Args:
+        graph, sample, delta, gamma, reference: as in `golowich`.
+
+    Returns:
+        A certificate; value NaN for a network outside the assumptions.
+
+    Raises:
+        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
+
+    Example:
+        >>> import jax, numpy as np, bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> graph = bounds.read_graph(f, x[:2])
+        >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
+        True
+
+    Source: as above. E sup Σ_r w_r·V_r ≤ (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i); exp of the maximum
+    is at most the sum over r, each activation doubles E exp(λ sup ‖V‖), and at the input ‖Σ ξ_i x_i‖ has mean at most
+    ‖X‖_F and is sub-Gaussian with the same parameter. For 2^a √C see `neyshabur_frobenius`.
+    """
+    return conclude(
+        golowich_sharp, lambda: sharp_complexities(graph, sample.energies), graph, sample, delta=delta, gamma=gamma
+    )
+
+
+def sharp_factor(peelings: int, classes: int) -> float:
+    """min(2^a √C, 1 + √(2(a log 2 + log C))).
+
+    Example:
+        >>> [round(2 * 10 / 100 * sharp_factor(a, 1), 6) for a in (0, 1, 2, 4, 9)]
+        [0.2, 0.4, 0.533022, 0.670964, 0.906446]
+    """
+    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+    return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
+
+
+def sharp_complexities(graph: Graph, energies: np.ndarray) -> list[Complexity]:
+    """The forms of `golowich_sharp`; one where there is one output, since then both are the same.
+
+    Args:
+        graph, energies: as in `theorem_1_complexity`.
+
+    Raises:
+        NotCovered: not a plain chain.
+    """
+    levels = plain_chain.read_levels(graph)
+    rows, peelings = plain_chain.score_norms(graph), plain_chain.activations(levels)
+    data, classes = math.sqrt(float(np.sum(energies))), graph.classes
+    common = {"activations": peelings, "classes C": classes, "||X||_F": data}
+    log_scale, terms = _frobenius_below(graph, levels, math.fsum(rows), "sum_r ||w_r||")
+    factor = sharp_factor(peelings, classes)
+    forms = [Complexity(log_scale, factor * data, terms={"form": "rows", **terms, **common, "factor of depth": factor})]
+    if classes > 1:
+        factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+        log_scale, terms = _frobenius_below(graph, levels, math.hypot(*rows), "||W_L||_F")
+        terms = {"form": "frobenius", **terms, **common, "factor of depth": factor}
+        forms.append(Complexity(log_scale, factor * data, main=False, terms=terms))
+    return forms
+
+
+@declare(
+    summary="product of ℓ1,∞ norms, √depth, summed over the classes",
+    guarantee="published",
+    assumes=plain_chain.ASSUMES,
+    source=f"{SOURCE}, Theorem 2, its constant from memory",
+)
+def golowich_l1(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    reference: object = None,
+) -> Bound:
+    """The product of ℓ1,∞ norms of the layers. The path norm bound is smaller and derived.
+
+    err ≤ mean ramp φ_γ on S + (4/m) c_j 2C √(L + 1 + log D) max_j √Σ_i x_ij² + 2 √(log(1/δ_j)/2m),
+    c = (Π_l ‖A_l‖_{1,∞})/γ ≤ c_j, D inputs.
+
+    Args:
+        graph, sample, delta, gamma, reference: as in `golowich`.
+
+    Returns:
+        Not a certificate: the constant has not been compared with the paper. Value NaN outside the assumptions.
+
+    Raises:
+        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
+
+    Example:
+        >>> import jax, numpy as np, bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> golowich_l1(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        'published'
+
+    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
+    """
+    return conclude(
+        golowich_l1, lambda: [theorem_2_complexity(graph, sample.energies)], graph, sample, delta=delta, gamma=gamma,
+        note="unverified: the constant was not compared with the paper",
+    )  # fmt: skip
+
+
+def theorem_2_factor(layers: int, inputs: int) -> float:
+    """2 √(L + 1 + log D).
+
+    Example:
+        >>> round(2 * 10 / 100 * theorem_2_factor(1, 784), 6)
+        1.177415
+    """
+    return 2 * math.sqrt(layers + 1 + math.log(inputs))
+
+
+def theorem_2_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+    """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_{1,∞} · 2C √(L + 1 + log D) max_j ‖X_j‖.
+
+    Args:
+        graph, energies: as in `theorem_1_complexity`.
+
+    Raises:
+        NotCovered: not a plain chain.
+    """
+    levels = plain_chain.read_levels(graph)
+    norms = plain_chain.one_inf_norms(graph, levels)
+    log_scale, data = plain_chain.log_product(norms), math.sqrt(float(np.max(energies)))
+    factor = theorem_2_factor(plain_chain.depth(levels), energies.size)
+    terms = {
+        "||A_l||_1,inf": plain_chain.shown(levels, norms),
+        "scale": exp_or_inf(log_scale),
+        "L": plain_chain.depth(levels),
+        "inputs D": energies.size,
+        "2 sqrt(L + 1 + log D)": factor,
+        "classes C": graph.classes,
+        "max_j ||X_j||": data,
+    }
+    return Complexity(log_scale, graph.classes * factor * data, terms=terms)
