@@ -1,0 +1,94 @@
+"""Convex hulls that hold what a layer can compute on the sample: their radius and number of generators.
+
+On data X a learned map A computes a sum of weights times images of X under simple maps (one element to one element;
+one channel, shifted). If each of these has norm at most ‖X‖_F, the result lies in radius · ‖X‖_F times the convex hull
+of the normalised images and their negatives, and Maurey's lemma counts what approximates it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.graph import Dot
+from bounds.lipschitz_chain import LipschitzChain
+from bounds.norms import kernel_tensor_norm, layer_kernel, two_one_norm
+from bounds.norms.group import _tap_of_columns
+
+
+@dataclass(frozen=True)
+class Hull:
+    """radius · ‖X‖_F · conv(± generators)."""
+
+    radius: float
+    kinds: float
+    """Generators with both signs."""
+
+
+def operator_hull(chain: LipschitzChain, index: int) -> Hull:
+    """All matrices of the layer's size: Σ_j ‖(A − M)_j‖₂ over rows, 2 · (elements read) · (elements) generators.
+
+    Args:
+        chain: the network.
+        index: number of a learned layer.
+
+    Returns:
+        The radius is never below the (2,1) norm: a row that applies several weights to one element (a window that
+        wraps onto itself) r times at most counts √r-fold.
+
+    Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, lemma 3.2 with p = q = 2, s = 1, r = ∞.
+    """
+    dot = chain.dot(index)
+    repeats = max((_row_repeats(dot, b) for b in range(dot.taps.shape[0])), default=1)
+    read = len(np.unique(dot.taps.source[dot.taps.source >= 0]))
+    kinds = 2.0 * max(read, 1) * chain.graph.layers[index].size
+    return Hull(two_one_norm(chain.distance, index) * math.sqrt(repeats), kinds)
+
+
+def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
+    """All kernels of the layer's shape: Σ_{taps, o} (Σ_c (K − K⁰)²)^½, 2 · (weights) generators.
+
+    Args:
+        chain: the network.
+        index: number of a learned layer.
+
+    Returns:
+        Weight sharing counts each weight once. Where a tap shows one element to several rows (r at most) the shifted
+        image is up to √r larger than X, and so is the radius.
+
+    Source: Graf, Zeng, Rieck, Niethammer, Kwitt, NeurIPS 2022, the single-layer cover of theorem 3.5.
+    """
+    kernel = layer_kernel(chain.distance, index)
+    return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain, index)), 2.0 * kernel.size)
+
+
+def _row_repeats(dot: Dot, b: int) -> int:
+    """How often one row of a weight set reads one element, at most."""
+    source = dot.taps.source[b]
+    sites = np.sort(dot.taps.sites, axis=1)
+    present = source[source >= 0]
+    if len(np.unique(present)) == len(present) and not ((sites[:, 1:] == sites[:, :-1]) & (sites[:, 1:] >= 0)).any():
+        return 1
+    most = 1
+    for start in range(0, dot.taps.shape[1], dot.taps.step):
+        rows = dot.taps.rows(b, start, start + dot.taps.step).astype(np.int64)
+        most = max(most, _largest_count(rows, np.arange(len(rows))[:, None]))
+    return most
+
+
+def _tap_repeats(chain: LipschitzChain, index: int) -> int:
+    """How often one tap reads one element over all rows of a weight set, at most."""
+    dot = chain.dot(index)
+    tap = _tap_of_columns(chain.graph, dot)
+    used = tap >= 0
+    rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
+    return max((_largest_count(read, tap[used][None, :]) for read in rows), default=1)
+
+
+def _largest_count(elements: np.ndarray, group: np.ndarray) -> int:
+    """How often an element occurs in one group, at most; absent ones do not count."""
+    present = elements >= 0
+    codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
+    return int(np.unique(codes, return_counts=True)[1].max(initial=1))
