@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
+from bounds.bartlett import bartlett, bartlett_dudley
 from bounds.bound import Bound, Declaration, declare
 from bounds.evaluate import activations, evaluate
 from bounds.galanti import galanti, galanti_best, galanti_published
 from bounds.golowich import golowich, golowich_l1, golowich_sharp
 from bounds.gonon import gonon
+from bounds.graf import graf_dudley, graf_norms, graf_params
 from bounds.graph import Graph
 from bounds.held_out import held_out
+from bounds.ledent import ledent
+from bounds.long_sedghi import long_sedghi
 from bounds.neyshabur import neyshabur_frobenius, neyshabur_l1
 from bounds.neyshabur_two_layer import neyshabur_two_layer
 from bounds.occam import occam
@@ -34,6 +38,13 @@ BOUNDS: dict[str, Callable[..., Bound]] = {
     "path_norm_layered": path_norm_layered,
     "path_norm": path_norm,
     "gonon": gonon,
+    "bartlett": bartlett,
+    "bartlett_dudley": bartlett_dudley,
+    "graf_norms": graf_norms,
+    "graf_params": graf_params,
+    "graf_dudley": graf_dudley,
+    "ledent": ledent,
+    "long_sedghi": long_sedghi,
     "occam": occam,
     "pac_bayes": pac_bayes,
     "parameter_count": parameter_count,
@@ -51,6 +62,8 @@ __all__ = [
     "ReadError",
     "Sample",
     "activations",
+    "bartlett",
+    "bartlett_dudley",
     "declare",
     "evaluate",
     "galanti",
@@ -60,7 +73,12 @@ __all__ = [
     "golowich_l1",
     "golowich_sharp",
     "gonon",
+    "graf_dudley",
+    "graf_norms",
+    "graf_params",
     "held_out",
+    "ledent",
+    "long_sedghi",
     "neyshabur_frobenius",
     "neyshabur_l1",
     "neyshabur_two_layer",
