@@ -89,7 +89,7 @@ def parts(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
             values = _term_slots(term, shape)
             if values is not None:
                 yield f"{layer.name} {type(term).__name__.lower()}{number or ''}", values
-        if layer.bias is not None:
+        if layer.bias is not None and layer.bias.any():
             yield f"{layer.name} bias", _unrepeated(layer.bias.reshape(shape))
         if layer.slope not in (0.0, 1.0):
             yield f"{layer.name} slope", np.array([layer.slope])
