@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from scipy.linalg import lapack
 from scipy.sparse.linalg import ArpackError, eigsh
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 EPS = float(np.finfo(np.float64).eps)
 MARGIN = 1e-9
 """λ is proposed this much above the eigenvalue that was found."""
 SMALL = 64
 """Matrices up to this size are decomposed by LAPACK, larger ones searched by Lanczos."""
+THREADED = 768
+"""Below this size a second BLAS thread costs more than it brings, a great deal more on a busy machine."""
 
 
 def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
@@ -38,41 +42,55 @@ def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
     Source: S. M. Rump, Verification of positive definiteness, BIT 46 (2006).
     """
     found, n = 0.0, 1
+    threads = ThreadpoolController()
     for grams in batches:
         n = max(n, grams.shape[1])
-        present = np.abs(grams).max(axis=(1, 2), initial=0.0) > 0
-        found = _raised(found, grams if present.all() else grams[present])
+        present = grams.any(axis=(1, 2))
+        with threads.limit(limits=1 if n < THREADED else None):
+            found = _raised(found, grams if present.all() else grams[present])
     return found * (1 + 4 * (n + 2) * n * EPS)
 
 
 def _raised(found: float, grams: np.ndarray) -> float:
-    if not len(grams) or _above(found, grams):
+    """`found`, or as much more as these matrices need."""
+    if not len(grams):
         return found
     if grams.shape[1] <= SMALL:
-        return _proved(float(np.linalg.eigvalsh(grams)[:, -1].max()), grams)
+        if found > 0 and _all_above(found, grams):
+            return found
+        return _proved(max(found, float(np.linalg.eigvalsh(grams)[:, -1].max())), grams)
     for gram in grams:
-        if not _above(found, gram):
-            found = _proved(max(found, _proposal(gram)), gram)
+        if not (found > 0 and _above(found, gram)):
+            found = _proved(max(found, _proposal(gram)), gram[None])
     return found
 
 
 def _proved(value: float, grams: np.ndarray) -> float:
     """`value`, raised until the factorisation succeeds."""
     margin = MARGIN
-    while not _above(value * (1 + margin), grams):
+    while not _all_above(value * (1 + margin), grams):
         margin *= 4
     return value * (1 + margin)
 
 
-def _above(value: float, grams: np.ndarray) -> bool:
+def _all_above(value: float, grams: np.ndarray) -> bool:
     """Whether value·I − G has a Cholesky factor for every G."""
-    if value <= 0:
-        return False
+    if len(grams) == 1:
+        return _above(value, grams[0])
     try:
         np.linalg.cholesky(value * np.eye(grams.shape[-1]) - grams)
     except np.linalg.LinAlgError:
         return False
     return True
+
+
+def _above(value: float, gram: np.ndarray) -> bool:
+    """Whether value·I − G has a Cholesky factor; in place, because the copies cost as much as the factor."""
+    difference = -gram
+    difference[np.diag_indices(len(gram))] += value
+    factor = lapack.zpotrf if np.iscomplexobj(gram) else lapack.dpotrf
+    # The transpose is the matrix's own conjugate, in the memory order that LAPACK wants.
+    return int(factor(difference.T, lower=1, clean=0, overwrite_a=1)[1]) == 0
 
 
 def _proposal(gram: np.ndarray) -> float:

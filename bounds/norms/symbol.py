@@ -80,24 +80,27 @@ class Symbol:
             yield hat.conj().transpose(0, 2, 1) @ hat
 
     def _by_lags(self, kernel: np.ndarray, frequencies: np.ndarray) -> Iterator[np.ndarray]:
-        """K̂*K̂ = Σ_δ R_δ e^{iωδ}, R_δ = Σ_t K_tᵀ K_{t+δ}: no matrix product per frequency."""
-        n = kernel.shape[2]
-        modulus = np.array(self.grid)
+        """K̂*K̂ = Σ_t K_tᵀK_t + Σ_{t<u} P e^{iωδ} + Pᵀ e^{−iωδ}, P = K_tᵀK_u, δ = tap_u − tap_t.
+
+        So no matrix product per frequency: real parts are Σ_δ cos ωδ (P + Pᵀ), imaginary parts Σ_δ sin ωδ (P − Pᵀ),
+        and one real product writes both, interleaved.
+        """
+        taps, _, n = kernel.shape
+        first, second = np.triu_indices(taps, k=1)
         lags, which = np.unique(
-            ((self.taps[None] - self.taps[:, None]) % modulus).reshape(-1, len(modulus)), axis=0, return_inverse=True
+            (self.taps[second] - self.taps[first]) % np.array(self.grid), axis=0, return_inverse=True
         )
-        correlation = np.zeros((len(lags), n, n))
-        for (t, u), lag in zip(np.ndindex(len(kernel), len(kernel)), np.ravel(which), strict=True):
-            if t <= u:
-                product = kernel[t].T @ kernel[u]
-                correlation[lag] += product
-                if t < u:
-                    correlation[np.ravel(which).reshape(len(kernel), -1)[u, t]] += product.T
+        table = np.zeros((1 + 2 * len(lags), n, n, 2))
+        table[0, :, :, 0] = sum(k.T @ k for k in kernel)
+        for t, u, lag in zip(first, second, np.ravel(which), strict=True):
+            product = kernel[t].T @ kernel[u]
+            table[1 + lag, :, :, 0] += product + product.T
+            table[1 + len(lags) + lag, :, :, 1] += product - product.T
         step = max(1, BYTES // (16 * n * n))
         for start in range(0, len(frequencies), step):
             phases = self._phases(frequencies[start : start + step], lags)
-            flat = correlation.reshape(len(lags), -1)
-            yield (phases.real @ flat + 1j * (phases.imag @ flat)).reshape(-1, n, n)
+            factors = np.concatenate([np.ones((len(phases), 1)), phases.real, phases.imag], axis=1)
+            yield (factors @ table.reshape(len(table), -1)).view(np.complex128).reshape(-1, n, n)
 
 
 def symbol(lattice: Lattice, weight: np.ndarray) -> Symbol:
