@@ -23,6 +23,8 @@ LAYER_BITS = 8
 PART_BITS = 8
 """Per part: which values repeat, 2 bits; number format, 2; code of the values, 2; two are left."""
 FORMATS: tuple[tuple[str, int], ...] = (("bfloat16", 16), ("float16", 16), ("float32", 32), ("float64", 64))
+_TYPES: tuple[type, ...] = (ml_dtypes.bfloat16, np.float16, np.float32, np.float64)
+PROBE = 1 << 16
 EXACT = 1000
 """Up to here binomial coefficients are computed as integers."""
 _ROUNDING = 64 * np.finfo(np.float64).eps
@@ -114,15 +116,21 @@ def part_code(name: str, slots: np.ndarray, *, mask_fixed: bool = False) -> Part
     """The shortest of three codes of one part: every value, a codebook with indices, a codebook with counts."""
     number, width = number_format(slots)
     held = slots[slots != 0]
-    distinct, counts = np.unique(held, return_counts=True)
-    codes = {
-        "each value": width * held.size,
-        "codebook": codebook_bits(held.size, len(distinct), width),
-        "counted codebook": counted_bits(counts, width),
-    }
+    codes = {"each value": width * held.size}
+    if _repeats(held):
+        counts = np.unique(held, return_counts=True)[1]
+        codes["codebook"] = codebook_bits(held.size, len(counts), width)
+        codes["counted codebook"] = counted_bits(counts, width)
     form = min(codes, key=lambda key: codes[key])
     positions = 0 if mask_fixed else mask_bits(slots.size, held.size)
     return PartCode(name, int(slots.size), int(held.size), number, form, positions, codes[form])
+
+
+def _repeats(values: np.ndarray) -> bool:
+    """Whether a codebook can pay: not where most of many values differ (to try would take the time of a sort)."""
+    if values.size <= PROBE:
+        return True
+    return 2 * len(np.unique(values[:: values.size // PROBE + 1])) < PROBE
 
 
 def number_format(values: np.ndarray) -> tuple[str, int]:
@@ -134,10 +142,13 @@ def number_format(values: np.ndarray) -> tuple[str, int]:
     """
     if not np.isfinite(values).all():
         raise ValueError("weights that are NaN or infinite; needed finite ones: retrain or repair them")
-    types = (ml_dtypes.bfloat16, np.float16, np.float32, np.float64)
+    return next(named for named, kind in zip(FORMATS, _TYPES, strict=True) if _exact(values[:64], kind, values))
+
+
+def _exact(first: np.ndarray, kind: type, values: np.ndarray) -> bool:
+    """Whether a format holds all values; the first few mostly say that it does not."""
     with np.errstate(over="ignore", under="ignore"):
-        exact = [bool((values.astype(kind).astype(np.float64) == values).all()) for kind in types]
-    return FORMATS[exact.index(True)]
+        return all(bool((part.astype(kind).astype(np.float64) == part).all()) for part in (first, values))
 
 
 def mask_bits(slots: int, nonzeros: int) -> int:
