@@ -11,7 +11,7 @@ class here is fixed by the product of its norms (over γ). The two forms of `gol
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -69,7 +69,12 @@ def golowich(
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
     """
     return conclude(
-        golowich, lambda: [theorem_1_complexity(graph, sample.energies)], graph, sample, delta=delta, gamma=gamma
+        golowich,
+        lambda: [theorem_1_complexity(graph, sample.energies, sample.m)],
+        graph,
+        sample,
+        delta=delta,
+        gamma=gamma,
     )
 
 
@@ -83,32 +88,32 @@ def theorem_1_factor(layers: int) -> float:
     return 1 + math.sqrt(2 * layers * math.log(2))
 
 
-def theorem_1_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def theorem_1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r ‖w_r‖ Π_{l<L} ‖A_l‖_F · C (1 + √(2 L log 2)) ‖X‖_F.
 
     Args:
         graph: a plain chain with one output or more.
         energies: Σ_i x_ij² per input coordinate.
+        m: number of inputs, the energy of the constant that biases read.
 
     Raises:
         NotCovered: not a plain chain.
     """
     levels = plain_chain.read_levels(graph)
-    row = float(plain_chain.score_norms(graph).max())
-    log_scale, terms = _frobenius_below(graph, levels, row, "max_r ||w_r||")
-    factor, data = theorem_1_factor(plain_chain.depth(levels)), math.sqrt(float(np.sum(energies)))
-    terms |= {"L": plain_chain.depth(levels), "1 + sqrt(2 L log 2)": factor, "classes C": graph.classes}
-    return Complexity(log_scale, graph.classes * factor * data, terms=terms | {"||X||_F": data})
+    norms, data = plain_chain.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
+    layers = plain_chain.depth(levels)
+    factor = theorem_1_factor(layers)
+    terms = {"L": layers, "1 + sqrt(2 L log 2)": factor, "classes C": graph.classes, "||X||_F": data.frobenius}
+    log_scale, shown = _frobenius(norms, levels, float(norms.rows.max()), "max_r ||w_r||")
+    return Complexity(log_scale, graph.classes * factor * data.frobenius, terms=shown | terms)
 
 
-def _frobenius_below(
-    graph: Graph, levels: tuple[plain_chain.Level, ...], top: float, name: str
-) -> tuple[float, dict[str, object]]:
+def _frobenius(
+    norms: plain_chain.Norms, levels: tuple[plain_chain.Level, ...], top: float, name: str
+) -> tuple[float, dict[str, Any]]:
     """log(top · Π_{l<L} ‖A_l‖_F), and its factors."""
-    hidden = plain_chain.frobenius_norms(graph, levels[:-1])
-    log_scale = plain_chain.log_product([*hidden, top])
-    shown = plain_chain.shown(levels[:-1], hidden)
-    return log_scale, {"||A_l||_F": shown, name: top, "scale": exp_or_inf(log_scale)}
+    log_scale = norms.product(top)
+    return log_scale, {"||A_l||_F": norms.shown(levels), name: exp_or_inf(top), "scale": exp_or_inf(log_scale)}
 
 
 @declare(
@@ -153,7 +158,12 @@ def golowich_sharp(
     ‖X‖_F and is sub-Gaussian with the same parameter. For 2^a √C see `neyshabur_frobenius`.
     """
     return conclude(
-        golowich_sharp, lambda: sharp_complexities(graph, sample.energies), graph, sample, delta=delta, gamma=gamma
+        golowich_sharp,
+        lambda: sharp_complexities(graph, sample.energies, sample.m),
+        graph,
+        sample,
+        delta=delta,
+        gamma=gamma,
     )
 
 
@@ -168,28 +178,30 @@ def sharp_factor(peelings: int, classes: int) -> float:
     return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
 
 
-def sharp_complexities(graph: Graph, energies: np.ndarray) -> list[Complexity]:
+def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Complexity]:
     """The forms of `golowich_sharp`; one where there is one output, since then both are the same.
 
     Args:
-        graph, energies: as in `theorem_1_complexity`.
+        graph, energies, m: as in `theorem_1_complexity`.
 
     Raises:
         NotCovered: not a plain chain.
     """
     levels = plain_chain.read_levels(graph)
-    rows, peelings = plain_chain.score_norms(graph), plain_chain.activations(levels)
-    data, classes = math.sqrt(float(np.sum(energies))), graph.classes
-    common = {"activations": peelings, "classes C": classes, "||X||_F": data}
-    log_scale, terms = _frobenius_below(graph, levels, math.fsum(rows), "sum_r ||w_r||")
-    factor = sharp_factor(peelings, classes)
-    forms = [Complexity(log_scale, factor * data, terms={"form": "rows", **terms, **common, "factor of depth": factor})]
-    if classes > 1:
-        factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-        log_scale, terms = _frobenius_below(graph, levels, math.hypot(*rows), "||W_L||_F")
-        terms = {"form": "frobenius", **terms, **common, "factor of depth": factor}
-        forms.append(Complexity(log_scale, factor * data, main=False, terms=terms))
-    return forms
+    norms, data = plain_chain.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
+    peelings, classes = plain_chain.activations(levels), graph.classes
+
+    def form(name: str, log_top: float, top: str, factor: float, main: bool) -> Complexity:
+        log_scale, terms = _frobenius(norms, levels, log_top, top)
+        terms = {"form": name, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
+        return Complexity(log_scale, factor * data.frobenius, main=main, terms=terms | {"||X||_F": data.frobenius})
+
+    together = sharp_factor(peelings, classes)
+    rows = form("rows", plain_chain.log_sum(norms.rows), "sum_r ||w_r||", together, main=True)
+    if classes == 1:
+        return [rows]
+    factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+    return [rows, form("frobenius", plain_chain.log_norm(norms.rows), "||W_L||_F", factor, main=False)]
 
 
 @declare(
@@ -231,9 +243,14 @@ def golowich_l1(
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
     """
     return conclude(
-        golowich_l1, lambda: [theorem_2_complexity(graph, sample.energies)], graph, sample, delta=delta, gamma=gamma,
+        golowich_l1,
+        lambda: [theorem_2_complexity(graph, sample.energies, sample.m)],
+        graph,
+        sample,
+        delta=delta,
+        gamma=gamma,
         note="unverified: the constant was not compared with the paper",
-    )  # fmt: skip
+    )
 
 
 def theorem_2_factor(layers: int, inputs: int) -> float:
@@ -246,26 +263,27 @@ def theorem_2_factor(layers: int, inputs: int) -> float:
     return 2 * math.sqrt(layers + 1 + math.log(inputs))
 
 
-def theorem_2_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def theorem_2_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_{1,∞} · 2C √(L + 1 + log D) max_j ‖X_j‖.
 
     Args:
-        graph, energies: as in `theorem_1_complexity`.
+        graph, energies, m: as in `theorem_1_complexity`.
 
     Raises:
         NotCovered: not a plain chain.
     """
     levels = plain_chain.read_levels(graph)
-    norms = plain_chain.one_inf_norms(graph, levels)
-    log_scale, data = plain_chain.log_product(norms), math.sqrt(float(np.max(energies)))
-    factor = theorem_2_factor(plain_chain.depth(levels), energies.size)
+    norms, data = plain_chain.one_inf_norms(graph, levels), plain_chain.read_data(levels, energies, m)
+    layers, top = plain_chain.depth(levels), float(norms.rows.max())
+    log_scale, factor = norms.product(top), theorem_2_factor(layers, data.inputs)
     terms = {
-        "||A_l||_1,inf": plain_chain.shown(levels, norms),
+        "||A_l||_1,inf": norms.shown(levels),
+        "max_r ||w_r||_1": exp_or_inf(top),
         "scale": exp_or_inf(log_scale),
-        "L": plain_chain.depth(levels),
-        "inputs D": energies.size,
+        "L": layers,
+        "inputs D": data.inputs,
         "2 sqrt(L + 1 + log D)": factor,
         "classes C": graph.classes,
-        "max_j ||X_j||": data,
+        "max_j ||X_j||": data.largest,
     }
-    return Complexity(log_scale, graph.classes * factor * data, terms=terms)
+    return Complexity(log_scale, graph.classes * factor * data.largest, terms=terms)

@@ -69,33 +69,36 @@ def neyshabur_frobenius(
     V = Σ ξ_i v(x_i), and a peeling costs at most 2² in the second moment.
     """
     return conclude(
-        neyshabur_frobenius, lambda: [frobenius_complexity(graph, sample.energies)], graph, sample,
+        neyshabur_frobenius, lambda: [frobenius_complexity(graph, sample.energies, sample.m)], graph, sample,
         delta=delta, gamma=gamma,
     )  # fmt: skip
 
 
-def frobenius_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def frobenius_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_F · √C 2^a ‖X‖_F.
 
     Args:
         graph: a plain chain with one output or more.
         energies: Σ_i x_ij² per input coordinate.
+        m: number of inputs, the energy of the constant that biases read.
 
     Raises:
         NotCovered: not a plain chain.
     """
     levels = plain_chain.read_levels(graph)
-    norms = plain_chain.frobenius_norms(graph, levels)
-    peelings = plain_chain.activations(levels)
-    log_scale, data = plain_chain.log_product(norms), math.sqrt(float(np.sum(energies)))
+    norms, data = plain_chain.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
+    top, peelings = plain_chain.log_norm(norms.rows), plain_chain.activations(levels)
+    log_scale = norms.product(top)
     terms = {
-        "||A_l||_F": plain_chain.shown(levels, norms),
+        "||A_l||_F": norms.shown(levels),
+        "||W_L||_F": exp_or_inf(top),
         "prod ||A_l||_F": exp_or_inf(log_scale),
         "activations": peelings,
         "classes C": graph.classes,
-        "||X||_F": data,
+        "||X||_F": data.frobenius,
     }
-    return Complexity(log_scale, math.sqrt(graph.classes) * exp_or_inf(peelings * math.log(2)) * data, terms=terms)
+    factor = math.sqrt(graph.classes) * exp_or_inf(peelings * math.log(2))
+    return Complexity(log_scale, factor * data.frobenius, terms=terms)
 
 
 @declare(
@@ -138,32 +141,32 @@ def neyshabur_l1(
     at the input 2DC sums of Σ ξ_i x_ij.
     """
     return conclude(
-        neyshabur_l1, lambda: [l1_complexity(graph, sample.energies)], graph, sample, delta=delta, gamma=gamma
+        neyshabur_l1, lambda: [l1_complexity(graph, sample.energies, sample.m)], graph, sample, delta=delta, gamma=gamma
     )
 
 
-def l1_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def l1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ (Σ_r ‖w_r‖₁) Π_{l<L} ‖A_l‖_{1,∞} · 2^a √(2 log(2DC)) max_j ‖X_j‖.
 
     Args:
-        graph, energies: as in `frobenius_complexity`.
+        graph, energies, m: as in `frobenius_complexity`.
 
     Raises:
         NotCovered: not a plain chain.
     """
     levels = plain_chain.read_levels(graph)
-    hidden = plain_chain.one_inf_norms(graph, levels[:-1])
-    rows = math.fsum(plain_chain.score_one_norms(graph))
-    peelings, data = plain_chain.activations(levels), math.sqrt(float(np.max(energies)))
-    log_scale = plain_chain.log_product([*hidden, rows])
-    logs = math.log(2 * energies.size * graph.classes)
+    norms, data = plain_chain.one_inf_norms(graph, levels), plain_chain.read_data(levels, energies, m)
+    top, peelings = plain_chain.log_sum(norms.rows), plain_chain.activations(levels)
+    log_scale = norms.product(top)
+    logs = math.log(2 * data.inputs * graph.classes)
     terms = {
-        "||A_l||_1,inf": plain_chain.shown(levels[:-1], hidden),
-        "sum_r ||w_r||_1": rows,
+        "||A_l||_1,inf": norms.shown(levels),
+        "sum_r ||w_r||_1": exp_or_inf(top),
         "scale": exp_or_inf(log_scale),
         "activations": peelings,
-        "inputs D": energies.size,
+        "inputs D": data.inputs,
         "classes C": graph.classes,
-        "max_j ||X_j||": data,
+        "max_j ||X_j||": data.largest,
     }
-    return Complexity(log_scale, exp_or_inf(peelings * math.log(2)) * math.sqrt(2 * logs) * data, terms=terms)
+    factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(2 * logs)
+    return Complexity(log_scale, factor * data.largest, terms=terms)

@@ -11,7 +11,7 @@ from bounds import plain_chain
 from bounds.bound import Bound, NotCovered, declare
 from bounds.conclude import conclude
 from bounds.graph import Dot, Graph
-from bounds.margin import Complexity
+from bounds.margin import Complexity, exp_or_inf
 from bounds.norms import row_norms
 from bounds.norms.terms import apply_transposed, layer_scale, linear_layer
 from bounds.sample import Sample
@@ -23,7 +23,7 @@ FACTOR = 2.0
 @declare(
     summary="two layers, product of the norms into and out of every hidden unit",
     guarantee="certificate",
-    assumes=("two layers, nothing between them", *plain_chain.ASSUMES[:2], "the last layer is linear"),
+    assumes=("two layers, nothing between them", plain_chain.ASSUMES[0], "the last layer is linear"),
     source="Neyshabur, Li, Bhojanapalli, LeCun, Srebro, The Role of Over-Parametrization in Generalization of Neural "
     "Networks, ICLR 2019, Theorem 1 with zero initial weights",
 )
@@ -38,7 +38,8 @@ def neyshabur_two_layer(
     """Σ over hidden units of ‖incoming‖ ‖outgoing‖.
 
     err ≤ mean ramp φ_γ on S + (2/m) c_j (2√(2C) + 2) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m), c = Σ_k ‖v_k‖ ‖u_k‖ / γ ≤ c_j,
-    u_k what comes into hidden unit k, v_k what goes from it to the C scores.
+    u_k what comes into hidden unit k, v_k what goes from it to the C scores; with biases the inputs are (x, 1) and
+    one more hidden unit is constantly 1.
 
     Args:
         graph: a network of two layers.
@@ -68,17 +69,18 @@ def neyshabur_two_layer(
     moment; twice √2 of the margin times √2 of vector contraction is 4√(2C) < 2 (2√(2C) + 2).
     """
     return conclude(
-        neyshabur_two_layer, lambda: [unit_complexity(graph, sample.energies)], graph, sample,
+        neyshabur_two_layer, lambda: [unit_complexity(graph, sample.energies, sample.m)], graph, sample,
         delta=delta, gamma=gamma, factor=FACTOR,
     )  # fmt: skip
 
 
-def unit_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i ξ_i φ_1(M(f, x_i, y_i)) ≤ Σ_k ‖v_k‖ ‖u_k‖ · (2√(2C) + 2) ‖X‖_F, φ_1 the ramp with γ = 1.
 
     Args:
         graph: a network of two layers.
         energies: Σ_i x_ij² per input coordinate.
+        m: number of inputs, the energy of the constant that biases read.
 
     Raises:
         NotCovered: other networks.
@@ -86,22 +88,23 @@ def unit_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
     levels = plain_chain.read_levels(graph)
     if len(levels) != 2 or not levels[0].activated:
         names = "; ".join(level.names for level in levels)
-        raise NotCovered(f"{len(levels)} layers ({names}) where there must be two with an activation between them")
+        raise NotCovered(f"{len(levels)} layers ({names}) where there must be two, an activation between them")
     incoming, outgoing = np.zeros(int(graph.offsets[-1])), _outgoing(graph)
     for i in levels[0].indices:
-        incoming[graph.offsets[i] : graph.offsets[i + 1]] = row_norms(graph, i)
+        incoming[graph.offsets[i] : graph.offsets[i + 1]] = np.hypot(row_norms(graph, i), plain_chain.biases(graph, i))
     with np.errstate(divide="ignore"):
         logs = np.log(incoming) + np.log(outgoing)
-    log_scale, data = float(np.logaddexp.reduce(logs)), math.sqrt(float(np.sum(energies)))
+        constant = np.log(math.hypot(*plain_chain.biases(graph, len(graph.layers) - 1)))  # a unit that is always 1
+    log_scale, data = plain_chain.log_sum(np.append(logs, constant)), plain_chain.read_data(levels, energies, m)
     factor = 2 * math.sqrt(2 * graph.classes) + 2
     terms = {
         "hidden units": int(sum(graph.layers[i].size for i in levels[0].indices)),
-        "sum_k ||v_k|| ||u_k||": math.exp(log_scale) if log_scale < 709 else math.inf,
+        "sum_k ||v_k|| ||u_k||": exp_or_inf(log_scale),
         "classes C": graph.classes,
         "2 sqrt(2C) + 2": factor,
-        "||X||_F": data,
+        "||X||_F": data.frobenius,
     }
-    return Complexity(log_scale, factor * data, terms=terms)
+    return Complexity(log_scale, factor * data.frobenius, terms=terms)
 
 
 def _outgoing(graph: Graph) -> np.ndarray:

@@ -25,7 +25,7 @@ from bounds.stages import read_stages
 
 
 @declare(
-    summary="path norm of a layered network without biases",
+    summary="path norm of a layered network",
     guarantee="certificate",
     assumes=plain_chain.ASSUMES,
     source="path norm of Neyshabur, Tomioka, Srebro, COLT 2015, peeled as in Golowich, Rakhlin, Shamir, COLT 2018",
@@ -41,7 +41,8 @@ def path_norm_layered(
     """The ℓ1 path norm of a plain chain.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j max_j √Σ_i x_ij² √(2((a+1) log 2 + log(DC))) + 2 √(log(1/δ_j)/2m),
-    c = 1ᵀ|A_L|⋯|A_1|1 / γ ≤ c_j, a activations (L − 1), D inputs, C classes.
+    c = 1ᵀ|A_L|⋯|A_1|1 / γ ≤ c_j, a activations (L − 1), D inputs (the constant 1 that biases read
+    among them), C classes.
 
     Args:
         graph: the network.
@@ -67,7 +68,7 @@ def path_norm_layered(
     Source: as above; never above the ℓ1,∞ theorem of Golowich et al. before rounding, since r ≤ C Π_l ‖A_l‖_{1,∞}.
     """
     return conclude(
-        path_norm_layered, lambda: [layered_complexity(graph, sample.energies)], graph, sample,
+        path_norm_layered, lambda: [layered_complexity(graph, sample.energies, sample.m)], graph, sample,
         delta=delta, gamma=gamma,
     )  # fmt: skip
 
@@ -82,29 +83,30 @@ def layered_logs(peelings: int, inputs: int, classes: int) -> float:
     return (peelings + 1) * math.log(2) + math.log(inputs * classes)
 
 
-def layered_complexity(graph: Graph, energies: np.ndarray) -> Complexity:
+def layered_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r max_j ‖X_j‖ √(2((a+1) log 2 + log(DC))).
 
     Args:
         graph: a plain chain with one output or more.
         energies: Σ_i x_ij² per input coordinate.
+        m: number of inputs, the energy of the constant that biases read.
 
     Raises:
         NotCovered: not a plain chain.
     """
-    peelings = plain_chain.activations(plain_chain.read_levels(graph))
-    logs, data = layered_logs(peelings, energies.size, graph.classes), math.sqrt(float(np.max(energies)))
-    log_scale = log_path_norm(graph)
+    levels = plain_chain.read_levels(graph)
+    peelings, data = plain_chain.activations(levels), plain_chain.read_data(levels, energies, m)
+    logs, log_scale = layered_logs(peelings, data.inputs, graph.classes), log_path_norm(graph)
     terms = {
         "path norm": exp_or_inf(log_scale),
         "log path norm": log_scale,
         "activations": peelings,
-        "inputs D": energies.size,
+        "inputs D": data.inputs,
         "classes C": graph.classes,
         "logs": logs,
-        "max_j ||X_j||": data,
+        "max_j ||X_j||": data.largest,
     }
-    return Complexity(log_scale, data * math.sqrt(2 * logs), terms=terms)
+    return Complexity(log_scale, data.largest * math.sqrt(2 * logs), terms=terms)
 
 
 @declare(
