@@ -143,7 +143,8 @@ def layered_log_covering(c: np.ndarray, kinds: np.ndarray) -> Callable[[np.ndarr
     the class and ceilings kept; multisets in place of k-tuples are elementary.
     """
     c, kinds = np.asarray(c, dtype=np.float64), np.asarray(kinds, dtype=np.float64)
-    powers = np.cbrt(np.square(c))
+    with np.errstate(over="ignore"):
+        powers = np.cbrt(np.square(c))
     weightings = [powers, np.ceil(powers), (c > 0).astype(np.float64)]
     shares = [w / w.sum() for w in weightings if 0 < w.sum() < np.inf]
 
@@ -182,6 +183,8 @@ def closed_form(c: np.ndarray, kinds: float, m: int) -> float:
     with np.errstate(over="ignore"):
         total = np.sum(np.ceil(np.cbrt(np.square(np.asarray(c, dtype=np.float64)))))
         grown = np.power(total, 1.5)
-    if total == 0 or harmonic == 0:
+    if total == 0:  # one network: no complexity
+        return 0.0
+    if harmonic == 0:
         return 4.0 / m
     return float(4.0 / m + 12.0 * harmonic / np.sqrt(m) * np.sqrt(np.log(kinds)) * grown)

@@ -118,9 +118,6 @@ def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fi
         "log rho of fixed maps": chain.log_fixed,
         "epsilon": 1.0 / m,
     }
-    if log_weights == -math.inf:  # nothing moved, or the network is zero: one function
-        yield Complexity(-math.inf, 0.0, nats, terms=terms)
-        return
     scale = math.log(chi * LIPSCHITZ)
 
     def curve(weights: int, places: float) -> Complexity:
