@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bounds.graph import Dot
-from bounds.lipschitz_chain import LipschitzChain
-from bounds.norms import kernel_tensor_norm, layer_kernel, two_one_norm
+from bounds.lipschitz_chain import LipschitzChain, learned_map
+from bounds.norms import kernel_tensor_norm, two_one_norm
 from bounds.norms.group import _tap_of_columns
 
 
@@ -60,8 +60,31 @@ def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
 
     Source: Graf, Zeng, Rieck, Niethammer, Kwitt, NeurIPS 2022, the single-layer cover of theorem 3.5.
     """
-    kernel = layer_kernel(chain.distance, index)
+    kernel = weights_by_tap(chain, index)
     return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain, index)), 2.0 * kernel.size)
+
+
+def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
+    """The learned weights of A − M as one table, each weight that the program could set on its own once.
+
+    Unlike `norms.layer_kernel` it does not let rows share weights because their values agree: a class must not depend
+    on the trained values.
+
+    Args:
+        chain: the network.
+        index: number of a learned layer.
+
+    Returns:
+        float64 (taps, in channels, outputs of all weight sets); zeros fill up taps with fewer channels.
+    """
+    tap = _tap_of_columns(chain.graph, chain.dot(index))
+    weight = learned_map(chain.distance, index).weight
+    taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
+    table = np.zeros((len(weight), taps, channels, weight.shape[2]))
+    for t in range(taps):
+        columns = np.flatnonzero(tap == t)
+        table[:, t, : len(columns)] = weight[:, columns]
+    return table.transpose(1, 2, 0, 3).reshape(taps, channels, -1)
 
 
 def _row_repeats(dot: Dot, b: int) -> int:

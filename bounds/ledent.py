@@ -14,10 +14,11 @@ import numpy as np
 from bounds.bound import Bound, NotCovered, declare
 from bounds.conclude import conclude
 from bounds.graph import Graph, label
+from bounds.hulls import weights_by_tap
 from bounds.input_bound import Range, largest_norm, largest_patch
 from bounds.lipschitz_chain import ASSUMES, LipschitzChain, covering_complexity, fix_class, read_chain
 from bounds.margin import Complexity
-from bounds.norms import frobenius_norm, kernel_two_one_norm, layer_kernel, row_norms
+from bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
 from bounds.sample import Sample
 
 SOURCE = "Ledent, Mustafa, Lei, Kloft, Norm-based generalisation bounds for deep multi-class CNNs, AAAI 2021"
@@ -100,7 +101,7 @@ def _complexity(
         if first_is_learned
         else largest_norm(sample, input_bound, pixel_range)
     )
-    filters = [kernel_two_one_norm(layer_kernel(chain.distance, i)) for i in chain.learned[:-1]]
+    filters = [kernel_two_one_norm(weights_by_tap(chain, i)) for i in chain.learned[:-1]]
     distances = [*filters, frobenius_norm(chain.distance, last)]
     lipschitz = [*chain.spectral[:-1], float(row_norms(graph, last).max())]
     fixed = fix_class(chain, distances, lipschitz)

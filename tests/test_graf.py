@@ -13,7 +13,7 @@ from networks import conv, draw, flat, network
 import bounds
 from bounds.dudley import closed_form
 from bounds.graf import PSI, params_form
-from bounds.hulls import kernel_hull
+from bounds.hulls import kernel_hull, operator_hull
 from bounds.lipschitz_chain import read_chain
 
 ALL = [bounds.graf_norms, bounds.graf_params, bounds.graf_dudley]
@@ -122,8 +122,6 @@ def test_a_window_longer_than_its_circle_reads_elements_again():
         return flat(jax.nn.relu(conv(jnp.concatenate([x, x], axis=1)[:, :4], kernel))[:, :2]) @ w[:6]
 
     chain = read_chain(bounds.read_graph(f, x[:2]))
-    from bounds.hulls import operator_hull
-
     rows = np.sqrt(np.square(kernel.astype(np.float64)).sum(axis=(0, 1, 2)))
     assert operator_hull(chain, 1).radius >= 2 * rows.sum() * (1 - 1e-6)
 
@@ -182,7 +180,7 @@ def test_numeric_is_at_most_the_closed_forms_and_takes_the_same_class():
 
 
 def test_weight_sharing_shows():
-    """The same function with unshared weights has as many more weights as it has positions."""
+    """The same function with unshared weights has as many more weights as it has positions, equal values or not."""
     shared, unshared = (network(n) for n in ("native", "predecessors"))
     kinds = []
     for net in (shared, unshared):
