@@ -38,3 +38,10 @@ def mnist_dir() -> Path:
         if all((folder / name).exists() or (folder / f"{name}.gz").exists() for name in MNIST_FILES):
             return folder
     pytest.skip(f"needs the full MNIST files: none in {root} or its subfolder mnist")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name every test that was not run, one line each, with what it needs."""
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"not run: {report.nodeid}: {reason.removeprefix('Skipped: ')}")
