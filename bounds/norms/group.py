@@ -118,8 +118,8 @@ def layer_kernel(graph: Graph, index: int) -> np.ndarray:
     """The learned weights of a layer as one table (taps, in, out), however the program wrote them.
 
     Taps are the window offsets of a convolution; a layer whose rows share no weights (dense, locally connected) has
-    one tap, its in channels are all that a row reads. Weights that lie in the padding for every row are left out;
-    where taps have different numbers of channels, zeros fill up.
+    one tap, its in channels are all that a row reads. Rows that are written with equal weights share them. Weights
+    that lie in the padding for every row are left out; where taps have different numbers of channels, zeros fill up.
 
     Args:
         graph: the network.
@@ -145,7 +145,7 @@ def layer_kernel(graph: Graph, index: int) -> np.ndarray:
     dots = [term for term in layer.terms if isinstance(term, Dot)]
     if len(dots) != 1:
         raise ValueError(f"layer {layer.name} has {len(dots)} learned maps; needed one, to speak of its kernel")
-    dot = dots[0]
+    dot = parts.with_shared_rows(dots[0])
     tap = _tap_of_columns(graph, dot)
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     kernel = np.zeros((len(dot.weight), taps, channels, dot.weight.shape[2]))

@@ -106,7 +106,7 @@ def _linear(layer: Linear, seen: np.ndarray, log: float) -> tuple[np.ndarray, fl
     """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
     scale, smallest = parts.layer_scale(layer), _smallest(seen)
     for term in layer.terms:
-        _require(smallest * _smallest(parts.strengths(term) / scale), layer)
+        _require(smallest * (_smallest(parts.strengths(term)) / scale), layer)
     out = np.sum([parts.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
     log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
@@ -132,9 +132,8 @@ def _logs(values: np.ndarray) -> np.ndarray:
 
 
 def _smallest(values: np.ndarray) -> float:
-    """The smallest |value| that is not zero; 1 if there is none."""
-    present = np.abs(values)[values != 0]
-    return float(present.min(initial=1.0))
+    """The smallest |value| that is not zero; inf if there is none."""
+    return float(np.abs(values)[values != 0].min(initial=math.inf))
 
 
 def _require(smallest: float, layer: Layer) -> None:

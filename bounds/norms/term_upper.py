@@ -27,21 +27,12 @@ def term_upper(graph: Graph, term: Term, method: str) -> float:
         )
     if not isinstance(term, Dot):
         return absolute_upper(term)
-    dot = _with_shared_rows(term)
+    dot = parts.with_shared_rows(term)
     lattices = _lattices(graph, dot)
     upper = sets_upper(dot, lattices, method)
     # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
     settled = dot.taps.shape[:2] == (1, 1) or all(lattice is not None for lattice in lattices)
     return upper if settled else min(upper, absolute_upper(dot))
-
-
-def _with_shared_rows(dot: Dot) -> Dot:
-    """Rows that are written with weights of their own, all equal, share one table."""
-    b_count, f_count, _ = dot.taps.shape
-    if b_count == 1 or f_count != 1 or not (dot.weight == dot.weight[:1]).all():
-        return dot
-    rows = np.stack([dot.taps.rows(b)[0] for b in range(b_count)])
-    return Dot(Taps(rows[None], np.arange(b_count, dtype=np.int32)[:, None]), dot.weight[:1], dot.order)
 
 
 def _lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:

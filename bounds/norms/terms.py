@@ -157,6 +157,15 @@ def _scattered(elements: np.ndarray, values: np.ndarray, size: int) -> np.ndarra
     return np.bincount(elements.ravel() + 1, weights=values.ravel(), minlength=size + 1)[1:]
 
 
+def with_shared_rows(dot: Dot) -> Dot:
+    """Rows that are written with weights of their own, all equal, share one table."""
+    b_count, f_count, _ = dot.taps.shape
+    if b_count == 1 or f_count != 1 or not (dot.weight == dot.weight[:1]).all():
+        return dot
+    rows = np.stack([dot.taps.rows(b)[0] for b in range(b_count)])
+    return Dot(Taps(rows[None], np.arange(b_count, dtype=np.int32)[:, None]), dot.weight[:1], dot.order)
+
+
 def disjoint(terms: tuple[Term, ...]) -> bool:
     """Whether no element is read by two of these terms."""
     read = [np.unique(t.elements if isinstance(t, Diagonal) else t.taps.source) for t in terms]
