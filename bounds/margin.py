@@ -205,10 +205,10 @@ STEPS = 200
 def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta: float, nats: float) -> MarginStep:
     """Minimise over the grid: at grid point j the smallest γ allowed, scale / c_j, has the smallest ramp."""
     high = _useless(complexity, factor, sample.m)
-    candidates = (
-        _at(complexity, sample, j, _smallest_gamma(complexity, j), factor=factor, delta=delta, nats=nats)
-        for j in range(high - STEPS, high + 1)
-    )
+    points = {j: _smallest_gamma(complexity, j) for j in range(high - STEPS, high + 1)}
+    # γ = 1 too: where no grid point has a complexity below 1, the search has nothing to go by.
+    points.setdefault(grid_index(complexity.log_scale), 1.0)
+    candidates = [_at(complexity, sample, j, g, factor=factor, delta=delta, nats=nats) for j, g in points.items()]
     return min(candidates, key=lambda s: s.value)
 
 
