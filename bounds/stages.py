@@ -12,8 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bounds.bound import NotCovered
-from bounds.graph import Graph, Layer, Linear, MaxPool, label
+from bounds.graph import Graph, Layer, Linear, MaxPool
 
 
 @dataclass(frozen=True)
@@ -63,18 +62,12 @@ def read_stages(graph: Graph) -> Stages:
         Enough stages; not more than activations and max pools together. As many as on the longest path where layers
         side by side are of one kind.
 
-    Raises:
-        NotCovered: the last layer has an activation or is a max pool.
-
     Example:
         >>> import jax, numpy as np, bounds
         >>> f = lambda x: jax.nn.relu(jax.nn.relu(x) + x) @ np.ones((2, 2), np.float32)
         >>> read_stages(bounds.read_graph(f, np.ones((1, 2), np.float32)))
         Stages(activations=2, windows=(), nonnegative=True)
     """
-    last = graph.layers[-1]
-    if isinstance(last, MaxPool) or (isinstance(last, Linear) and last.activated):
-        raise NotCovered(f"the last layer, {label(last)}, is not linear")
     kinds, sources = [kind(layer) for layer in graph.layers], [graph.sources(i) for i in range(len(graph.layers))]
     remaining = _remaining(kinds, sources)
     done: set[int] = set()
