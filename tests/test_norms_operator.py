@@ -17,7 +17,7 @@ from networks import conv, draw, flat
 
 import bounds
 from bounds import norms
-from bounds.graph import ABSENT, Diagonal, Linear
+from bounds.graph import ABSENT, Diagonal, Dot, Linear, Taps
 from bounds.norms.certify import gram_iteration_upper, largest_eigenvalue_upper
 from bounds.norms.lattice import find_lattice
 
@@ -249,6 +249,21 @@ def test_proved_eigenvalues(size):
 def test_equal_matrices_and_equal_eigenvalues():
     grams = np.broadcast_to(np.eye(80), (5, 80, 80)).copy()
     assert 1.0 <= largest_eigenvalue_upper([grams]) <= 1 + EXACT
+
+
+def test_entries_that_underflow():
+    """Sets of weights of very different size, each on elements of its own and on shared ones."""
+    assert 0 < largest_eigenvalue_upper([np.full((1, 3, 3), 1e-310)]) < 1e-270
+    assert norms.convolution_upper(np.array([1e-170, 1.0, 1e-155]).reshape(1, 1, 3), (4,), groups=1) >= 1.0
+    layer = Linear(positions=2, channels=1, terms=(unshared(np.array([[1e-165], [2.0]])),))
+    graph = replace(oracle.graph("mlp_flat"), layers=(oracle.graph("mlp_flat").layers[0], layer))
+    assert 2.0 <= norms.spectral_upper(graph, 1) <= 2.0 * (1 + EXACT)
+
+
+def unshared(weights: np.ndarray) -> Dot:
+    """Rows that read one element each, the first, with weights of their own."""
+    taps = Taps(np.zeros((len(weights), 1, 1), np.int32), np.zeros((1, 1), np.int32))
+    return Dot(taps, weights[:, :, None])
 
 
 def test_a_lattice_is_refused_when_one_entry_disagrees():

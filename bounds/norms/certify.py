@@ -12,15 +12,14 @@ from collections.abc import Iterable
 import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse.linalg import ArpackError, eigsh
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 EPS = float(np.finfo(np.float64).eps)
 MARGIN = 1e-9
 """λ is proposed this much above the eigenvalue that was found."""
+TINY = 1e-280
+"""Entries up to this size are bounded by it: what is computed from them underflows."""
 SMALL = 64
 """Matrices up to this size are decomposed by LAPACK, larger ones searched by Lanczos."""
-THREADED = 768
-"""Below this size a second BLAS thread costs more than it brings, a great deal more on a busy machine."""
 
 
 def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
@@ -42,12 +41,13 @@ def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
     Source: S. M. Rump, Verification of positive definiteness, BIT 46 (2006).
     """
     found, n = 0.0, 1
-    threads = ThreadpoolController()
     for grams in batches:
         n = max(n, grams.shape[1])
-        present = grams.any(axis=(1, 2))
-        with threads.limit(limits=1 if n < THREADED else None):
-            found = _raised(found, grams if present.all() else grams[present])
+        largest = np.abs(grams).max(axis=(1, 2), initial=0.0)
+        if ((largest > 0) & (largest <= TINY)).any():
+            found = max(found, n * TINY)
+        seen = largest > TINY
+        found = _raised(found, grams if seen.all() else grams[seen])
     return found * (1 + 4 * (n + 2) * n * EPS)
 
 

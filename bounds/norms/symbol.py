@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from bounds.norms.certify import EPS, gram_iteration_upper, largest_eigenvalue_upper
 from bounds.norms.lattice import Lattice
 
 BYTES = 1 << 26
 """Memory of one batch of frequencies."""
+THREADED = 768
+"""For matrices below this size a second BLAS thread costs more than it brings, a great deal more on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,9 @@ class Symbol:
         taps, inputs = self.kernel.shape[1:3]
         fro2 = float(np.square(self.kernel).sum(axis=(1, 2, 3)).max(initial=0.0))
         slack = 4 * EPS * (max(inputs, self.kernel.shape[3]) + taps**2 + 64) * taps * fro2
-        return upper(self._grams()) + slack
+        few = min(inputs, self.kernel.shape[3]) < THREADED
+        with _threads().limit(limits=1 if few else None):
+            return upper(self._grams()) + slack
 
     def _grams(self) -> Iterator[np.ndarray]:
         """K̂*K̂ or K̂K̂*, the smaller, in batches (matrices, n, n)."""
@@ -101,6 +107,11 @@ class Symbol:
             phases = self._phases(frequencies[start : start + step], lags)
             factors = np.concatenate([np.ones((len(phases), 1)), phases.real, phases.imag], axis=1)
             yield (factors @ table.reshape(len(table), -1)).view(np.complex128).reshape(-1, n, n)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def symbol(lattice: Lattice, weight: np.ndarray) -> Symbol:
