@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -153,6 +155,7 @@ def entry() -> None:
     Orbax writes in threads. Left to the interpreter's teardown, one in the middle of a checkpoint would print pages
     of tracebacks; a half-written checkpoint has not been renamed yet and does not count.
     """
+    sys.unraisablehook = _interrupt_again
     try:
         main()
     except SystemExit as stop:
@@ -160,6 +163,15 @@ def entry() -> None:
             sys.stderr.flush()
             os._exit(INTERRUPTED)
         raise
+
+
+def _interrupt_again(lost: Any) -> None:
+    """Deliver a Ctrl-C once more that Python dropped: it fell into a callback, such as JAX's of the collector."""
+    if lost.exc_type is KeyboardInterrupt:
+        main_thread = threading.main_thread().ident or 0
+        threading.Timer(0.1, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _complain(message: str) -> int:

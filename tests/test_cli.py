@@ -161,7 +161,10 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
             break
         time.sleep(0.1)
     interrupted.send_signal(signal.SIGINT)
-    out, err = interrupted.communicate(timeout=60)
+    try:
+        out, err = interrupted.communicate(timeout=120)
+    finally:
+        interrupted.kill()
     assert interrupted.returncode == 130, err
     assert out == "" and err.count("\n") == 1 and "--resume" in err
     assert not (tmp_path / "a" / "rows.csv").exists()
@@ -174,6 +177,25 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
     whole = whole[whole["epoch"].isin(resumed["epoch"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(resumed, whole)
     assert resumed["epoch"].max() == 60 and whole["epoch"].nunique() >= 15
+
+
+def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:
+    script = (
+        "import gc, time\n"
+        "from experiments import cli\n"
+        "def swallow(phase, info):\n"
+        "    gc.callbacks.clear()\n"
+        "    raise KeyboardInterrupt\n"
+        "def app(*_, **__):\n"
+        "    gc.callbacks.append(swallow)\n"
+        "    gc.collect()\n"
+        "    time.sleep(60)\n"
+        "cli.app = app\n"
+        "cli.entry()\n"
+    )
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+    assert (done.returncode, done.stderr) == (130, "")
 
 
 def linear(folder: Path, name: str = "model.py") -> Path:
