@@ -2,10 +2,10 @@
 
 Peeling inside E exp(λ sup …) turns the factor 2 per activation into log 2 under a root. The theorems speak of one
 output; for the C scores theorem 1 and theorem 2 are summed over the classes (their class then has the largest row of
-the last layer), the sharpened form peels the scores together.
+the last layer), the sharpened form has other ways too.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
-class here is fixed by the product of its norms (over γ). The two forms of `golowich_sharp` share δ.
+class here is fixed by the product of its norms (over γ). The three forms of `golowich_sharp` share δ.
 """
 
 from __future__ import annotations
@@ -117,10 +117,10 @@ def _frobenius(
 
 
 @declare(
-    summary="product of Frobenius norms, activations counted, scores peeled together",
+    summary="product of Frobenius norms, activations counted, scores added up in the best of three ways",
     guarantee="certificate",
     assumes=plain_chain.ASSUMES,
-    source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, log C for the scores",
+    source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, three ways to add up the scores",
 )
 def golowich_sharp(
     graph: Graph,
@@ -130,8 +130,9 @@ def golowich_sharp(
     gamma: float | Literal["best"] = 1.0,
     reference: object = None,
 ) -> Bound:
-    """The smaller of two forms, of which the second pays log 3: with a activations,
+    """The smallest of three forms, of which the second and third pay log 6: with a activations,
 
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C min(2^a, 1 + √(2 a log 2)),
     c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F min(2^a √C, 1 + √(2(a log 2 + log C))),
     c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
 
@@ -153,9 +154,10 @@ def golowich_sharp(
         >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
         True
 
-    Source: as above. E sup Σ_r w_r·V_r ≤ (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i); exp of the maximum
-    is at most the sum over r, each activation doubles E exp(λ sup ‖V‖), and at the input ‖Σ ξ_i x_i‖ has mean at most
-    ‖X‖_F and is sub-Gaussian with the same parameter. For 2^a √C see `neyshabur_frobenius`.
+    Source: as above; each activation doubles E exp(λ sup ‖V‖), and at the input ‖Σ ξ_i x_i‖ has mean at most ‖X‖_F and
+    is sub-Gaussian with the same parameter. The first form adds up the classes; the second has E sup Σ_r w_r·V_r ≤
+    (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i), and exp of the maximum is at most the sum over r. For
+    2^a √C see `neyshabur_frobenius`.
     """
     return conclude(
         golowich_sharp,
@@ -179,7 +181,7 @@ def sharp_factor(peelings: int, classes: int) -> float:
 
 
 def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Complexity]:
-    """The forms of `golowich_sharp`; one where there is one output, since then both are the same.
+    """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest.
 
     Args:
         graph, energies, m: as in `theorem_1_complexity`.
@@ -191,17 +193,22 @@ def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Compl
     norms, data = plain_chain.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
     peelings, classes = plain_chain.activations(levels), graph.classes
 
-    def form(name: str, log_top: float, top: str, factor: float, main: bool) -> Complexity:
+    def form(name: str, log_top: float, top: str, factor: float, main: bool = False) -> Complexity:
         log_scale, terms = _frobenius(norms, levels, log_top, top)
         terms = {"form": name, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
-        return Complexity(log_scale, factor * data.frobenius, main=main, terms=terms | {"||X||_F": data.frobenius})
+        terms["||X||_F"] = data.frobenius
+        return Complexity(log_scale, factor * data.frobenius, 0.0 if main else math.log(2), main=main, terms=terms)
 
-    together = sharp_factor(peelings, classes)
-    rows = form("rows", plain_chain.log_sum(norms.rows), "sum_r ||w_r||", together, main=True)
+    one_by_one = classes * sharp_factor(peelings, 1)
+    first = form("one by one", float(norms.rows.max()), "max_r ||w_r||", one_by_one, main=True)
     if classes == 1:
-        return [rows]
-    factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-    return [rows, form("frobenius", plain_chain.log_norm(norms.rows), "||W_L||_F", factor, main=False)]
+        return [first]
+    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+    return [
+        first,
+        form("rows", plain_chain.log_sum(norms.rows), "sum_r ||w_r||", sharp_factor(peelings, classes)),
+        form("frobenius", plain_chain.log_norm(norms.rows), "||W_L||_F", exponential),
+    ]
 
 
 @declare(

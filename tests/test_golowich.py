@@ -68,8 +68,10 @@ def test_literal(name):
     expected = below * rows.max() * classes * (1 + math.sqrt(2 * depth * math.log(2))) * data
     assert theorem_1_complexity(graph, energies, M).value == pytest.approx(expected, rel=rtol)
     together = min(2**relus * math.sqrt(classes), 1 + math.sqrt(2 * (relus * math.log(2) + math.log(classes))))
-    main, other = sharp_complexities(graph, energies, M)
-    assert main.value == pytest.approx(below * rows.sum() * together * data, rel=rtol) and main.main
+    main, second, other = sharp_complexities(graph, energies, M)
+    alone = min(2**relus, 1 + math.sqrt(2 * relus * math.log(2)))
+    assert main.value == pytest.approx(below * rows.max() * classes * alone * data, rel=rtol) and main.main
+    assert second.value == pytest.approx(below * rows.sum() * together * data, rel=rtol) and not second.main
     frobenius = below * np.linalg.norm(rows) * 2**relus * math.sqrt(classes) * data
     assert other.value == pytest.approx(frobenius, rel=rtol) and not other.main
     ones = math.prod(np.abs(a).sum(axis=1).max() for a in matrices)
@@ -77,13 +79,20 @@ def test_literal(name):
     assert theorem_2_complexity(graph, energies, M).value == pytest.approx(expected, rel=rtol)
 
 
-def test_the_row_takes_the_smaller_form_and_pays_for_the_second():
-    graph = chains.graph_of([np.eye(3), np.eye(2, 3)])
-    b = bounds.golowich_sharp(graph, chains.sample_of(np.ones(3), M, 2), delta=0.01)
-    assert b.terms["form"] == "frobenius" and b.terms["nats paid for choices"] == pytest.approx(math.log(3))
-    deep = chains.graph_of([np.eye(3)] * 5 + [np.eye(2, 3)])
-    b = bounds.golowich_sharp(deep, chains.sample_of(np.ones(3), M, 2), delta=0.01)
-    assert b.terms["form"] == "rows" and b.terms["nats paid for choices"] == 0
+def test_the_row_takes_the_smallest_form_and_pays_for_it():
+    """Few layers: 2^a √C of the whole matrix; deep, equal rows: one by one; deep, one large row: the sum of rows."""
+    shallow, large_row = chains.graph_of([np.eye(3), np.eye(4, 3)]), np.eye(2, 3) * [[1], [1e-3]]
+    equal = chains.graph_of([np.eye(3)] * 5 + [np.eye(2, 3)])
+    uneven = chains.graph_of([np.eye(3)] * 5 + [large_row])
+    for graph, form, nats in (
+        (shallow, "frobenius", math.log(6)),
+        (equal, "one by one", 0.0),
+        (uneven, "rows", math.log(6)),
+    ):
+        sample = chains.sample_of(np.ones(3), 50, graph.classes)
+        b = bounds.golowich_sharp(graph, sample, delta=0.01)
+        assert b.terms["form"] == form and b.terms["nats paid for choices"] == pytest.approx(nats)
+        assert b.value <= bounds.golowich(graph, sample, delta=0.01).value
 
 
 def test_labels():
@@ -134,9 +143,9 @@ def test_never_caught(name):
     graph = chains.graph_of(matrices)
     lower, error = witness.lower_estimate(searched, x, signs, ball="rows", steps=40, restarts=4)
     claims = sharp_complexities(graph, energies, len(x))
-    assert 0.1 < lower / claims[0].value < 1 - 4 * error / claims[0].value
-    assert lower < theorem_1_complexity(graph, energies, len(x)).value
+    for claim in (*claims[:2], theorem_1_complexity(graph, energies, len(x))):
+        assert 0.1 < lower / claim.value < 1 - 4 * error / claim.value
     if classes > 1:
         lower, error = witness.lower_estimate(searched, x, signs, ball="frobenius", steps=40, restarts=4)
-        claim = claims[1].value * math.sqrt(classes)  # the network above has ‖W_L‖_F = 1/√C
+        claim = claims[2].value * math.sqrt(classes)  # the network above has ‖W_L‖_F = 1/√C
         assert 0.1 < lower / claim < 1 - 4 * error / claim
