@@ -213,8 +213,7 @@ class Graph:
 
     def partition(self, nodes: Partition, group_size: int | None = None) -> Graph:
         """The same network with other nodes."""
-        if nodes not in PARTITIONS:
-            raise ValueError(f"nodes={nodes!r}; needed one of {', '.join(map(repr, PARTITIONS))}")
+        check_partition(nodes)
         size = self.group_size if group_size is None else group_size
         if size < 1:
             raise ValueError(f"group_size={size}; needed at least one channel per group")
