@@ -13,7 +13,7 @@ layer are ordered (position, channel); which of them form one *node* of the theo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -194,7 +194,6 @@ class Graph:
     layers: tuple[Layer, ...]
     nodes: Partition = "position"
     group_size: int = 8
-    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @cached_property
     def offsets(self) -> np.ndarray:

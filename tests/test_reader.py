@@ -327,3 +327,11 @@ def test_hidden_energies_survive_saving(tmp_path):
     assert set(loaded.hidden) == set(sample.hidden) == set(range(len(graph.layers))) and not loaded.reference_hidden
     for i in sample.hidden:
         np.testing.assert_array_equal(loaded.hidden[i].energies, sample.hidden[i].energies)
+
+
+def test_a_shift_survives_a_scale_of_zero() -> None:
+    scale, shift = jnp.array([0.0, 2.0, 1.0]), jnp.array([5.0, 1.0, -1.0])
+    weight = jnp.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    graph = bounds.read_graph(lambda x: (x * scale + shift) @ weight, np.ones((2, 3), np.float32))
+    # by hand: 5·(1, 2) + 1·(3, 4) − 1·(5, 6)
+    assert graph.layers[-1].bias.tolist() == [3.0, 8.0]  # type: ignore[union-attr]

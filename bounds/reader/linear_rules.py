@@ -8,7 +8,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from bounds.evaluate import window_rows
-from bounds.graph import CHUNK, Taps
+from bounds.graph import Taps
 from bounds.reader.interpreter import Interpreter, constant_array, one_view, out_shape
 from bounds.reader.values import Value, View
 from bounds.reader.windows import Axis, window_sites
@@ -30,12 +30,12 @@ def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     view = _unscaled_across(interpreter, view, along=free)
     axes, rows_shape = (*data_batch, *free, *data_contract), (prod(b_shape), prod(f_shape), -1)
     rows = view.arranged(lambda part: part.transpose(axes).reshape(rows_shape))
+    bias = None if rows.shift is None else np.matmul(rows.shift, weight).ravel()  # the scale is not the shift's
     if rows.scale is not None:
         weight = weight * rows.scale[:, 0, :, None]
     taps = Taps(rows.ids, np.arange(prod(f_shape), dtype=np.int32)[:, None])
     channels = n_shape[-1] if n_shape else 1
     positions = prod(b_shape) * prod(f_shape) * prod(n_shape) // max(channels, 1)
-    bias = None if rows.shift is None else np.matmul(rows.shift, _unscaled(weight, rows)).ravel()
     builder = interpreter.builder
     index = builder.dot(rows, taps, weight, (positions, channels), bias=bias)
     ids = builder.ids(index).reshape(*b_shape, *f_shape, *n_shape)
@@ -43,14 +43,6 @@ def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     if at == 1:  # the constant is the left operand: its free axes come first
         ids = ids.transpose(*range(nb), *range(nb + nf, nb + nf + nn), *range(nb, nb + nf))
     return [View(ids)]
-
-
-def _unscaled(weight: np.ndarray, rows: View) -> np.ndarray:
-    """The weights before the view's scale went into them: a shift is not scaled."""
-    if rows.scale is None:
-        return weight
-    scale = rows.scale[:, 0, :, None]
-    return np.divide(weight, scale, out=np.zeros_like(weight), where=scale != 0)
 
 
 def _unscaled_across(interpreter: Interpreter, view: View, along: list[int]) -> View:
@@ -140,12 +132,12 @@ def _learned_convolution(
 
 def _shift_response(shift: np.ndarray, sites: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """What the map makes of the constant part of its input, one number per output element (position, channel)."""
-    taps, step = Taps(shift, sites), max(1, CHUNK // max(1, sites.shape[1] * shift.shape[2]))
+    taps = Taps(shift, sites)
     out = np.empty((len(sites), len(shift), weight.shape[2]))
     for b, values in enumerate(shift):
-        for start in range(0, len(sites), step):
-            rows = window_rows(values[None], taps, b, start, start + step)[0]
-            out[start : start + step, b] = rows.reshape(len(rows), -1) @ weight[b]
+        for start in range(0, len(sites), taps.step):
+            rows = window_rows(values[None], taps, b, start, start + taps.step)[0]
+            out[start : start + taps.step, b] = rows.reshape(len(rows), -1) @ weight[b]
     return out.reshape(-1)
 
 
