@@ -121,6 +121,54 @@ def report(
         sys.stdout.write(to_json({**document, "terms": result.terms(), "folder": str(folder)}))
 
 
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="figure1, depth, width, …; an unknown name lists them all.")],
+    preset: Annotated[str, typer.Option(help="quick, cpu, or paper where there is one.")] = "cpu",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same preset.")] = False,
+    out: Annotated[Path | None, typer.Option(show_default="results/NAME, or results/NAME-PRESET")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Redo a figure or table of a paper: train, evaluate, draw."""
+    with human_output(as_json) as console:
+        from . import reproduce as running
+        from .registry import find
+
+        experiment = find(name)
+        folder = out or running.default_folder(name, preset)
+        if dry_run:
+            document = running.planned(experiment, preset, folder)
+            if not as_json:
+                show_plan(console, document)
+        else:
+            try:
+                document = running.reproduce(
+                    experiment, preset, folder, resume=resume, progress=not as_json, data_dir=data_dir
+                )
+            except KeyboardInterrupt:
+                _say(f"interrupted: what was done stays in {folder}, --resume goes on from there")
+                raise
+            if not as_json:
+                experiment.show(console, document)
+                console.print(f"written to {folder}: config.json, rows.csv, figure.png", highlight=False)
+    if as_json:
+        sys.stdout.write(to_json(document))
+
+
+def show_plan(console: Console, document: dict[str, Any]) -> None:
+    """What `reproduce --dry-run` says to people."""
+    minutes = document["minutes"]
+    time = "not measured" if minutes is None else f"about {minutes:g} minutes on two cores"
+    console.print(f"{document['experiment']}, preset {document['preset']}: {document['summary']}", highlight=False)
+    for line in document["plan"]:
+        console.print(f"  {line}", highlight=False)
+    console.print(f"time: {time}; results: {document['folder']}", highlight=False)
+
+
 @contextlib.contextmanager
 def human_output(as_json: bool) -> Iterator[Console]:
     """A console for people. With JSON asked for, whatever is printed inside goes to stderr instead."""

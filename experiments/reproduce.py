@@ -1,0 +1,122 @@
+"""Run an experiment by name: config.json before, figure.png after, or only say what it would do."""
+
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .output import plain, prepare_folder, to_json, write_files
+from .problems import Problem
+from .registry import Experiment, preset_of
+
+COMMITTED = "cpu"
+"""The preset whose results are committed, in results/NAME."""
+
+
+def default_folder(name: str, preset: str) -> Path:
+    """Where results go without --out.
+
+    Example:
+        >>> str(default_folder("depth", "cpu")), str(default_folder("depth", "quick"))
+        ('results/depth', 'results/depth-quick')
+    """
+    return Path("results") / (name if preset == COMMITTED else f"{name}-{preset}")
+
+
+def planned(experiment: Experiment, preset: str, folder: Path) -> dict[str, Any]:
+    """What a run would do, how long it takes and where it writes; nothing is trained.
+
+    Raises:
+        Problem: no such preset.
+    """
+    config = preset_of(experiment, preset)
+    return {
+        "experiment": experiment.name,
+        "summary": experiment.summary,
+        "preset": preset,
+        "config": plain(config),
+        "plan": experiment.plan(config),
+        "minutes": experiment.minutes.get(preset),
+        "folder": str(folder),
+    }
+
+
+def reproduce(
+    experiment: Experiment,
+    preset: str,
+    folder: Path,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    data_dir: Path | None = None,
+) -> dict[str, Any]:
+    """Run a preset and leave config.json, rows.csv and figure.png in the folder.
+
+    Args:
+        experiment: from `registry.find`.
+        preset: one of its presets.
+        folder: of the results; made if it is not there.
+        resume: go on with what the folder holds; without it everything is done anew.
+        progress: show progress bars.
+        data_dir: folder of the data files; None: $SPARSEBOUNDS_DATA.
+
+    Returns:
+        What the experiment's `run` returned, and the folder.
+
+    Raises:
+        Problem: no such preset, a folder that cannot be written, or one with a run of another config.
+    """
+    config = preset_of(experiment, preset)
+    described = {
+        "experiment": experiment.name,
+        "preset": preset,
+        "config": plain(config),
+        "versions": {"python": platform.python_version()}
+        | {name: version(name) for name in ("sparsebounds", "jax", "flax", "optax", "numpy")},
+    }
+    if resume:
+        _check_resumed(folder / "config.json", described)
+    prepare_folder(folder)
+    write_files(folder, {"config.json": to_json(described)})
+    found = experiment.run(config, folder, resume=resume, progress=progress, data_dir=data_dir)
+    draw(experiment, folder)
+    return {**found, "folder": str(folder)}
+
+
+def draw(experiment: Experiment, folder: Path) -> None:
+    """The figure again, from rows.csv alone."""
+    experiment.figure(read_rows(folder / "rows.csv"), folder / "figure.png")
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """A rows.csv with every digit of its floats; texts that are empty are empty texts.
+
+    Raises:
+        Problem: no such file.
+    """
+    try:
+        rows = pd.read_csv(path, float_precision="round_trip")
+    except OSError as error:
+        raise Problem(f"cannot read {path} ({error.strerror}): run the experiment first") from error
+    texts = [name for name in ("note", "source", "guarantee", "nodes") if name in rows]
+    return rows.fillna(dict.fromkeys(texts, ""))
+
+
+def _check_resumed(place: Path, described: dict[str, Any]) -> None:
+    try:
+        before = json.loads(place.read_text(encoding="utf-8"))
+        old = before["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Problem(f"nothing to resume in {place.parent}: leave out --resume, or give the run's --out") from error
+    if before.get("experiment") != described["experiment"]:
+        raise Problem(f"{place.parent} holds a run of {before.get('experiment')}: give the --out of the run")
+    now = described["config"]
+    for name in {**now, **old}:
+        if old.get(name) != now.get(name):
+            raise Problem(
+                f"the run in {place.parent} had {name} = {old.get(name)}, now it is {now.get(name)}: "
+                "use the same preset, or leave out --resume to start anew"
+            )
