@@ -279,8 +279,8 @@ class Graph:
 
 
 def label(layer: Layer) -> str:
-    """How an error names a layer."""
-    return layer.name + (f" ({layer.where})" if layer.where else "")
+    """How a message names a layer: its name, and the file (without its folder), line and function that made it."""
+    return layer.name + (f" ({layer.where.rpartition('/')[2]})" if layer.where else "")
 
 
 def check_partition(nodes: str) -> None:

@@ -43,9 +43,10 @@ def largest_norm(sample: Sample, input_bound: float | None, pixel_range: Range |
     if input_bound is not None:
         if not 0.0 < input_bound < math.inf:
             raise ValueError(f"input_bound={input_bound}; needed the largest norm of an input, positive and finite")
-        seen = math.sqrt(float((sample.energies / sample.m).sum()))
+        mean = math.sqrt(float((sample.energies / sample.m).sum()))
+        seen = mean if sample.largest_norm is None else sample.largest_norm
         if seen > input_bound * (1 + 1e-6):
-            raise ValueError(f"input_bound={input_bound}; the inputs of the sample have norm {seen:.6g} on average")
+            raise ValueError(f"input_bound={input_bound}; the inputs of the sample have norm {seen:.6g}")
         candidates.append(float(input_bound))
     if not candidates:
         raise NotCovered(MISSING)
@@ -86,7 +87,8 @@ def coordinate_squares(sample: Sample, pixel_range: Range | None) -> np.ndarray 
     squares = np.square(np.maximum(np.abs(low), np.abs(high)))
     if not squares.any():
         raise ValueError(f"pixel_range={pixel_range} allows nothing but zero; needed the range of the inputs")
-    if (sample.energies > sample.m * squares * (1 + 1e-6)).any():
+    seen = sample.energies / sample.m if sample.largest is None else np.square(sample.largest)
+    if (seen > squares * (1 + 1e-6)).any():
         raise ValueError(
             f"pixel_range={pixel_range}; the sample has values outside: give the range after normalisation"
         )

@@ -18,6 +18,7 @@ from bounds import norms
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
 from bounds.conclude import preprocessing_note
 from bounds.graph import Dot, Graph, Linear, MaxPool, label
+from bounds.input_bound import Range, largest_norm
 from bounds.margin import exp_or_inf
 from bounds.sample import Sample
 
@@ -105,7 +106,7 @@ def divergence(
         "layered, no skips",
         "no biases",
         "no pooling",
-        "a bound on the norm of every input that can occur (input_bound=)",
+        "a bound on the norm of every input that can occur (input_bound or pixel_range)",
     ),
     source="Neyshabur, Bhojanapalli, Srebro, A PAC-Bayesian approach to spectrally-normalized margin bounds, "
     "ICLR 2018, theorem 1; constants derived here",
@@ -117,6 +118,7 @@ def pac_bayes(
     delta: float,
     gamma: float | Literal["best"] = 1.0,
     input_bound: float | None = None,
+    pixel_range: Range | None = None,
     reference: object = None,
 ) -> Bound:
     """The spectral PAC-Bayes bound in explicit form.
@@ -130,16 +132,16 @@ def pac_bayes(
         sample: the data that trained it.
         delta: failure probability.
         gamma: the margin, or "best" (any γ may be chosen after looking).
-        input_bound: B with ‖x‖₂ ≤ B for every input that can occur, not only those of the sample: √D · max|x| for
-            images in a box.
+        input_bound: B with ‖x‖₂ ≤ B for every input that can occur, not only those of the sample; or
+        pixel_range: (low, high) of a coordinate as the network receives it, from which B follows.
         reference: not used by this bound.
 
     Returns:
         A certificate: never below the true error, except with probability δ. Hundreds or more on real networks. NaN
-        for a network outside the assumptions, a sample of one, or without `input_bound`.
+        for a network outside the assumptions, a sample of one, or without a bound on the inputs.
 
     Raises:
-        ValueError: delta, gamma or input_bound out of range, or an input_bound that the sample contradicts.
+        ValueError: delta, gamma or the bound on the inputs out of range, or one that the sample contradicts.
 
     Example:
         >>> import jax, numpy as np, bounds
@@ -157,7 +159,9 @@ def pac_bayes(
     check_match(graph, sample)
     declaration = pac_bayes.declaration  # type: ignore[attr-defined]
     try:
-        bound = _input_bound(input_bound, sample)
+        bound = largest_norm(sample, input_bound, pixel_range) * INPUT_ROUNDING
+        if sample.m < 2:
+            raise NotCovered("it divides by m − 1, and the sample has one element")
         layers = _layers(graph)
     except NotCovered as reason:
         shown = math.nan if gamma == "best" else float(gamma)
@@ -210,22 +214,6 @@ def _gammas(gamma: float | str, sample: Sample) -> list[float]:
     if not positive.size:
         return [1.0]
     return np.geomspace(max(positive.min() / 2, 1e-300), positive.max(), CANDIDATES).tolist()
-
-
-def _input_bound(given: float | None, sample: Sample) -> float:
-    if given is None:
-        raise NotCovered("it needs a bound on every input that can occur, not only on the sample: give input_bound=")
-    if not 0.0 < given < math.inf:
-        raise ValueError(f"input_bound={given}; needed a positive finite bound on the norm of every input")
-    mean = math.sqrt(float(sample.energies.sum()) / sample.m)
-    if mean > given * INPUT_ROUNDING:
-        raise ValueError(
-            f"input_bound={given}, but the inputs of the sample have root mean square norm {mean:.6g}; "
-            "needed a bound on every one of them"
-        )
-    if sample.m < 2:
-        raise NotCovered("it divides by m − 1, and the sample has one element")
-    return given * INPUT_ROUNDING
 
 
 def _layers(graph: Graph) -> list[int]:

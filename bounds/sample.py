@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -17,6 +19,12 @@ from bounds.stream import batches, check_classes, check_sample, margins_of
 
 PREPROCESSING = ("fixed", "sample")
 _HIDDEN = ("hidden", "reference_hidden")
+_OPTIONAL = ("class_fourths", "largest", "largest_norm", "fingerprints")
+_DTYPES: dict[str, Any] = {
+    **dict.fromkeys(("energies", "class_energies", "margins", "class_fourths", "largest"), np.float64),
+    "class_counts": np.int64,
+    "fingerprints": np.uint64,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +48,11 @@ class Sample:
     `hidden` maps the index of a layer in a graph to the energies of that layer's values, `reference_hidden`
     the same for a reference network.
 
+    A measured sample also has, float64: `class_fourths` (C, …), Σ_i x_ij⁴ per label, which with `class_energies` gives
+    the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂; and `fingerprints` (m,), a hash
+    of each input (see `fingerprints`), by which samples that must not meet are told apart. One built by hand may lack
+    them (None).
+
     Example:
         >>> import numpy as np
         >>> x = np.array([[3.0, 0.0], [0.0, 4.0]], dtype=np.float32)
@@ -57,11 +70,17 @@ class Sample:
     preprocessing: str = "fixed"
     hidden: Mapping[int, HiddenEnergies] = field(default_factory=dict)
     reference_hidden: Mapping[int, HiddenEnergies] = field(default_factory=dict)
+    class_fourths: np.ndarray | None = None
+    largest: np.ndarray | None = None
+    largest_norm: float | None = None
+    fingerprints: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        for name in ("energies", "class_energies", "margins"):
-            object.__setattr__(self, name, _frozen(getattr(self, name), np.float64))
-        object.__setattr__(self, "class_counts", _frozen(self.class_counts, np.int64))
+        for name, dtype in _DTYPES.items():
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else _frozen(value, dtype))
+        if self.largest_norm is not None:
+            object.__setattr__(self, "largest_norm", float(self.largest_norm))
         object.__setattr__(self, "m", int(self.m))
         object.__setattr__(self, "classes", int(self.classes))
         object.__setattr__(self, "preprocessing", str(self.preprocessing))
@@ -153,6 +172,7 @@ class Sample:
         values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in _HIDDEN:
             values[name] = {index: held.energies for index, held in values[name].items()}
+        values = {name: value for name, value in values.items() if value is not None}
         write(path, values)
 
     @classmethod
@@ -163,7 +183,8 @@ class Sample:
             FileNotFoundError: no such file.
             ValueError: a damaged file, another kind of file, or numbers that contradict each other.
         """
-        values = read(path, required={f.name for f in fields(cls)} - set(_HIDDEN), mappings=_HIDDEN)
+        required = {f.name for f in fields(cls)} - {*_HIDDEN, *_OPTIONAL}
+        values = read(path, required=required, mappings=_HIDDEN, optional=_OPTIONAL)
         for name in _HIDDEN:
             values[name] = {index: HiddenEnergies(held) for index, held in values[name].items()}
         try:
@@ -177,9 +198,13 @@ class _Sums:
 
     def __init__(self, shape: tuple[int, ...], labels: np.ndarray, graph: Any, reference: Any) -> None:
         self.labels = labels
-        self.energies = np.zeros(shape[1:])
+        self.shape = shape[1:]
         self.margins = np.empty(shape[0])
         self.class_energies: np.ndarray | None = None
+        self.class_fourths: np.ndarray | None = None
+        self.largest = np.zeros(self.shape)
+        self.largest_norm = 0.0
+        self.fingerprints = np.empty(shape[0], dtype=np.uint64)
         self.graphs = {"hidden": graph, "reference_hidden": reference}
         self.hidden: dict[str, dict[int, np.ndarray]] = {name: {} for name in self.graphs}
 
@@ -187,11 +212,17 @@ class _Sums:
         labels, classes = self.labels[batch.where], batch.scores.shape[1]
         if self.class_energies is None:
             check_classes(self.labels, classes)
-            self.class_energies = np.zeros((classes, *self.energies.shape))
-        squares = batch.values**2
-        self.energies += squares.sum(axis=0)
-        for label in np.unique(labels):
-            self.class_energies[label] += squares[labels == label].sum(axis=0)
+            self.class_energies = np.zeros((classes, *self.shape))
+            self.class_fourths = np.zeros_like(self.class_energies)
+        assert self.class_fourths is not None
+        squares = np.square(batch.values)
+        rows = squares.reshape(len(labels), -1)
+        one_hot = (labels[:, None] == np.arange(classes)).astype(np.float64)
+        self.class_energies += (one_hot.T @ rows).reshape(self.class_energies.shape)
+        self.class_fourths += (one_hot.T @ np.square(rows)).reshape(self.class_energies.shape)
+        np.maximum(self.largest, np.abs(batch.values).max(axis=0), out=self.largest)
+        self.largest_norm = max(self.largest_norm, math.sqrt(float(rows.sum(axis=1).max())))
+        self.fingerprints[batch.where] = fingerprints(batch.inputs)
         self.margins[batch.where] = margins_of(batch.scores, labels)
         for name, graph in self.graphs.items():
             if graph is not None:
@@ -203,12 +234,35 @@ class _Sums:
         return {
             "m": len(self.labels),
             "classes": classes,
-            "energies": self.energies,
+            "energies": self.class_energies.sum(axis=0),
             "class_energies": self.class_energies,
+            "class_fourths": self.class_fourths,
+            "largest": self.largest,
+            "largest_norm": self.largest_norm,
+            "fingerprints": self.fingerprints,
             "margins": self.margins,
             "class_counts": np.bincount(self.labels, minlength=classes),
             **{name: {k: HiddenEnergies(v) for k, v in sums.items()} for name, sums in self.hidden.items()},
         }
+
+
+def fingerprints(x: Any) -> np.ndarray:
+    """A 64-bit hash of every input, of its float32 values: equal inputs have equal fingerprints.
+
+    Args:
+        x: (m, …) inputs.
+
+    Returns:
+        (m,) uint64.
+
+    Example:
+        >>> a, b, c = fingerprints(np.array([[0.0, 1.0], [1.0, 0.0], [-0.0, 1.0]]))
+        >>> bool(a == b), bool(a == c)
+        (False, True)
+    """
+    rows = np.asarray(x, dtype=np.float32).reshape(len(x), -1) + np.float32(0.0)  # −0 becomes 0
+    digests = (hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(rows))
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def _add_hidden(sums: dict[int, np.ndarray], graph: Graph, inputs: Any) -> None:
@@ -241,6 +295,10 @@ def _check(s: Sample) -> None:
         "class_energies must be (C, …) over energies": s.class_energies.shape != (s.classes, *s.energies.shape),
         "energies must be finite and ≥ 0": not _proper(s.energies) or not _proper(s.class_energies),
         "hidden energies must be finite and ≥ 0": not all(map(_proper, hidden)),
+        "class_fourths must be like class_energies": not _like(s.class_fourths, s.class_energies),
+        "largest must be like energies": not _like(s.largest, s.energies),
+        "largest_norm must be finite and ≥ 0": s.largest_norm is not None and not 0 <= s.largest_norm < math.inf,
+        "there must be one fingerprint per margin": s.fingerprints is not None and s.fingerprints.shape != (s.m,),
         "margins must be finite": not np.isfinite(s.margins).all(),
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in PREPROCESSING,
     }
@@ -249,6 +307,10 @@ def _check(s: Sample) -> None:
         wrong.append("class_energies must sum to energies")
     if wrong:
         raise ValueError(f"this is no sample: {'; '.join(wrong)}; measure it with Sample.measure")
+
+
+def _like(array: np.ndarray | None, other: np.ndarray) -> bool:
+    return array is None or (array.shape == other.shape and _proper(array))
 
 
 def _proper(array: np.ndarray) -> bool:

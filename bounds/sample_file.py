@@ -45,13 +45,20 @@ def write(path: str | os.PathLike[str], values: Mapping[str, Any]) -> None:
         raise
 
 
-def read(path: str | os.PathLike[str], *, required: Collection[str], mappings: Collection[str]) -> dict[str, Any]:
+def read(
+    path: str | os.PathLike[str],
+    *,
+    required: Collection[str],
+    mappings: Collection[str],
+    optional: Collection[str] = (),
+) -> dict[str, Any]:
     """Read what `write` wrote.
 
     Args:
         path: the file.
-        required: names that must be there, and besides which only `mappings` may be.
+        required: names that must be there, and besides which only `mappings` and `optional` may be.
         mappings: names that were mappings; empty where nothing was stored.
+        optional: names that may be missing.
 
     Returns:
         name → array (0-dimensional for numbers and text) or {index: array}.
@@ -76,7 +83,7 @@ def read(path: str | os.PathLike[str], *, required: Collection[str], mappings: C
             values[base][int(index)] = array
         else:
             values[name] = array
-    if set(values) != set(required) | set(mappings):
-        wrong = sorted(set(values) ^ (set(required) | set(mappings)))
+    if set(values) - set(optional) != set(required) | set(mappings):
+        wrong = sorted((set(values) - set(optional)) ^ (set(required) | set(mappings)))
         raise ValueError(f"{os.fspath(path)} is no saved sample (missing or unknown: {', '.join(wrong)}); {_AGAIN}")
     return values

@@ -144,11 +144,16 @@ class _Caller:
     def __init__(self, f: Any) -> None:
         if isinstance(f, nnx.Module):
             definition, state = nnx.split(f)
-            f = _functional(definition, state)
+            if _hashable(definition):
+                # The weights are arguments: other weights of the same architecture do not compile again.
+                self.plain, self.compiled = _of_module(definition, state, _run), _of_module(definition, state, _RUN)
+                self.jittable: bool | None = None
+                return
+            f = _of_module(definition, state, _run)
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self.plain, self.compiled = f, jax.jit(f)
-        self.jittable: bool | None = None
+        self.jittable = None
 
     def __call__(self, x: jax.Array) -> Any:
         if self.jittable is None:
@@ -161,11 +166,23 @@ class _Caller:
         return self.compiled(x) if self.jittable else self.plain(x)
 
 
-def _functional(definition: Any, state: Any) -> Callable[[jax.Array], Any]:
-    def run(x: jax.Array) -> Any:
-        return nnx.merge(definition, state, copy=True)(x)  # a copy: batch norm in training mode writes to itself
+def _run(definition: Any, state: Any, x: jax.Array) -> Any:
+    return nnx.merge(definition, state, copy=True)(x)  # a copy: batch norm in training mode writes to itself
 
-    return run
+
+_RUN = jax.jit(_run, static_argnums=0)
+
+
+def _of_module(definition: Any, state: Any, run: Callable[..., Any]) -> Callable[[jax.Array], Any]:
+    return lambda x: run(definition, state, x)
+
+
+def _hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _scores(out: Any, where: slice, what: str) -> np.ndarray:

@@ -38,6 +38,7 @@ def table(
     nodes: Partition = "position",
     mask_fixed: bool = False,
     preprocessing: str = "fixed",
+    options: Mapping[str, Any] | None = None,
     batch_size: int = 1024,
 ) -> pd.DataFrame:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
@@ -53,6 +54,8 @@ def table(
         nodes: the partition, "position", "group" or "scalar".
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        options: further keywords, each passed to the bounds that take it, such as {"pixel_range": (0.0, 1.0)}: the
+            range of a coordinate as the network receives it, known in advance, which some theorems need.
         batch_size: samples per call of f.
 
     Returns:
@@ -61,7 +64,7 @@ def table(
         bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`.
 
     Raises:
-        ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1).
+        ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
         ReadError: a network that cannot be read.
 
     Example:
@@ -74,14 +77,15 @@ def table(
     chosen = _chosen(names)
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
+    given = _checked_options(options, chosen)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
     graph = read_graph(f, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
     sample = Sample.measure(f, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
     held_out = _held_out(f, test, batch_size)
     errors = _errors(sample, held_out)
-    options = {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
-    rows = [_row(name, bound, graph, sample, options) | errors for name, bound in chosen.items()]
+    given |= {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
+    rows = [_row(name, bound, graph, sample, given) | errors for name, bound in chosen.items()]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
@@ -100,6 +104,18 @@ def _chosen(names: Iterable[str] | None) -> dict[str, Callable[..., Bound]]:
     if unknown:
         raise ValueError(f"unknown bound {unknown[0]!r}; the known ones are {', '.join(BOUNDS)}")
     return {name: BOUNDS[name] for name in wanted}
+
+
+def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Callable[..., Bound]]) -> dict[str, Any]:
+    """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
+    from bounds import BOUNDS
+
+    own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
+    known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
+    for key in options or {}:
+        if key not in known:
+            raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
+    return dict(options or {})
 
 
 def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
@@ -135,16 +151,44 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
 def _row(
     name: str, bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]
 ) -> dict[str, Any]:
+    start = time.perf_counter()
+    found = evaluated(bound, graph, sample, options)
+    seconds = time.perf_counter() - start
+    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    return {"bound": name, "seconds": seconds} | row
+
+
+def evaluated(bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> Bound:
+    """One bound with those of the options that it takes; what it refuses is a Bound too, NaN with the reason.
+
+    Args:
+        bound: a value of `bounds.BOUNDS`.
+        graph, sample: what it is about.
+        options: keywords; those that it does not take are left out. `delta` must be among them.
+
+    Returns:
+        Bound.
+
+    Example:
+        >>> from bounds import BOUNDS
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
+        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
+        >>> evaluated(BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": -1.0, "other": 3}).note
+        "gamma=-1.0; needed a positive margin, or 'best'"
+    """
     accepted = inspect.signature(bound).parameters
     takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
     given = {key: value for key, value in options.items() if takes_all or key in accepted}
-    start = time.perf_counter()
     try:
-        found = bound(graph, sample, **given)
+        return bound(graph, sample, **given)
     except ValueError as error:  # this bound's refusal must not cost the other rows
-        row: dict[str, Any] = dict.fromkeys(_NUMBERS, math.nan)
         declaration = getattr(bound, "declaration", None)
-        row |= {key: getattr(declaration, key, "") for key in ("guarantee", "source")} | {"note": str(error)}
-    else:
-        row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
-    return {"bound": name, "seconds": time.perf_counter() - start} | row
+        return Bound(
+            *(math.nan, math.nan, math.nan, math.nan, math.nan),
+            delta=options["delta"],
+            guarantee=getattr(declaration, "guarantee", ""),  # type: ignore[arg-type]
+            terms={},
+            source=getattr(declaration, "source", ""),
+            note=str(error),
+        )

@@ -2,15 +2,12 @@
 
 import io
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
-from flax import nnx
 
 import nets
 from nets.data import Dataset
@@ -61,7 +58,7 @@ def follow(
     resume: bool = False,
     progress: bool = True,
 ) -> Followed:
-    """Train, and take a snapshot at the start (epoch 0), on the way and at the end.
+    """Train, and take a snapshot at the start (epoch 0), on the way and, of every bound, at the end.
 
     The weights of a resumed run are those of an uninterrupted one. An epoch whose snapshot was under way when the
     run was interrupted has no rows.
@@ -83,10 +80,9 @@ def follow(
         shutil.rmtree(kept)
     log = RowLog(folder / f"{network.name}-rows.csv", keep=resume)
     model = network.model
-    scores = compiled_once(model)
 
-    def look(epoch: int, model: Any, row: dict[str, Any]) -> Snapshot:
-        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed, scores=scores)
+    def look(epoch: int, model: Any, row: dict[str, Any], every: bool = False) -> Snapshot:
+        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed, every=every)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
         log.put(epoch, [{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
         return snapshot
@@ -119,19 +115,8 @@ def follow(
         raise Problem(
             f"cannot write checkpoints to {kept} ({error.strerror}): give another folder with --out"
         ) from error
-    final = look(training.epochs, model, history[-1])
+    final = look(training.epochs, model, history[-1], every=True)
     return Followed(network, log.frame(), final)
-
-
-def compiled_once(model: nnx.Module) -> Callable[[Any], np.ndarray]:
-    """The model as a function of arrays whose compilation outlives a change of weights.
-
-    The weights are arguments of the compiled function. What comes back is NumPy, so that nothing traces through it
-    and makes them constants again.
-    """
-    definition, _ = nnx.split(model)
-    apply = jax.jit(lambda state, x: nnx.merge(definition, state)(x))
-    return lambda x: np.asarray(apply(nnx.state(model), x))
 
 
 class RowLog:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from .follow import Followed
 from .report import Report
-from .snapshot import Form
+from .snapshot import FORMS, Form
 from .sparsity import sparsity
 
 SOUND = Form("galanti", "position")
@@ -111,9 +111,9 @@ def report_title(config: Mapping[str, Any]) -> str:
 
 
 def factors(followed: Followed) -> Table:
-    """Every factor of every form of one network, side by side."""
-    forms = list(followed.final.found)
-    names = dict.fromkeys(name for bound in followed.final.found.values() for name in bound.terms if name != "nodes")
+    """Every factor of the forms followed through training, side by side; those of all bounds are in terms.json."""
+    forms = list(FORMS)
+    names = dict.fromkeys(name for form in forms for name in followed.final.found[form].terms if name != "nodes")
     cells = [[name] + [number(followed.final.found[form].terms.get(name, "")) for form in forms] for name in names]
     heads = [f"{form.bound}\n{followed.final.found[form].terms.get('nodes', form.nodes)}" for form in forms]
     return grid(f"Factors, {followed.network.name}", ["factor", *heads], cells, gap=2)

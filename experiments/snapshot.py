@@ -2,12 +2,14 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import bounds
 from bounds.graph import Partition
+from bounds.held_out import Margins
+from bounds.table import evaluated
 from nets.data import Dataset
 
 Gamma = float | Literal["best"]
@@ -52,7 +54,7 @@ def take_snapshot(
     delta: float,
     gamma: Gamma = 1.0,
     mask_fixed: bool = False,
-    scores: Callable[[Any], Any] | None = None,
+    every: bool = False,
 ) -> Snapshot:
     """Read the network, pass once over the training and the test set, and compute every form.
 
@@ -63,25 +65,29 @@ def take_snapshot(
         gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
             which speaks of a margin fixed in advance, keeps 1.
         mask_fixed: the zeros of the network were fixed before the data were seen.
-        scores: the model as a function that is compiled already, for the passes over the data.
+        every: besides the forms of `FORMS`, which are followed through training, all other bounds that there are.
 
     Returns:
         Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
         the standard error of the test error. NaN with a note where a theorem does not apply.
     """
     graph = bounds.read_graph(model, data.x_train[:2])
-    sample = bounds.Sample.measure(scores or model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = bounds.Sample.measure(scores or model, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
+    test = bounds.Sample.measure(model, data.x_test, data.y_test, preprocessing=data.preprocessing)
     errors = {
         "train_error": sample.train_error,
         "test_error": test.train_error,
         "gap": test.train_error - sample.train_error,
         "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
     }
+    options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
+    options |= {"pixel_range": data.pixel_range, "test": Margins(test.margins)}
+    followed = {form.bound for form in FORMS}
+    others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}
-    for form in FORMS:
+    for form in (*FORMS, *others):
         start = time.perf_counter()
-        bound = _bound(form, graph, sample, delta, gamma, mask_fixed)
+        bound = _bound(form, graph, sample, options)
         seconds = time.perf_counter() - start
         found[form] = bound
         rows.append(
@@ -95,15 +101,12 @@ def take_snapshot(
     return Snapshot(rows, found, graph, sample)
 
 
-def _bound(
-    form: Form, graph: bounds.Graph, sample: bounds.Sample, delta: float, gamma: Gamma, mask_fixed: bool
-) -> bounds.Bound:
-    if form.bound == "galanti_best":
-        return bounds.galanti_best(graph, sample, delta=delta, mask_fixed=mask_fixed)
-    graph = graph.partition(cast(Partition, form.nodes))
-    if form.bound == "galanti":
-        return bounds.galanti(graph, sample, delta=delta, gamma=gamma, mask_fixed=mask_fixed)
-    return bounds.galanti_published(graph, sample, delta=delta, gamma=1.0 if gamma == "best" else gamma)
+def _bound(form: Form, graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]) -> bounds.Bound:
+    if form.bound == "galanti_published" and options["gamma"] == "best":
+        options = {**options, "gamma": 1.0}
+    if form.nodes != "best":
+        graph = graph.partition(cast(Partition, form.nodes))
+    return evaluated(bounds.BOUNDS[form.bound], graph, sample, options)
 
 
 def _row(form: Form, bound: bounds.Bound) -> dict[str, Any]:

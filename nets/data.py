@@ -55,6 +55,13 @@ class Dataset:
         height, width, channels = self.x_train.shape[1:]
         return height, width, channels
 
+    @property
+    def pixel_range(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """(lowest, highest) value that a coordinate of x can have, per channel: what 0 and `peak` become."""
+        offset, scale = (np.asarray(value, dtype=np.float64) for value in self.normalisation)
+        ends = (0.0 - offset) / scale, (1.0 - offset) / scale
+        return np.minimum(*ends), np.maximum(*ends)
+
     def raw_train(self) -> Images:
         """The training images as published: uint8, in the order of `x_train`, values 0..peak.
 

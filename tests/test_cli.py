@@ -99,14 +99,20 @@ def test_last_row_and_terms_are_the_same_bound(written: Path) -> None:
             & (last["bound"] == entry["bound"])
             & (last["nodes"] == entry["nodes"])
         ]
+        if entry["value"] is None:  # a bound that does not cover the network says why
+            assert math.isnan(row["value"].item()) and row["note"].item() == entry["note"] != ""
+            continue
         assert row["value"].item() == pytest.approx(entry["value"], rel=1e-12)
         assert entry["terms"]
+    assert {(e["network"], e["bound"]) for e in terms} == {(n, b) for n in ("conv", "tree") for b in bounds.BOUNDS}
 
 
 def test_terms_are_enough_to_redo_the_bound(written: Path) -> None:
     redone = 0
     for entry in strict((written / "out" / "terms.json").read_text()):
         t = entry["terms"]
+        if not entry["bound"].startswith("galanti"):
+            continue
         if entry["bound"] == "galanti_published":
             assert t["Lambda"] == pytest.approx(
                 (1 + math.sqrt(2 * t["logs"])) * math.sqrt(t["max path prod |pred| * energy"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bounds.sample import Sample
+from bounds import stream
+from bounds.sample import Sample, fingerprints
 
 
 def two_scores(x):
@@ -33,9 +34,11 @@ def measured(f, data, **options) -> Sample:
 
 
 def same(a: Sample, b: Sample, **tolerance) -> None:
-    for name in ("energies", "class_energies", "margins", "class_counts"):
+    names = ("energies", "class_energies", "margins", "class_counts", "class_fourths", "largest", "largest_norm")
+    for name in names:
         np.testing.assert_allclose(getattr(a, name), getattr(b, name), **tolerance)
     assert (a.m, a.classes, a.preprocessing) == (b.m, b.classes, b.preprocessing)
+    assert np.array_equal(a.fingerprints, b.fingerprints)
 
 
 def test_sums_margins_and_counts_are_the_literal_ones(data, net):
@@ -58,6 +61,40 @@ def test_sums_are_float64_where_float32_would_drift():
     x = np.full((100_000, 1), 0.1, np.float32)
     sample = Sample.measure(two_scores, x, np.arange(100_000) % 2, batch_size=1000)
     assert sample.energies[0] == pytest.approx(100_000 * float(np.float32(0.1)) ** 2, rel=1e-12)
+
+
+def test_fourths_and_the_largest_are_the_literal_ones(data, net):
+    x, y = data
+    sample, wide = measured(net, data, batch_size=10), x.astype(np.float64)
+    for label in range(4):
+        np.testing.assert_allclose(sample.class_fourths[label], (wide[y == label] ** 4).sum(0), rtol=1e-12)
+    assert np.array_equal(sample.largest, np.abs(wide).max(0))
+    assert sample.largest_norm == pytest.approx(np.sqrt((wide**2).sum((1, 2, 3))).max(), rel=1e-14)
+
+
+def test_fingerprints_tell_inputs_apart_and_find_them_again(data, net):
+    x, _ = data
+    sample = measured(net, data, batch_size=10)
+    assert np.array_equal(sample.fingerprints, fingerprints(x)) and len(set(sample.fingerprints.tolist())) == 37
+    changed = x.copy()
+    changed[5, 0, 0, 0] += 1e-3
+    assert np.flatnonzero(fingerprints(changed) != sample.fingerprints).tolist() == [5]
+    assert np.array_equal(fingerprints(x.astype(np.float64)), fingerprints(x))
+
+
+def test_other_weights_of_a_module_do_not_compile_again(data):
+    # Two networks of one architecture share one compiled function: following a training compiles once.
+    def model(seed):
+        return nnx.Sequential(nnx.Linear(data[0].shape[-1], 4, rngs=nnx.Rngs(seed)), _mean)
+
+    measured(model(0), data)
+    before = stream._RUN._cache_size()
+    measured(model(1), data)
+    assert before > 0 and stream._RUN._cache_size() == before
+
+
+def _mean(z):
+    return z.mean((1, 2))
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 37, 1000])

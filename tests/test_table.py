@@ -157,3 +157,14 @@ def test_a_refused_network_does_not_cost_a_pass(data, monkeypatch):
 def test_the_same_tensors_give_the_same_table(net, data):
     first, second = (table(net, *data, delta=0.01).drop(columns="seconds") for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_options_reach_the_bounds_that_take_them(data):
+    net = networks.network("native").f
+    without = table(net, *data, delta=0.01, names=["long_sedghi", "galanti"]).set_index("bound")
+    given = table(net, *data, delta=0.01, names=["long_sedghi", "galanti"], options={"pixel_range": (-9.0, 9.0)})
+    given = given.set_index("bound")
+    assert math.isnan(without["value"]["long_sedghi"]) and given["value"]["long_sedghi"] > 0
+    assert without["value"]["galanti"] == given["value"]["galanti"]
+    with pytest.raises(ValueError, match="no bound takes the option 'pixel_rnge'.*pixel_range"):
+        table(net, *data, delta=0.01, names=["galanti"], options={"pixel_rnge": (0.0, 1.0)})
