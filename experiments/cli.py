@@ -54,6 +54,9 @@ def evaluate(
     nodes: Annotated[str, typer.Option(help="position, group or scalar.")] = "position",
     mask_fixed: Annotated[bool, typer.Option(help="Zero weights were fixed before seeing the data.")] = False,
     preprocessing: Annotated[str, typer.Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed",
+    pixel_range: Annotated[
+        tuple[float, float] | None, typer.Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Bounds of your own model on your own data."""
@@ -62,7 +65,7 @@ def evaluate(
         from .show import show_table
 
         names = tuple(bound or ())
-        config = EvaluateConfig(target, data, checkpoint, names, delta, nodes, mask_fixed, preprocessing)
+        config = EvaluateConfig(target, data, checkpoint, names, delta, nodes, mask_fixed, preprocessing, pixel_range)
         frame = evaluate(config)
         if not as_json:
             show_table(console, frame, title=target)

@@ -3,6 +3,7 @@
 Device: CPU. Time: one pass over the data, then milliseconds per bound; compiling takes a few seconds.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -28,6 +29,7 @@ class EvaluateConfig:
     nodes: str = "position"
     mask_fixed: bool = False
     preprocessing: str = "fixed"
+    pixel_range: tuple[float, float] | None = None
 
 
 def evaluate(config: EvaluateConfig) -> pd.DataFrame:
@@ -46,6 +48,9 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         if name not in bounds.BOUNDS:
             raise unknown("bound", name, bounds.BOUNDS)
     check_delta(config.delta)
+    if config.pixel_range is not None and not -math.inf < config.pixel_range[0] <= config.pixel_range[1] < math.inf:
+        low, high = config.pixel_range
+        raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
     network = load_function(config.target, config.checkpoint)
     try:
@@ -60,6 +65,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             nodes=cast(Partition, config.nodes),
             mask_fixed=config.mask_fixed,
             preprocessing=config.preprocessing,
+            options=None if config.pixel_range is None else {"pixel_range": config.pixel_range},
         )
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error

@@ -264,3 +264,17 @@ def test_evaluate_for_people(tmp_path: Path, sample: Path, capsys: pytest.Captur
     assert run("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample)) == 0
     out = capsys.readouterr().out
     assert "galanti" in out and "certificate" in out
+
+
+def test_evaluate_takes_the_range_of_the_inputs(
+    tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), "--bound", "long_sedghi", "--json")
+    values = []
+    for extra in ((), ("--pixel-range", "-9", "9")):
+        assert run(*arguments, *extra) == 0
+        (row,) = strict(capsys.readouterr().out)
+        values.append(row["value"])
+    assert values[0] is None and values[1] > 0
+    assert run(*arguments, "--pixel-range", "2", "1") == 2
+    assert "--pixel-range 2 1 is no range" in capsys.readouterr().err
