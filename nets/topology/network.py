@@ -1,0 +1,154 @@
+"""Topology of a whole network: the scores of every masked layer, their means, and how many are defined."""
+
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import masks as masking
+from .bipartite import bipartite
+from .scores import Convention, Score, imdb, imsg, length, narc, ramanujan_gap, spectral_gap
+
+Tree = Any
+SCORES = ("ramanujan_gap", "ramanujan_gap_normalised", "imdb", "imdb_normalised", "narc", "spectral_gap", "imsg")
+"""The fields of `LayerTopology` that can be undefined."""
+
+
+@dataclass(frozen=True)
+class LayerTopology:
+    """Scores of one layer.
+
+    Args:
+        path: of the layer's mask in the tree.
+        density: share of weights kept.
+        left, right: nodes with an edge: input features and outputs.
+        d_left, d_right: their mean degrees.
+        ramanujan_gap, ramanujan_gap_normalised, imdb, imdb_normalised, narc, spectral_gap, imsg: as the functions of
+            these names; NaN with a `reason` where not defined.
+        full_spectrum: ‖(Δr, Δr_imdb, λ, λ_imsg)‖₂, what is not defined counted as 0.
+    """
+
+    path: str
+    density: float
+    left: int
+    right: int
+    d_left: float
+    d_right: float
+    ramanujan_gap: Score
+    ramanujan_gap_normalised: Score
+    imdb: Score
+    imdb_normalised: Score
+    narc: Score
+    spectral_gap: Score
+    imsg: Score
+    full_spectrum: float
+
+    def row(self) -> dict[str, Any]:
+        """All fields by name, scores as plain floats, for a table."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {
+            name: float(getattr(self, name)) for name in SCORES
+        }
+
+
+def layer_topology(path: str, mask: Any, weights: Any, convention: Convention = "iclr") -> LayerTopology:
+    """All scores of one layer.
+
+    Args:
+        path: its name.
+        mask: booleans (in, out) or (window…, in, out).
+        weights: of the same shape.
+        convention: as for `ramanujan_gap`.
+    """
+    graph, weighted = bipartite(mask), bipartite(mask, weights)
+    chosen: dict[str, Any] = {"convention": convention}
+    gap, mean_gap = ramanujan_gap(graph, **chosen), imdb(graph, **chosen)
+    weighted_gap, mean_weighted_gap = spectral_gap(weighted, **chosen), imsg(weighted, **chosen)
+    return LayerTopology(
+        path=path,
+        density=float(np.mean(mask)),
+        left=graph.left,
+        right=graph.right,
+        d_left=graph.d_left,
+        d_right=graph.d_right,
+        ramanujan_gap=gap,
+        ramanujan_gap_normalised=ramanujan_gap(graph, normalised=True, **chosen),
+        imdb=mean_gap,
+        imdb_normalised=imdb(graph, normalised=True, **chosen),
+        narc=narc(graph),
+        spectral_gap=weighted_gap,
+        imsg=mean_weighted_gap,
+        full_spectrum=length((gap, mean_gap, weighted_gap, mean_weighted_gap)),
+    )
+
+
+def network_topology(
+    masks: Tree,
+    weights: Tree = None,
+    *,
+    convention: Convention = "iclr",
+    select: Callable[[str, Any], bool] = masking.is_weight,
+) -> list[LayerTopology]:
+    """The scores of every selected layer of a tree of masks.
+
+    Args:
+        masks: nested dict of booleans with the paths of the parameters, as of `nets.masks`.
+        weights: the parameters, or an `nnx.Module`; None: every kept weight counts 1.
+        convention: as for `ramanujan_gap`.
+        select: (path, mask) -> whether a layer counts; by default kernels and v, not biases and gains.
+
+    Returns:
+        One `LayerTopology` per layer, in the order of the tree.
+
+    Raises:
+        ValueError: masks and weights that do not fit, or a layer of explicit predecessors, whose mask alone does not
+            say which inputs its weights read.
+
+    Example:
+        >>> layers = network_topology({"a": {"kernel": np.ones((6, 6), bool)}, "b": {"kernel": np.eye(6, dtype=bool)}})
+        >>> [(layer.path, layer.ramanujan_gap.reason[:12]) for layer in layers]
+        [('a.kernel', ''), ('b.kernel', 'mean degrees')]
+        >>> defined_share(layers)["ramanujan_gap"]
+        0.5
+    """
+    if weights is not None:
+        masking.check(weights, masks)
+    values = named(masks if weights is None else weights)
+    found = []
+    for path, mask in named(masks).items():
+        if not select(path, mask):
+            continue
+        if re.fullmatch(r"block\d+", path.rsplit(".", 1)[-1]):
+            raise ValueError(f"{path} is a layer of explicit predecessors; give its 0-1 matrix to bipartite()")
+        found.append(layer_topology(path, mask, values[path], convention))
+    return found
+
+
+def network_score(layers: Sequence[LayerTopology]) -> float:
+    """The full-spectrum score of a network: the mean over its layers; NaN without layers.
+
+    Example:
+        >>> round(network_score(network_topology({"kernel": np.ones((5, 5), bool)})), 3)     # ‖(4, 4, 5, 5)‖
+        9.055
+
+    Source: Hoang et al., NeurIPS 2023, as in the authors' released code.
+    """
+    return float(np.mean([layer.full_spectrum for layer in layers])) if layers else math.nan
+
+
+def defined_share(layers: Sequence[LayerTopology]) -> dict[str, float]:
+    """For every score the share of layers for which it is defined; NaN without layers."""
+    return {
+        name: float(np.mean([not math.isnan(getattr(layer, name)) for layer in layers])) if layers else math.nan
+        for name in SCORES
+    }
+
+
+def named(tree: Tree) -> dict[str, Any]:
+    """Path → array of a nested dict of parameters or masks, or of an `nnx.Module`."""
+    leaves = jax.tree_util.tree_flatten_with_path(masking.parameters(tree))[0]
+    return {".".join(str(getattr(entry, "key", entry)) for entry in path): np.asarray(leaf) for path, leaf in leaves}
