@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from .channels import Channels
 from .conv_ops import conv2d
 from .init import check_sizes, dense, starting_weights
 
@@ -84,7 +85,7 @@ class ConvNet(nnx.Module):
                 f"depth is {depth} on {rows}×{columns} images and each layer takes one row and one column; "
                 f"need a depth of at most {min(rows, columns) - 1}"
             )
-        self.depth = depth
+        self.depth, self.in_shape = depth, in_shape
         for layer in range(1, depth + 1):
             conv = WeightNormConv(2, channels, width, init=init, use_bias=use_bias, rngs=rngs)
             setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
@@ -100,6 +101,22 @@ class ConvNet(nnx.Module):
         for conv in self.convolutions():
             x = nnx.relu(conv(x))
         return self.dense(x.reshape(x.shape[0], -1))
+
+    def positions(self) -> dict[str, int]:
+        """How many positions of one image use each weight, by path."""
+        rows, columns = self.in_shape[:2]
+        maps = {f"conv{layer}.v": (rows - layer) * (columns - layer) for layer in range(1, self.depth + 1)}
+        return {**maps, "dense.kernel": 1}
+
+    def channels(self) -> tuple[Channels, ...]:
+        """Which weights own and which read the channels of every convolution."""
+        groups = []
+        for layer, conv in enumerate(self.convolutions(), start=1):
+            own = (f"conv{layer}.v", f"conv{layer}.bias")[: 1 if conv.bias is None else 2]
+            count, last = conv.v.shape[-1], layer == self.depth
+            reader = ("dense.kernel", 0, self.positions()[f"conv{layer}.v"]) if last else (f"conv{layer + 1}.v", 2, 1)
+            groups.append(Channels(f"conv{layer}", count, own, *reader))
+        return tuple(groups)
 
     def rho(self) -> float:
         """ρ = Π over layers of ‖kernel‖_F, the dense layer included, biases not; in float64."""

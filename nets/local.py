@@ -148,6 +148,15 @@ class LocalNet(nnx.Module):
             x = nnx.relu(layer(x))
         return self.dense(x.reshape(x.shape[0], -1))
 
+    def positions(self) -> dict[str, int]:
+        """How many times one sample uses each weight, by path: once."""
+        blocks = [
+            f"local{index}.block{degree}"
+            for index, layer in enumerate(self.layers(), start=1)
+            for degree in layer.buckets.degrees
+        ]
+        return dict.fromkeys([*blocks, "dense.kernel"], 1)
+
     def rho(self) -> float:
         """ρ = ‖W^L‖_F · Π over local layers of max_j ‖W_j‖_F, biases not counted; in float64."""
         largest = [layer.node_norms().max() for layer in self.layers()]

@@ -15,6 +15,16 @@ from flax import nnx
 Tree = Any
 
 
+def with_leaves(tree: Tree, values: dict[str, Any]) -> Tree:
+    """A nested dict with the arrays named in `values` put in place of its own.
+
+    Example:
+        >>> with_leaves({"a": 2, "b": {"kernel": 1}}, {"b.kernel": 5})
+        {'a': 2, 'b': {'kernel': 5}}
+    """
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: values.get(name(path), leaf), tree)
+
+
 def parameters(model: Any) -> Tree:
     """The parameters as a plain nested dict: of an `nnx.Module`, an `nnx.State`, or a Linen dict as it is."""
     if isinstance(model, nnx.Module):
@@ -53,7 +63,7 @@ def random_mask(model: Any, density: float, seed: int = 0, select: Callable[[str
 
     def draw(path: Any, leaf: Any) -> jax.Array:
         keep = np.ones(np.shape(leaf), bool)
-        if select(_name(path), leaf):
+        if select(name(path), leaf):
             keep = rng.permuted(np.arange(keep.size) < round(density * keep.size)).reshape(keep.shape)
         return jnp.asarray(keep)
 
@@ -62,7 +72,7 @@ def random_mask(model: Any, density: float, seed: int = 0, select: Callable[[str
 
 def check(model: Any, masks: Tree) -> None:
     """Raise a ValueError that names the first path at which masks and parameters do not fit."""
-    wanted, given = _leaves(parameters(model)), _leaves(parameters(masks))
+    wanted, given = leaves(parameters(model)), leaves(parameters(masks))
     for path in sorted(wanted.keys() | given.keys()):
         if path not in given:
             raise ValueError(f"masks lack {path}; give one boolean array per parameter")
@@ -86,7 +96,7 @@ def apply(model: Any, masks: Tree) -> Any:
         [1.0, 0.0, 1.0]
     """
     check(model, masks)
-    masked = _zeroed(parameters(model), parameters(masks))
+    masked = zeroed(parameters(model), parameters(masks))
     if isinstance(model, nnx.Module):
         set_parameters(model, masked)
         return model
@@ -123,8 +133,8 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
     keep = parameters(masks)
 
     def update(updates: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
-        updates, state = tx.update(_zeroed(updates, keep), state, params)
-        return _zeroed(updates, keep), state
+        updates, state = tx.update(zeroed(updates, keep), state, params)
+        return zeroed(updates, keep), state
 
     return optax.GradientTransformation(tx.init, update)
 
@@ -136,19 +146,27 @@ def density(masks: Tree, select: Callable[[str, Any], bool] = is_weight) -> floa
         >>> density({"kernel": jnp.array([[True, False]]), "bias": jnp.array([True])})
         0.5
     """
-    chosen = [np.asarray(leaf) for path, leaf in _leaves(parameters(masks)).items() if select(path, leaf)]
+    chosen = [np.asarray(leaf) for path, leaf in leaves(parameters(masks)).items() if select(path, leaf)]
     total = sum(leaf.size for leaf in chosen)
     return sum(int(leaf.sum()) for leaf in chosen) / total if total else 1.0
 
 
-def _zeroed(values: Tree, masks: Tree) -> Tree:
+def zeroed(values: Tree, masks: Tree) -> Tree:
+    """`values` where `masks` is true and zero elsewhere, leaf by leaf."""
     # `where`, not a product: strict promotion refuses bool times float, and NaN · 0 is NaN.
     return jax.tree.map(lambda value, keep: jnp.where(keep, value, jnp.zeros_like(value)), values, masks)
 
 
-def _leaves(tree: Tree) -> dict[str, Any]:
-    return {_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
+def leaves(tree: Tree) -> dict[str, Any]:
+    """The arrays of a nested dict by path, as in `conv1.kernel`, in the order JAX keeps them.
+
+    Example:
+        >>> leaves({"b": {"kernel": 1}, "a": 2})
+        {'a': 2, 'b.kernel': 1}
+    """
+    return {name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
-def _name(path: Any) -> str:
+def name(path: Any) -> str:
+    """A path of JAX's tree functions as text: its keys with dots between them."""
     return ".".join(str(getattr(entry, "key", getattr(entry, "idx", entry))) for entry in path)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import jax
 from flax import nnx
 
+from .channels import Channels
 from .conv import product_of_norms
 from .init import check_sizes, dense
 
@@ -47,6 +48,18 @@ class MLP(nnx.Module):
         for layer in hidden:
             x = nnx.relu(layer(x))
         return last(x)
+
+    def positions(self) -> dict[str, int]:
+        """How many times one sample uses each weight, by path: once."""
+        return {f"dense{layer}.kernel": 1 for layer in range(1, self.depth + 1)}
+
+    def channels(self) -> tuple[Channels, ...]:
+        """Which weights own and which read the units of every hidden layer."""
+        groups = []
+        for index, layer in enumerate(self.layers()[:-1], start=1):
+            own = (f"dense{index}.kernel", f"dense{index}.bias")[: 1 if layer.bias is None else 2]
+            groups.append(Channels(f"dense{index}", layer.kernel.shape[1], own, f"dense{index + 1}.kernel"))
+        return tuple(groups)
 
     def rho(self) -> float:
         """ρ = Π over layers of ‖W‖_F, biases not counted; in float64."""

@@ -1,0 +1,127 @@
+"""Pruning by the size of the trained weights, at once; rewinding what is left to where it started."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+
+from .. import masks as masking
+from .. import weight_norm
+from .select import Keep, Scope, as_masks, best, check_density, weights
+
+Tree = Any
+
+
+def magnitude(model: Any, density: float, *, scope: Scope = "global", floor: int = 0, within: Tree = None) -> Tree:
+    """Keep the largest |w|.
+
+    Of a weight-normalised layer w is the kernel it applies, g·v/‖v‖, so that layers compare. For pruning in small
+    steps while the network trains see `nets.grow.Gradual`.
+
+    Args:
+        model: an `nnx.Module`, `nnx.State` or dict of parameters.
+        density: share of the weights kept, above 0 and at most 1.
+        scope: "global" (one threshold) or "layer" (the same density in every layer).
+        floor: weights that every layer keeps at least; 0 refuses to empty a layer.
+        within: masks; weights outside them do not come back.
+
+    Returns:
+        Nested dict of boolean arrays; biases and gains are kept.
+
+    Raises:
+        ValueError: density outside (0, 1], a layer pruned to nothing, weights that are no numbers.
+
+    Example:
+        >>> mask = magnitude({"a": {"kernel": np.array([[3.0, -4.0]])}, "b": {"kernel": np.array([[1.0, 2.0]])}}, 0.75)
+        >>> mask["a"]["kernel"].tolist(), mask["b"]["kernel"].tolist()
+        ([[True, True]], [[False, True]])
+
+    Source: Han, Pool, Tran, Dally, NeurIPS 2015 [as usually recalled].
+    """
+    check_density(density)
+    scores = {path: np.abs(leaf) for path, leaf in weights(applied(model)).items()}
+    return as_masks(model, best(inside(scores, model, within), density, scope=scope, floor=floor))
+
+
+def applied(model: Any) -> Tree:
+    """Parameters with the kernels that the layers apply in place of v."""
+    return weight_norm.applied(jax.tree.map(jax.numpy.asarray, masking.parameters(model)))
+
+
+def inside(scores: Keep | dict[str, Any], model: Any, masks: Tree) -> dict[str, Any]:
+    """Scores, −inf outside the masks."""
+    if masks is None:
+        return dict(scores)
+    masking.check(model, masks)
+    given = masking.leaves(masking.parameters(masks))
+    return {path: np.where(np.asarray(given[path]), leaf, -np.inf) for path, leaf in scores.items()}
+
+
+def rewind(model: Any, initial: Any, masks: Tree) -> Any:
+    """Give a model the weights it had before training, where the masks keep them, and zero elsewhere.
+
+    Args:
+        model: an `nnx.Module`, changed in place, or a dict of parameters.
+        initial: parameters of an early step: a model, state or dict of the same shapes.
+        masks: what was found after training.
+
+    Returns:
+        The model; for a dict a new one.
+
+    Raises:
+        ValueError: masks that do not fit.
+
+    Example:
+        >>> start, mask = {"w": np.array([1.0, 2.0])}, {"w": np.array([True, False])}
+        >>> rewind({"w": np.array([7.0, 8.0])}, start, mask)["w"].tolist()
+        [1.0, 0.0]
+
+    Source: Frankle, Carbin, ICLR 2019; to an early step instead of the first: Frankle et al., ICML 2020.
+    """
+    masking.check(model, masks)
+    start = masking.apply(masking.parameters(initial), masks)
+    if hasattr(model, "__dict__") and not isinstance(model, dict):
+        masking.set_parameters(model, start)
+        return model
+    return start
+
+
+def lottery_ticket(
+    model: Any,
+    train: Callable[[Any, Tree], Any],
+    density: float,
+    *,
+    rounds: int = 5,
+    scope: Scope = "global",
+    floor: int = 0,
+) -> Tree:
+    """Train, prune a share of the weights, rewind the rest to the start, and again.
+
+    After round k of n the density is d^{k/n}. The model is left rewound under the last masks: train it once more.
+
+    Args:
+        model: an `nnx.Module` at the start of its training.
+        train: train(model, masks) trains it in place and keeps masked weights at zero.
+        density: share of the weights kept at the end.
+        rounds: how many times it is trained.
+        scope, floor: as for `magnitude`.
+
+    Returns:
+        The masks.
+
+    Raises:
+        ValueError: as `magnitude`; rounds below 1.
+
+    Source: iterative magnitude pruning of Frankle, Carbin, ICLR 2019.
+    """
+    check_density(density)
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}; need at least 1")
+    initial = jax.tree.map(np.array, masking.parameters(model))
+    masks = as_masks(model, {})
+    for done in range(1, rounds + 1):
+        train(model, masks)
+        masks = magnitude(model, density ** (done / rounds), scope=scope, floor=floor, within=masks)
+        rewind(model, initial, masks)
+    return masks

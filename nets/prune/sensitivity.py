@@ -1,0 +1,153 @@
+"""Pruning at initialisation by derivatives of the loss on one batch: SNIP, GraSP, and SNIP in rounds."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from .. import masks as masking
+from .. import weight_norm
+from ..step import pure, sample_losses
+from .magnitude import applied
+from .select import as_masks, best, check_density, weights
+
+Tree = Any
+Batch = tuple[Any, Any]
+Loss = str | Callable[[jax.Array, jax.Array], jax.Array]
+Scorer = Callable[[Tree], dict[str, np.ndarray]]
+
+
+def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross_entropy", floor: int = 0) -> Tree:
+    """Keep the weights whose removal would change the loss most, to first order: |w · ∂L/∂w|.
+
+    Args:
+        model: an `nnx.Module` from images to scores, as it starts.
+        density: share of the weights kept, above 0 and at most 1.
+        batch: (images, labels).
+        loss: "cross_entropy", "mse", or a function (scores, labels) -> one loss per sample.
+        floor: weights that every layer keeps at least; 0 refuses to empty a layer.
+
+    Returns:
+        Nested dict of boolean arrays; biases and gains are kept.
+
+    Raises:
+        ValueError: density outside (0, 1], a layer pruned to nothing, a loss that is no number.
+
+    Example:
+        >>> from nets.mlp import MLP
+        >>> net = MLP((4, 8, 3), rngs=nnx.Rngs(0))
+        >>> mask = snip(net, 0.25, batch=(jnp.ones((2, 4)), jnp.array([0, 1])))
+        >>> sum(int(mask[layer]["kernel"].sum()) for layer in mask)
+        14
+
+    Source: Lee, Ajanthan, Torr, ICLR 2019.
+    """
+    gradient = _gradient(model, batch, loss)
+
+    def score(kernels: Tree) -> Tree:
+        return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
+
+    return as_masks(model, best(_scores(jax.jit(score), applied(model)), density, floor=floor))
+
+
+def grasp(
+    model: nnx.Module,
+    density: float,
+    *,
+    batch: Batch,
+    loss: Loss = "cross_entropy",
+    floor: int = 0,
+    temperature: float = 1.0,
+) -> Tree:
+    """Keep the weights that the size of the gradient rests on: the largest w · (H ∇L), H the Hessian of L.
+
+    Removing weight w changes ½‖∇L‖² by −w·(H∇L) to first order. The product is a directional derivative of the
+    gradient, `jax.jvp` of `jax.grad`: the Hessian is never formed.
+
+    Args:
+        model, density, batch, loss, floor: as for `snip`.
+        temperature: scores are divided by it before the loss.
+
+    Returns, Raises as for `snip`.
+
+    Source: Wang, Zhang, Grosse, ICLR 2020.
+    """
+    gradient = _gradient(model, batch, loss, temperature)
+
+    def score(kernels: Tree) -> Tree:
+        along = jax.tree_util.tree_map_with_path(_only_weights, gradient(kernels))
+        product = jax.jvp(gradient, (kernels,), (along,))[1]
+        return jax.tree.map(jnp.multiply, kernels, product)
+
+    return as_masks(model, best(_scores(jax.jit(score), applied(model)), density, floor=floor))
+
+
+def iterative_snip(
+    model: nnx.Module,
+    density: float,
+    *,
+    batch: Batch,
+    loss: Loss = "cross_entropy",
+    floor: int = 0,
+    rounds: int = 20,
+) -> Tree:
+    """SNIP in rounds: prune a little, score what is left, and again; after round k of n the density is d^{k/n}.
+
+    Weights once pruned do not come back.
+
+    Args:
+        model, density, batch, loss, floor: as for `snip`.
+        rounds: how often the scores are computed.
+
+    Returns, Raises as for `snip`; also ValueError for rounds below 1.
+
+    Source: de Jorge et al., ICLR 2021 (there: Iterative SNIP), Verdenius et al., 2020.
+    """
+    gradient = _gradient(model, batch, loss)
+
+    def score(kernels: Tree) -> Tree:
+        return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
+
+    return in_rounds(model, density, score, rounds=rounds, floor=floor)
+
+
+def in_rounds(model: Any, density: float, score: Callable[[Tree], Tree], *, rounds: int, floor: int) -> Tree:
+    """Score, prune to d^{k/n}, zero what is pruned, and score again, n times."""
+    check_density(density)
+    if rounds < 1:
+        raise ValueError(f"rounds is {rounds}; need at least 1")
+    masks, kernels = as_masks(model, {}), applied(model)
+    score = jax.jit(score)
+    for done in range(1, rounds + 1):
+        scores = _scores(score, masking.apply(kernels, masks))
+        kept = masking.leaves(masks)
+        scores = {path: np.where(np.asarray(kept[path]), leaf, -np.inf) for path, leaf in scores.items()}
+        masks = as_masks(model, best(scores, density ** (done / rounds), floor=floor, tell=done == rounds))
+    return masks
+
+
+def _scores(score: Callable[[Tree], Tree], kernels: Tree) -> dict[str, np.ndarray]:
+    return weights(score(kernels))
+
+
+def _only_weights(path: Any, leaf: jax.Array) -> jax.Array:
+    """The gradient's norm is that of the weights that can be pruned."""
+    return leaf if masking.is_weight(masking.name(path), leaf) else jnp.zeros_like(leaf)
+
+
+def _gradient(model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0) -> Callable[[Tree], Tree]:
+    """The gradient of the mean loss on the batch, by the entries of the kernels that the layers apply."""
+    if batch is None:
+        raise ValueError("no batch was given; this method scores weights on images and labels: batch=(x, y)")
+    x, y = jnp.asarray(batch[0]), jnp.asarray(batch[1])
+    _, apply = pure(model)
+
+    def value(kernels: Tree) -> jax.Array:
+        scores = apply(weight_norm.undone(kernels), x) / temperature
+        losses = sample_losses(scores, y, loss) if isinstance(loss, str) else loss(scores, y)
+        return jnp.mean(losses)
+
+    return jax.grad(value)

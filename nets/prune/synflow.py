@@ -1,0 +1,92 @@
+"""SynFlow: pruning at initialisation without data, by the flow of a network with absolute weights."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from .. import masks as masking
+from .. import weight_norm
+from ..step import pure
+from .magnitude import applied
+from .select import weights
+from .sensitivity import in_rounds
+
+Tree = Any
+
+
+def synflow(
+    model: nnx.Module, density: float, *, in_shape: tuple[int, ...] | None = None, rounds: int = 100, floor: int = 0
+) -> Tree:
+    """Keep the largest |w| · ∂R/∂|w|, R = 1ᵀ f_{|w|}(1), in 100 rounds.
+
+    R is the sum of the scores of the network with absolute weights and without biases on an image of ones. In a
+    chain of layers the scores of every layer sum to R, and those into a hidden unit equal those out of it, so no
+    layer is emptied while others are full.
+
+    Args:
+        model: an `nnx.Module` from images to scores, as it starts.
+        density: share of the weights kept, above 0 and at most 1.
+        in_shape: of one image; default `model.in_shape` where the model has it.
+        rounds: after round k of n the density is d^{k/n}.
+        floor: weights that every layer keeps at least; 0 refuses to empty a layer.
+
+    Returns:
+        Nested dict of boolean arrays; biases and gains are kept.
+
+    Raises:
+        ValueError: density outside (0, 1], rounds below 1, a layer pruned to nothing, no in_shape.
+
+    Example:
+        >>> from nets.mlp import MLP
+        >>> mask = synflow(MLP((4, 8, 3), rngs=nnx.Rngs(0)), 0.25, in_shape=(4,))
+        >>> sum(int(mask[layer]["kernel"].sum()) for layer in mask)
+        14
+
+    Source: Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020.
+    """
+    score = _score(model, _shape(model, in_shape))
+    # R is a product over layers: float32 overflows or underflows in deep networks.
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        return in_rounds(model, density, score, rounds=rounds, floor=floor)
+
+
+def synflow_scores(model: nnx.Module, *, in_shape: tuple[int, ...] | None = None) -> dict[str, np.ndarray]:
+    """|w| · ∂R/∂|w| of every weight, by path, in float64: see `synflow`.
+
+    Example:
+        >>> from nets.mlp import MLP
+        >>> scores = synflow_scores(MLP((4, 8, 3), rngs=nnx.Rngs(0)), in_shape=(4,))
+        >>> bool(np.isclose(scores["dense1.kernel"].sum(), scores["dense2.kernel"].sum()))
+        True
+    """
+    score = _score(model, _shape(model, in_shape))
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        return weights(jax.jit(score)(applied(model)))
+
+
+def _shape(model: Any, in_shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    found = in_shape if in_shape is not None else getattr(model, "in_shape", None)
+    if found is None:
+        raise ValueError(f"{type(model).__name__} does not say what an image is; give in_shape, as in (28, 28, 1)")
+    return tuple(found)
+
+
+def _score(model: nnx.Module, in_shape: tuple[int, ...]) -> Callable[[Tree], Tree]:
+    _, apply = pure(model)
+
+    def flow(kernels: Tree) -> jax.Array:
+        return jnp.sum(apply(weight_norm.undone(kernels), jnp.ones((1, *in_shape), jnp.float64)))
+
+    def positive(path: Any, leaf: jax.Array) -> jax.Array:
+        wide = leaf.astype(jnp.float64)
+        return jnp.zeros_like(wide) if masking.name(path).rsplit(".", 1)[-1] == "bias" else jnp.abs(wide)
+
+    def score(kernels: Tree) -> Tree:
+        absolute = jax.tree_util.tree_map_with_path(positive, kernels)
+        return jax.tree.map(jnp.multiply, absolute, jax.grad(flow)(absolute))
+
+    return score
