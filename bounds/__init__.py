@@ -20,12 +20,14 @@ from bounds.occam import occam
 from bounds.pac_bayes import pac_bayes
 from bounds.parameter_count import parameter_count
 from bounds.path_norm import path_norm, path_norm_layered
+from bounds.peeling import peeling
 from bounds.quantise import quantise
 from bounds.reader import ReadError, read_graph
 from bounds.sample import Sample
 from bounds.table import table
 
 BOUNDS: dict[str, Callable[..., Bound]] = {
+    "peeling": peeling,
     "galanti_published": galanti_published,
     "galanti": galanti,
     "galanti_best": galanti_best,
@@ -87,6 +89,7 @@ __all__ = [
     "parameter_count",
     "path_norm",
     "path_norm_layered",
+    "peeling",
     "quantise",
     "read_graph",
     "table",

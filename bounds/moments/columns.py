@@ -1,0 +1,47 @@
+"""What one pass is about: sub-samples, as weights on the labels, and the moment of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.moments.constants import khintchine
+
+
+@dataclass(frozen=True)
+class Columns:
+    """K runs of the pass at once. Run k bounds Σ_i λ_i ξ_i z_j(x_i), λ_i² = `weights[k, y_i]`, in moment `p[k]`.
+
+    Weights 1 and 0 choose a sub-sample by label. Other weights are allowed because every rule is positively
+    homogeneous: λ_i z_j(x_i) is a network of λ_i x_i and of a constant λ_i.
+    """
+
+    energies: np.ndarray
+    """float64 (input nodes, K): Σ_i λ_i² ‖x_ij‖²."""
+    counts: np.ndarray
+    """float64 (K,): Σ_i λ_i², the energy of the constant 1."""
+    p: np.ndarray
+    """float64 (K,)."""
+
+    @classmethod
+    def of_labels(cls, class_energies: np.ndarray, class_counts: np.ndarray, weights: np.ndarray, p: float) -> Columns:
+        """From energies per label (C, input nodes), counts per label (C,) and weights (K, C), all in moment p."""
+        weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+        return cls((weights @ class_energies).T, weights @ class_counts, np.full(len(weights), float(p)))
+
+    @classmethod
+    def of_moments(cls, energies: np.ndarray, count: float, p: np.ndarray) -> Columns:
+        """The whole sample, once per moment."""
+        p = np.asarray(p, dtype=np.float64)
+        return cls(np.repeat(energies[:, None], len(p), axis=1), np.full(len(p), float(count)), p)
+
+    @property
+    def inputs(self) -> np.ndarray:
+        """q of the input nodes: B √energy, (input nodes, K)."""
+        return khintchine(self.p) * np.sqrt(self.energies)
+
+    @property
+    def constant(self) -> np.ndarray:
+        """q of the constant 1: B √count, (K,)."""
+        return khintchine(self.p) * np.sqrt(self.counts)

@@ -1,0 +1,90 @@
+"""Linear maps that no training changes: average pooling, skips, and elementwise scales (whose size is a number)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+from bounds.graph import ABSENT, Diagonal, Graph, Pool
+
+STRUCTURAL = 1e-6
+"""A pooling coefficient this close (relatively) to 1 or to 1/|window| is part of the architecture, not learned."""
+
+
+@dataclass(frozen=True)
+class FixedMap:
+    """Σ_t P_t, where P_t shows each element of the layer one element of another: norms of its blocks, node by node."""
+
+    spectral2: tuple[sparse.csr_array, ...]
+    """Per t, ‖P_t,ji‖² for nodes j of the layer (rows) and nodes i of the graph (columns)."""
+    frobenius: sparse.csr_array
+    """Σ_t ‖P_t,ji‖_F."""
+    scale: float | None
+    """max |scale|, by which all this is to be multiplied; None where nothing is learned."""
+
+    def linear(self, q: np.ndarray) -> np.ndarray:
+        """Σ_t √(Σ_i ‖P_t,ji‖² q_i²): the rows of P_t,ji for different i are different coordinates of node j."""
+        return sum(
+            (np.sqrt(p @ np.square(q)) for p in self.spectral2), start=np.zeros((self.frobenius.shape[0], q.shape[1]))
+        )
+
+    def activated(self, q: np.ndarray) -> np.ndarray:
+        """Σ_i ‖P_ji‖_F q_i: below an activation a map counts row by row."""
+        return np.asarray(self.frobenius @ q)
+
+
+def pool_map(graph: Graph, index: int, term: Pool) -> FixedMap:
+    """Sums over windows, channel by channel."""
+    channels = term.taps.source.shape[2]
+    coefficient = np.broadcast_to(np.abs(term.coefficient), (len(term.taps.sites), channels))
+    scale = None
+    if not _structural(coefficient, term.taps.sites):
+        scale, coefficient = float(coefficient.max(initial=0.0)), np.ones_like(coefficient)
+    shown = []
+    for t in range(term.taps.sites.shape[1]):
+        sites = term.taps.sites[:, t]
+        shown.append(np.where(sites[:, None] >= 0, term.taps.source[0][sites], ABSENT).ravel())
+    return _map(graph, index, shown, np.ravel(coefficient), scale)
+
+
+def _structural(coefficient: np.ndarray, sites: np.ndarray) -> bool:
+    """Whether all windows are summed, all divided by their size, or all by the number of sites that are there."""
+    present = np.maximum((sites >= 0).sum(axis=1), 1)[:, None]
+    return any(
+        bool((np.abs(coefficient * count - 1.0) <= STRUCTURAL).all()) for count in (1.0, sites.shape[1], present)
+    )
+
+
+def diagonal_map(graph: Graph, index: int, term: Diagonal) -> FixedMap:
+    """One element each."""
+    scale = None if term.scale is None else float(np.abs(term.scale[term.elements >= 0]).max(initial=0.0))
+    return _map(graph, index, [term.elements], np.ones(term.elements.size), scale)
+
+
+def _map(graph: Graph, index: int, shown: list[np.ndarray], coefficient: np.ndarray, scale: float | None) -> FixedMap:
+    local, shape = graph.local_nodes(index), (graph.node_counts[index], int(graph.node_offsets[-1]))
+    spectral2, frobenius = [], sparse.csr_array(shape)
+    for elements in shown:
+        there = elements >= 0
+        j, e, squares = local[there], elements[there], np.square(coefficient[there])
+        # P has one entry per row, so PᵀP is diagonal: an element's own entry is the sum of its squares.
+        entries = sparse.coo_array((squares, (j, e)), shape=(shape[0], int(graph.offsets[-1])))
+        entries.sum_duplicates()
+        rows, columns = entries.coords[0], graph.node_of[entries.coords[1]]
+        largest = _reduced(np.maximum, rows, columns, entries.data, shape)
+        total = _reduced(np.add, rows, columns, entries.data, shape)
+        spectral2.append(largest)
+        frobenius = frobenius + total.sqrt()
+    return FixedMap(tuple(spectral2), sparse.csr_array(frobenius), scale)
+
+
+def _reduced(
+    combine: np.ufunc, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]
+) -> sparse.csr_array:
+    """One number per (row, column) from several."""
+    keys, where = np.unique(rows.astype(np.int64) * shape[1] + columns, return_inverse=True)
+    out = np.zeros(len(keys))
+    combine.at(out, where, values)
+    return sparse.csr_array((out, (keys // shape[1], keys % shape[1])), shape=shape)

@@ -1,0 +1,177 @@
+"""The pass of Theorem 1: from the energies of the inputs to q_j ≥ (E sup ‖Σ_i ξ_i z_j(x_i)‖ᵖ)^{1/p} for every node.
+
+One rule per kind of layer, in one table. All rules are monotone and, in the energies' square roots, norms: the pass
+over expected energies bounds the expected pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.blocks import Blocks
+from bounds.graph import CHUNK
+from bounds.moments.columns import Columns
+from bounds.moments.constants import contraction, window
+from bounds.moments.numbers import Numbers, StepNumbers
+from bounds.moments.plan import Learned, LinearStep, Plan, Step, WindowStep
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A pass under way: q of the nodes done so far, a zero row at the end for what is absent."""
+
+    plan: Plan
+    numbers: Numbers
+    columns: Columns
+    q: np.ndarray
+
+
+def forward(plan: Plan, numbers: Numbers, columns: Columns) -> np.ndarray:
+    """q of every node below the scores.
+
+    Args:
+        plan: the network's structure.
+        numbers: what the class fixes; any numbers not below those of the networks it is to contain.
+        columns: the sub-samples and their moments.
+
+    Returns:
+        float64 (nodes + 1, K): never below (E sup ‖Σ_i λ_i ξ_i z_j(x_i)‖ᵖ)^{1/p}, the supremum over the class, with
+        the layers rescaled as `numbers` says; the last row is 0, for ABSENT.
+
+    Source: theorem 1 of the theory page.
+    """
+    q = np.zeros((plan.nodes + 1, len(columns.p)))
+    state = Pass(plan, numbers, columns, q)
+    q[: len(columns.inputs)] = columns.inputs
+    for step in plan.steps:
+        first = int(plan.graph.node_offsets[step.index])
+        out = RULES[type(step)](step, state)
+        q[first : first + len(out)] = out
+    return q
+
+
+def _linear(step: Step, state: Pass) -> np.ndarray:
+    """s (Σ_i α_i q_i + ‖b‖ B √m); without an activation s = 1 and fixed maps count with their spectral norms."""
+    assert isinstance(step, LinearStep)
+    own = state.numbers.steps[step.index]
+    total = np.zeros((state.plan.graph.node_counts[step.index], state.q.shape[1]))
+    for learned, number in zip(step.learned, own.learned, strict=True):
+        total += _reach(learned, number, state.q)
+    for fixed, scale in zip(step.fixed, own.scales, strict=True):
+        below = np.zeros((fixed.frobenius.shape[1], state.q.shape[1]))
+        below[: len(state.q) - 1] = state.q[:-1]
+        reach = fixed.linear(below) if step.slope == 1.0 else fixed.activated(below)
+        total += reach if scale is None else scale * reach
+    return contraction(state.columns.p, step.slope) * (total + _bias(own, state))
+
+
+def _bias(own: StepNumbers, state: Pass) -> np.ndarray:
+    return (own.bias or 0.0) * state.columns.constant
+
+
+def _reach(learned: Learned, number: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Σ_i α_i q_i (tap form), or A √(Σ_i q_i²)."""
+    if number.ndim:
+        return _gathered(learned.blocks, number, q)
+    return float(number) * np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
+
+
+def _gathered(blocks: Blocks, table: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Σ_t table[b, t, m] · q[taps[b, f, t]] for every node of the layer: (nodes, K)."""
+    out = np.zeros((blocks.size, q.shape[1]))
+    tables = table.transpose(0, 2, 1)
+    for b, rows in _pieces(blocks, q.shape[1]):
+        seen = q[blocks.taps[b, rows]]  # (b, rows, T, K)
+        sums = np.matmul(tables[b][:, None], seen)
+        out[blocks.out[b, rows]] = sums
+    return out
+
+
+def _pieces(blocks: Blocks, k: int) -> list[tuple[slice, slice]]:
+    """Slices over weight sets and rows whose gathered values stay near CHUNK numbers."""
+    b_count, f_count, t = blocks.taps.shape
+    cost = max(1, (t + blocks.out.shape[2]) * k)
+    f_step = max(1, CHUNK // cost)
+    b_step = max(1, CHUNK // (cost * min(f_step, f_count)))
+    return [
+        (slice(b, b + b_step), slice(f, f + f_step))
+        for b in range(0, b_count, b_step)
+        for f in range(0, f_count, f_step)
+    ]
+
+
+def _maximum(step: Step, state: Pass) -> np.ndarray:
+    """The smaller of two bounds: peeled together with the linear map below, or as √c identity rows."""
+    assert isinstance(step, WindowStep)
+    apart = _maximum_apart(step, state)
+    if step.window.source is None:
+        return apart
+    return np.minimum(apart, _maximum_shared(step, state))
+
+
+def _maximum_apart(step: WindowStep, state: Pass) -> np.ndarray:
+    """Row by row: √(Σ_rows (c_D Σ_t q_t)²)."""
+    graph, windows = state.plan.graph, step.window
+    local = graph.local_nodes(step.index)
+    out = np.zeros((graph.node_counts[step.index], state.q.shape[1]))
+    width = max(1, CHUNK // max(1, windows.elements.shape[1] * state.q.shape[1]))
+    for start in range(0, len(windows.elements), width):
+        rows = slice(start, start + width)
+        seen = state.q[np.where(windows.elements[rows] >= 0, graph.node_of[windows.elements[rows]], -1)].sum(axis=1)
+        np.add.at(out, local[rows], np.square(window(state.columns.p, windows.sizes[rows][:, None]) * seen))
+    return np.sqrt(out)
+
+
+def _maximum_shared(step: WindowStep, state: Pass) -> np.ndarray:
+    """c (√(Σ_t α_t²/τ_t²) Σ_w √(Σ_t τ_t² q_{t,w}²) + ‖b‖ B √m), any τ; with one number A: A Σ_w √(Σ_t q_{t,w}²)."""
+    windows = step.window
+    assert windows.source is not None
+    below = next(s for s in state.plan.steps if s.index == windows.source)
+    assert isinstance(below, LinearStep)
+    own = state.numbers.steps[below.index]
+    (learned,), (number,) = below.learned, own.learned
+    slope = None if below.slope == 1.0 else below.slope
+    c = window(state.columns.p, windows.node_sizes[:, None], slope)
+    if number.ndim:
+        reach = _window_taps(learned, number[0], windows.nodes, state.q)
+    else:
+        reach = _window_ball(learned, float(number), windows.nodes, state.q)
+    return c * (reach + _bias(own, state))
+
+
+def _window_ball(learned: Learned, number: float, nodes: np.ndarray, q: np.ndarray) -> np.ndarray:
+    single = np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
+    padded = np.concatenate([single, np.zeros((1, q.shape[1]))])
+    return number * padded[nodes].sum(axis=1)
+
+
+def _window_taps(learned: Learned, alpha: np.ndarray, nodes: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Tap form; α (T, M), every node of the source layer reads `taps` in the order of α."""
+    blocks = learned.blocks
+    row, column = np.zeros(blocks.size, dtype=np.int64), np.zeros(blocks.size, dtype=np.int64)
+    row[blocks.out[0]] = np.arange(blocks.out.shape[1])[:, None]
+    column[blocks.out[0]] = np.arange(blocks.out.shape[2])[None]
+    out = np.empty((len(nodes), q.shape[1]))
+    width = max(1, CHUNK // max(1, nodes.shape[1] * len(alpha) * q.shape[1]))
+    for start in range(0, len(nodes), width):
+        seen = nodes[start : start + width]
+        taps = np.where((seen >= 0)[:, :, None], blocks.taps[0][row[seen]], -1)  # (nodes, window, T)
+        weights = alpha[:, column[seen.max(axis=1)]].T  # (nodes, T)
+        out[start : start + width] = _common_tau(weights, q[taps])
+    return out
+
+
+def _common_tau(alpha: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """√(Σ α²/τ²) Σ_w √(Σ τ² q²) for α (J, T), q (J, W, T, K): any τ is allowed, τ² = α / Σ_w q is near the best."""
+    sums = q.sum(axis=1)  # (J, T, K)
+    used = (alpha[:, :, None] > 0) & (sums > 0)
+    tau2 = np.where(used, alpha[:, :, None] / np.where(used, sums, 1.0), 0.0)
+    ball = np.sqrt(np.where(used, alpha[:, :, None] * sums, 0.0).sum(axis=1))
+    return ball * np.sqrt(np.einsum("jtk,jwtk->jwk", tau2, np.square(q))).sum(axis=1)
+
+
+RULES: dict[type, Callable[[Step, Pass], np.ndarray]] = {LinearStep: _linear, WindowStep: _maximum}
+"""Theorem 1, row by row."""

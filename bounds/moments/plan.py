@@ -1,0 +1,128 @@
+"""A graph prepared for the pass: for every layer its learned blocks, its fixed maps and its windows, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bounds.blocks import Blocks, term_blocks
+from bounds.bound import NotCovered
+from bounds.graph import Dot, Graph, Linear, MaxPool, Pool, label
+from bounds.moments.fixed import FixedMap, diagonal_map, pool_map
+from bounds.moments.windows import Window, read_window
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A learned linear map, block by block."""
+
+    blocks: Blocks
+    present: np.ndarray
+    """float64 (B, T, M) or (B, T, 1): 1 where the class lets a block differ from zero."""
+
+    @property
+    def norms(self) -> np.ndarray:
+        """‖W_ji‖_F, (B, T, M)."""
+        return np.sqrt(self.blocks.norms2)
+
+    @property
+    def node_norms(self) -> np.ndarray:
+        """‖W_j‖_F for every node."""
+        return np.sqrt(self.blocks.square_norms())
+
+
+@dataclass(frozen=True)
+class LinearStep:
+    """A layer that adds up linear maps, with bias and activation."""
+
+    index: int
+    learned: tuple[Learned, ...]
+    fixed: tuple[FixedMap, ...]
+    bias: np.ndarray | None
+    """‖b_j‖ per node; None where the layer has none."""
+    slope: float
+
+
+@dataclass(frozen=True)
+class WindowStep:
+    """A max pool."""
+
+    index: int
+    window: Window
+
+
+Step = LinearStep | WindowStep
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The layers between the input and the scores."""
+
+    graph: Graph
+    steps: tuple[Step, ...]
+
+    @property
+    def nodes(self) -> int:
+        """Nodes below the scores."""
+        return int(self.graph.node_offsets[-2])
+
+
+def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
+    """Prepare the pass.
+
+    Args:
+        graph: any network; its partition says what the nodes are.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample: zero blocks are then no
+            predecessors. Otherwise every block that the architecture allows is one.
+
+    Returns:
+        The steps of all layers between the input and the scores.
+
+    Raises:
+        NotCovered: an activation that is not positively homogeneous, a last layer that is not linear, or nodes whose
+            blocks cannot be told apart in this partition.
+    """
+    last = graph.layers[-1]
+    if not isinstance(last, Linear) or last.activated:
+        raise NotCovered(f"the last layer, {label(last)}, is not linear")
+    try:
+        steps = tuple(_STEPS[type(layer)](graph, i, mask_fixed) for i, layer in enumerate(graph.layers[:-1]) if i)
+    except ValueError as error:  # blocks that this partition cannot tell apart
+        raise NotCovered(str(error)) from error
+    return Plan(graph, steps)
+
+
+def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
+    layer = graph.layers[index]
+    assert isinstance(layer, Linear)
+    if not 0.0 <= layer.slope <= 1.0:
+        raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
+    bias = None if layer.bias is None else np.sqrt(graph.node_sums(index, np.square(layer.bias)))
+    return LinearStep(
+        index=index,
+        learned=tuple(_learned(graph, index, t, mask_fixed) for t in layer.terms if isinstance(t, Dot)),
+        fixed=tuple(_fixed(graph, index, t) for t in layer.terms if not isinstance(t, Dot)),
+        bias=bias,
+        slope=layer.slope,
+    )
+
+
+def _learned(graph: Graph, index: int, term: Dot, mask_fixed: bool) -> Learned:
+    blocks = term_blocks(graph, index, term)
+    present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
+    return Learned(blocks, present.astype(np.float64))
+
+
+def _fixed(graph: Graph, index: int, term: Any) -> FixedMap:
+    return pool_map(graph, index, term) if isinstance(term, Pool) else diagonal_map(graph, index, term)
+
+
+def _window_step(graph: Graph, index: int, mask_fixed: bool) -> WindowStep:
+    return WindowStep(index, read_window(graph, index))
+
+
+_STEPS: dict[type, Callable[[Graph, int, bool], Step]] = {Linear: _linear_step, MaxPool: _window_step}
+"""One reading per kind of layer; the rules that go with them are in `forward`."""

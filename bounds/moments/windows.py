@@ -1,0 +1,82 @@
+"""Max pooling: which nodes each window compares, and whether they share their linear map."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.graph import ABSENT, Dot, Graph, Linear, MaxPool
+
+
+@dataclass(frozen=True)
+class Window:
+    """A layer of maxima, element by element and, where the windows allow it, node by node."""
+
+    elements: np.ndarray
+    """int32 (size, T): the elements that each element of the layer compares, ABSENT left out."""
+    source: int | None
+    """The linear layer below whose shared map may be peeled together with the maximum; None where there is none."""
+    nodes: np.ndarray
+    """int32 (nodes, T): with a source, the node that each node of the layer sees at t, within the source layer."""
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """k: elements in each window, (size,)."""
+        return np.asarray((self.elements >= 0).sum(axis=1))
+
+    @property
+    def node_sizes(self) -> np.ndarray:
+        """k per node; with a source."""
+        return np.asarray((self.nodes >= 0).sum(axis=1))
+
+
+def read_window(graph: Graph, index: int) -> Window:
+    """The windows of a max pool, and the linear layer below it if all of a window share its weights and bias."""
+    layer = graph.layers[index]
+    assert isinstance(layer, MaxPool)
+    sites, source = layer.taps.sites, layer.taps.source[0]
+    seen = np.where(sites[:, :, None] >= 0, source[sites], ABSENT)  # (F, T, C)
+    elements = np.ascontiguousarray(seen.transpose(0, 2, 1)).reshape(layer.size, -1)
+    nodes = _shared_source(graph, index, elements)
+    if nodes is None:
+        return Window(elements, None, np.zeros((0, 0), dtype=np.int32))
+    return Window(elements, graph.sources(index)[0], nodes)
+
+
+def _shared_source(graph: Graph, index: int, elements: np.ndarray) -> np.ndarray | None:
+    """The node seen at each t, or None where the elements of some window do not share weights, bias and node."""
+    below = graph.sources(index)
+    if len(below) != 1:
+        return None
+    layer = graph.layers[below[0]]
+    if not isinstance(layer, Linear) or len(layer.terms) != 1 or not isinstance(layer.terms[0], Dot):
+        return None
+    term = layer.terms[0]
+    b_count, f_count, _ = term.taps.shape
+    n = term.weight.shape[2]
+    kind = np.tile(np.arange(b_count * n).reshape(b_count, 1, n), (1, f_count, 1)).ravel()  # which weights, per row
+    if term.order is not None:
+        placed = np.empty_like(kind)
+        placed[term.order] = kind
+        kind = placed
+    there = elements >= 0
+    local = np.where(there, elements - int(graph.offsets[below[0]]), 0)
+    if not _constant(kind[local], there) or (layer.bias is not None and not _constant(layer.bias[local], there)):
+        return None
+    return _one_node_each(graph, index, np.where(there, graph.local_nodes(below[0])[local], ABSENT))
+
+
+def _constant(values: np.ndarray, there: np.ndarray) -> bool:
+    """Whether every row has one value where it is there."""
+    low = np.where(there, values, values.max(initial=0)).min(axis=1)
+    high = np.where(there, values, values.min(initial=0)).max(axis=1)
+    return bool((low >= high).all())
+
+
+def _one_node_each(graph: Graph, index: int, seen: np.ndarray) -> np.ndarray | None:
+    """(elements, T) → (nodes, T), if all elements of a node see the same nodes."""
+    local = graph.local_nodes(index)
+    first = np.unique(local, return_index=True)[1]
+    nodes = seen[first]
+    return nodes.astype(np.int32) if np.array_equal(nodes[local], seen) else None

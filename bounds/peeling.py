@@ -1,0 +1,119 @@
+"""Peeling by moments: the library's own bound, from norms and structure alone.
+
+Theorem 1 (`bounds.moments`) bounds the p-th moment of every node in one pass over the graph, with a factor of at most
+1.21 per activation instead of 2, no logarithm of predecessors and the sum over paths instead of their number times the
+largest pixel; Theorem 2 (`bounds.tree_margin`) leads from there to the margin loss; Theorem 3 pays for what the class
+fixes. Statements and proofs: docs/theory.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
+from bounds.conclude import preprocessing_note
+from bounds.graph import Graph, Partition, check_partition
+from bounds.peeling_forms import Peeled, Setting, settings
+from bounds.sample import Sample
+from bounds.theorem3 import certify
+from bounds.tree import Tree
+from bounds.tree_margin import MarginForm, tree_form
+
+SOURCE = "sparsebounds, theorems 1–3 of docs/theory.md"
+ASSUMES = (
+    "ReLU, leaky ReLU or no activation",
+    "convolutions, dense and local layers, biases, skips, pooling, concatenation, masks",
+    "the last layer is linear",
+)
+
+
+@declare(
+    summary="peeling by moments: norms and structure, sum over paths, tree form of the margin",
+    guarantee="certificate",
+    assumes=ASSUMES,
+    source=SOURCE,
+)
+def peeling(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = "best",
+    nodes: Partition | None = None,
+    tree: Any = None,
+    mask_fixed: bool = False,
+    reference: object = None,
+) -> Bound:
+    """The bound by peeling moments, with every cost paid.
+
+    err ≤ mean ramp φ_γ on S + (2/m) c_j Σ_S a_S √(Σ_i (q_i + q^S_i)²) + 2 √((log(1/δ) + nats)/2m), q the pass of
+    Theorem 1, S the C − 1 splits of a tree over the classes, a_S · c_j ≥ ‖D_S‖/γ the class's numbers.
+
+    Args:
+        graph: the network.
+        sample: the data that trained it.
+        delta: failure probability.
+        gamma: the margin, or "best" (any γ may be chosen after looking).
+        nodes: partition of the layers into nodes; None: the graph's own.
+        tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a block that
+            happens to be zero still counts, unless its zero is paid for.
+        reference: not used by this bound.
+
+    Returns:
+        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
+        for a network outside the assumptions. `terms` lists every price in nats.
+
+    Raises:
+        ValueError: delta, gamma, or the tree.
+
+    Example:
+        >>> import jax, numpy as np, bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
+        >>> b = bounds.peeling(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), delta=0.001)
+        >>> round(b.value, 3), b.guarantee
+        (0.085, 'certificate')
+
+    Source: theorems 1–3 of docs/theory.md.
+    """
+    check_delta(delta)
+    check_gamma(gamma)
+    check_match(graph, sample)
+    chosen = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
+    if nodes is not None:
+        check_partition(nodes)
+        graph = graph.partition(nodes)
+    declaration = peeling.declaration  # type: ignore[attr-defined]
+    try:
+        sizes = list(_sizes(graph, sample, [tree_form(chosen, graph.classes)], mask_fixed))
+    except NotCovered as reason:
+        shown = math.nan if isinstance(gamma, str) else float(gamma)
+        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
+    best = certify(sizes, sample, delta=delta, gamma=gamma)
+    return Bound(
+        value=best.value,
+        margin_error=best.ramp,
+        complexity=best.complexity,
+        confidence=best.confidence,
+        gamma=best.gamma,
+        delta=delta,
+        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
+        terms={"nodes": graph.nodes, "tree": str(chosen.nested) if graph.classes <= 20 else "balanced", **best.terms},
+        source=declaration.source,
+        note=preprocessing_note(sample),
+    )
+
+
+def _sizes(graph: Graph, sample: Sample, forms: Sequence[MarginForm], mask_fixed: bool) -> Iterator[Any]:
+    """All classes that contain the network, one per combination of choices; each pays for their number."""
+    peeled = Peeled(graph, sample, mask_fixed)
+    options: list[Setting] = list(settings(peeled.plan, peeled.head, graph.classes))
+    price = math.log(len(options) * len(forms))
+    for form in forms:
+        for setting in options:
+            size = peeled.size(form, setting)
+            yield replace(size, prices={f"choice among {len(options) * len(forms)} forms": price, **size.prices})
