@@ -79,9 +79,12 @@ class Blocks:
 
 def _masked_max(seen: np.ndarray, norms2: np.ndarray) -> np.ndarray:
     """max over t with norms2[t, m] > 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
-    masks, which = np.unique(norms2.T > 0, axis=0, return_inverse=True)
-    best = np.full((len(seen), len(masks)), -np.inf)
-    for i, mask in enumerate(masks):
+    present = norms2.T > 0
+    if present.all() and present.size:
+        return np.broadcast_to(seen.max(axis=1)[:, None], (len(seen), len(present)))
+    _, first, which = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
+    best = np.full((len(seen), len(first)), -np.inf)
+    for i, mask in enumerate(present[first]):
         if mask.any():
             best[:, i] = seen[:, mask].max(axis=1)
     return best[:, np.ravel(which)]
@@ -133,9 +136,10 @@ def _blocks(graph: Graph, index: int, taps: Taps, weight: np.ndarray, order: np.
     local = graph.local_nodes(index)
     targets = (local if order is None else local[order]).reshape(b_count, f_count, -1)
     columns, out = _output_groups(targets)
-    squares = np.zeros((b_count, weight.shape[1], out.shape[2]))
-    for m in range(out.shape[2]):
-        squares[:, :, m] = np.square(weight[:, :, columns == m]).sum(axis=2)
+    order_of_columns = np.argsort(columns, kind="stable")
+    squares = np.square(weight) if columns.size == 1 else np.square(weight[:, :, order_of_columns])
+    if out.shape[2] < weight.shape[2]:
+        squares = np.add.reduceat(squares, _starts(columns, out.shape[2]), axis=2)
     nodes, table = _read_nodes(graph, taps, squares)
     blocks = _each_node_once(Blocks(nodes, table, out, graph.node_counts[index]))
     return blocks if graph.nodes == "scalar" else _each_tap_once(blocks)
@@ -157,12 +161,16 @@ def _read_nodes(graph: Graph, taps: Taps, squares: np.ndarray) -> tuple[np.ndarr
     group, first = _equal_columns(source.reshape(-1, source.shape[2]))
     source = source[:, :, first]
     table = squares.reshape(b_count, t, -1, squares.shape[2])
-    joined = np.zeros((b_count, t, len(first), squares.shape[2]))
-    for column, target in enumerate(group):
-        joined[:, :, target] += table[:, :, column]
+    joined = np.add.reduceat(table[:, :, np.argsort(group, kind="stable")], _starts(group, len(first)), axis=2)
     nodes = source[:, taps.sites]
     nodes[:, taps.sites < 0] = ABSENT
     return nodes.reshape(b_count, len(taps.sites), -1), joined.reshape(b_count, t * len(first), -1)
+
+
+def _starts(group: np.ndarray, groups: int) -> np.ndarray:
+    """Where each group begins once its members stand together."""
+    sizes = np.bincount(group, minlength=groups)
+    return np.cumsum(sizes) - sizes
 
 
 def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,13 +12,14 @@ layer are ordered (position, channel); which of them form one *node* of the theo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+T = TypeVar("T")
 Partition = Literal["position", "group", "scalar"]
 PARTITIONS: tuple[Partition, ...] = ("position", "group", "scalar")
 ABSENT = -1
@@ -216,7 +217,17 @@ class Graph:
         size = self.group_size if group_size is None else group_size
         if size < 1:
             raise ValueError(f"group_size={size}; needed at least one channel per group")
-        return replace(self, nodes=nodes, group_size=size)
+        if (nodes, size) == (self.nodes, self.group_size):
+            return self
+        return self.kept(("partition", nodes, size), lambda: replace(self, nodes=nodes, group_size=size))
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns, computed at the first call and kept with the graph: several bounds ask for the same."""
+        known: dict[Hashable, Any] = vars(self).setdefault("_kept", {})
+        if key not in known:
+            known[key] = make()
+        kept: T = known[key]
+        return kept
 
     def layer_of(self, elements: np.ndarray) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
@@ -224,7 +235,8 @@ class Graph:
 
     def sources(self, index: int) -> list[int]:
         """Indices of the layers that layer `index` reads."""
-        return sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})
+        found = lambda: sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})  # noqa: E731
+        return self.kept(("sources", index), found)
 
     def local_nodes(self, index: int) -> np.ndarray:
         """Node number within the layer, for every element of layer `index`: int32 (size,)."""

@@ -129,10 +129,7 @@ def _plain_pool(pool: Pool) -> bool:
 
 def cached_spectral_upper(graph: Graph, index: int) -> float:
     """`spectral_upper`, kept with the graph: several bounds ask for it."""
-    known: dict[int, float] = vars(graph).setdefault("_spectral_uppers", {})
-    if index not in known:
-        known[index] = spectral_upper(graph, index)
-    return known[index]
+    return graph.kept(("spectral upper", index), lambda: spectral_upper(graph, index))
 
 
 @dataclass(frozen=True)

@@ -137,6 +137,10 @@ def log_sum(logs: np.ndarray) -> float:
 
 def frobenius_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     """‖A_l‖_F of every hidden level and ‖w_r‖₂ of every score; of a fixed level an upper bound of the spectral norm."""
+    return graph.kept(("frobenius norms of levels", levels), lambda: _frobenius_norms(graph, levels))
+
+
+def _frobenius_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     weights = [math.hypot(*(_operator_norm(graph, i, v.fixed) for i in v.indices)) for v in levels[:-1]]
     rows, offsets = _log(row_norms(graph, len(graph.layers) - 1)), _log(_biases(graph, levels[-1]))
     log_weights = _log(np.array(weights)).tolist()
@@ -176,6 +180,10 @@ def _carried(weights: list[float], biases: list[float]) -> list[float]:
 
 def one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     """‖A_l‖_{1,∞} of every hidden level, fixed ones too, and ‖w_r‖₁ of every score; c_l is the product up to l."""
+    return graph.kept(("l1 norms of levels", levels), lambda: _one_inf_norms(graph, levels))
+
+
+def _one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     last = max((k for k, level in enumerate(levels) if _biases(graph, level).any()), default=0)
     carried, hidden = 0.0, []
     for k, level in enumerate(levels[:-1]):

@@ -98,7 +98,7 @@ class Sample:
         reference: Graph | None = None,
         preprocessing: str = "fixed",
         *,
-        batch_size: int = 1024,
+        batch_size: int = 256,
     ) -> Self:
         """Pass once over the data, in batches, summing in float64.
 

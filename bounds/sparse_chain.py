@@ -96,6 +96,10 @@ class Chain:
 
 def read_chain(graph: Graph) -> Chain:
     """The chain of a graph; NotCovered for max pooling, skips, and what has no place in the theorem."""
+    return graph.kept("sparse chain", lambda: _read_chain(graph))
+
+
+def _read_chain(graph: Graph) -> Chain:
     depth = {0: 0}
     layers = []
     for i, layer in enumerate(graph.layers[1:], start=1):

@@ -39,7 +39,7 @@ def table(
     mask_fixed: bool = False,
     preprocessing: str = "fixed",
     options: Mapping[str, Any] | None = None,
-    batch_size: int = 1024,
+    batch_size: int = 256,
 ) -> pd.DataFrame:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 

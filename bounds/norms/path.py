@@ -47,6 +47,10 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
     """
     if max_pool not in ("sum", "max"):
         raise ValueError(f"max_pool={max_pool!r}; needed 'sum' or 'max'")
+    return graph.kept(("log path norms", max_pool), lambda: _log_path_norms(graph, max_pool)).copy()
+
+
+def _log_path_norms(graph: Graph, max_pool: Literal["sum", "max"]) -> np.ndarray:
     logs = np.full(len(graph.layers), -math.inf)  # of the largest value of each layer
     values = np.zeros(int(graph.offsets[-1]) + 1)  # each layer's, divided by its largest; 0 at the end for ABSENT
     for i, layer in enumerate(graph.layers):
