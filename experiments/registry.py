@@ -15,6 +15,7 @@ MODULES: dict[str, str] = {
     "figure1": "figure1",
     "depth": "depth",
     "width": "width",
+    "lottery": "lottery",
 }
 """Name of the experiment → module of `experiments` with an attribute EXPERIMENT."""
 
