@@ -30,7 +30,7 @@ EXPERIMENT = Experiment(
     summary="bounds against depth, CONV-L-H of Galanti et al. 2023 with L = 3…8, as coded and corrected",
     presets={
         "quick": DepthConfig("digits", epochs=30, milestones=(20,), points=1, depths=(3, 4, 5, 6)),
-        "cpu": DepthConfig(epochs=4, milestones=(3,), points=1),
+        "cpu": DepthConfig(train=20000, epochs=10, milestones=(8,), points=1),
     },
     minutes={"quick": None, "cpu": None},
     run=runner(networks),

@@ -32,7 +32,7 @@ class Figure1Config(Setting):
 
 PRESETS = {
     "quick": Figure1Config(dataset="digits", widths=(16,), starts=(), epochs=60, milestones=(40, 50), points=8),
-    "cpu": Figure1Config(epochs=14, milestones=(8, 11), points=9),
+    "cpu": Figure1Config(epochs=10, milestones=(6, 8), points=7),
     "paper": Figure1Config(widths=(200, 600, 1000), starts=(), epochs=500, milestones=(60, 120, 160), points=14),
 }
 

@@ -1,5 +1,6 @@
 """The picture of figure1: both ways of computing five bounds during training, and where they start."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -17,7 +18,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     """Draw rows.csv of figure1, with the published readings where it speaks of the same data and depth.
 
     Args:
-        rows: its rows. The network shown is the first one that was trained.
+        rows: its rows; every network that was trained has its own row of panels.
         path: of the PNG file.
     """
     with matplotlib.rc_context(LOOK):
@@ -25,25 +26,32 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
 
 
 def _figure(rows: pd.DataFrame) -> Figure:
-    trained = rows[rows["epoch"] > 0]
-    name = trained["network"].iloc[0]
-    shown = rows[rows["network"] == name]
+    names = list(dict.fromkeys(rows[rows["epoch"] > 0]["network"]))
     starts = rows[(rows["epoch"] == 0) & (rows["form"] == AS_CODED)]
-    with_starts = starts["width"].nunique() > 1
-    figure = Figure(figsize=(12.5 if with_starts else 9.5, 6.4), layout="constrained")
-    axes = figure.subplots(1, 3 if with_starts else 2, sharey=True)
-    for axis, form, title in zip(axes, (AS_CODED, THEOREM), ("as coded for the paper", "corrected"), strict=False):
-        draw_panel(axis, shown, form, "epoch")
-        draw_errors(axis, shown, "epoch")
-        _epochs(axis, shown)
-        finish(axis, f"{name}, {title}")
-    if (shown["dataset"] == "mnist").all() and (shown["depth"] == 3).all():
-        _published(axes[0], shown["epoch"].max())
-    axes[0].set_ylabel("bound on test error − train error; errors")
-    if with_starts:
-        _starts(axes[2], starts)
+    columns = 3 if starts["width"].nunique() > 1 else 2
+    figure = Figure(figsize=(12.5 if columns == 3 else 9.5, 1.4 + 5.0 * len(names)), layout="constrained")
+    axes = figure.subplots(len(names), columns, sharey=True, squeeze=False)
+    for row, name in zip(axes, names, strict=True):
+        _training(row, rows[rows["network"] == name], name)
+        if columns == 3:
+            row[2].set_visible(False)
+    if columns == 3:
+        axes[0, 2].set_visible(True)
+        _starts(axes[0, 2], starts)
     one_legend(figure, 4)
     return figure
+
+
+def _training(axes: Sequence[Axes], rows: pd.DataFrame, name: str) -> None:
+    for axis, form, title in zip(axes, (AS_CODED, THEOREM), ("as coded for the paper", "corrected"), strict=False):
+        draw_panel(axis, rows, form, "epoch")
+        draw_errors(axis, rows, "epoch")
+        _epochs(axis, rows)
+        finish(axis, f"{name}, {title}")
+    axes[0].set_ylabel("bound on test error − train error; errors")
+    if (rows["dataset"] == "mnist").all() and (rows["depth"] == 3).all():
+        width = int(rows["width"].iloc[0])
+        _published(axes[0], width if width in STARTS else min(STARTS), rows["epoch"].max())
 
 
 def _epochs(axis: Axes, rows: pd.DataFrame) -> None:
@@ -53,9 +61,8 @@ def _epochs(axis: Axes, rows: pd.DataFrame) -> None:
     axis.set_xlabel("epoch")
 
 
-def _published(axis: Axes, last: int) -> None:
-    """The published readings of the narrowest network: starts on the left edge, ends on the right."""
-    width = min(STARTS)
+def _published(axis: Axes, width: int, last: int) -> None:
+    """The published readings: starts on the left edge, ends on the right."""
     for curve in CURVES:
         points = [2 ** STARTS[width][curve.coded], 2 ** ENDS[width][curve.coded]]
         axis.plot([0, last], points, ls="", marker="o", mfc="none", ms=7, color=curve.colour, clip_on=False)

@@ -79,11 +79,35 @@ def reproduce(
     }
     if resume:
         _check_resumed(folder / "config.json", described)
+    before = _results(folder)
     prepare_folder(folder)
     write_files(folder, {"config.json": to_json(described)})
-    found = experiment.run(config, folder, resume=resume, progress=progress, data_dir=data_dir)
+    try:
+        found = experiment.run(config, folder, resume=resume, progress=progress, data_dir=data_dir)
+    except Problem:
+        _put_back(folder, before)
+        raise
     draw(experiment, folder)
     return {**found, "folder": str(folder)}
+
+
+def _results(folder: Path) -> dict[str, bytes]:
+    """config.json and rows.csv as they are."""
+    paths = (folder / name for name in ("config.json", "rows.csv"))
+    return {path.name: path.read_bytes() for path in paths if path.is_file()}
+
+
+def _put_back(folder: Path, before: dict[str, bytes]) -> None:
+    """After a run that wrote no row: the config that belongs to the rows that are there, or none, and no new folder."""
+    now = _results(folder)
+    if now.get("rows.csv") != before.get("rows.csv"):
+        return
+    if "config.json" in before:
+        write_files(folder, {"config.json": before["config.json"]})
+        return
+    (folder / "config.json").unlink(missing_ok=True)
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def draw(experiment: Experiment, folder: Path) -> None:
@@ -92,17 +116,18 @@ def draw(experiment: Experiment, folder: Path) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """A rows.csv with every digit of its floats; texts that are empty are empty texts.
+    """A rows.csv; texts that are empty are empty texts, not NaN.
 
     Raises:
         Problem: no such file.
     """
     try:
-        rows = pd.read_csv(path, float_precision="round_trip")
+        rows = pd.read_csv(path)
     except OSError as error:
         raise Problem(f"cannot read {path} ({error.strerror}): run the experiment first") from error
-    texts = [name for name in ("note", "source", "guarantee", "nodes") if name in rows]
-    return rows.fillna(dict.fromkeys(texts, ""))
+    for name in {"note", "source", "guarantee", "nodes"} & set(rows.columns):
+        rows[name] = rows[name].astype(object).where(rows[name].notna(), "")
+    return rows
 
 
 def _check_resumed(place: Path, described: dict[str, Any]) -> None:
