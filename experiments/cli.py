@@ -172,6 +172,28 @@ def show_plan(console: Console, document: dict[str, Any]) -> None:
     console.print(f"time: {time}; results: {document['folder']}", highlight=False)
 
 
+@app.command()
+def audit(
+    bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
+    preset: Annotated[str, typer.Option(help="quick (about a minute) or full (several).")] = "quick",
+    out: Annotated[Path | None, typer.Option(help="Also write rows.csv and the table there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try to break the bounds by search on small networks; exit status 1 if one breaks."""
+    with human_output(as_json) as console:
+        from .audit import AuditConfig, document, run, show
+
+        with console.status("audit") as status:
+            config = AuditConfig(preset, tuple(bound or ()))
+            result = run(config, out, tell=lambda name: status.update(f"audit: {name}"))
+        if not as_json:
+            show(console, result)
+    if as_json:
+        sys.stdout.write(to_json(document(result)))
+    if result.failed:
+        raise typer.Exit(1)
+
+
 @contextlib.contextmanager
 def human_output(as_json: bool) -> Iterator[Console]:
     """A console for people. With JSON asked for, whatever is printed inside goes to stderr instead."""

@@ -1,0 +1,212 @@
+"""What each bound says about its class, in a form that a search can contradict; and broken twins of it.
+
+A bound is audited by one `Statement` or more in `STATEMENTS`. For a new theorem: name the norm of its hidden layers (a
+projection in `architectures`), the ball of its last layer (`families`), its complexity as a function of a network and
+of the inputs' energies, and the cases to search (`cases`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from bounds import sparse_chain
+from bounds.audit import cases
+from bounds.audit.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, Ball
+from bounds.galanti import vector_complexity
+from bounds.golowich import sharp_complexities, theorem_1_complexity, theorem_1_factor, theorem_2_complexity
+from bounds.gonon import constant_of
+from bounds.graph import PARTITIONS, Graph, Partition
+from bounds.margin import Complexity
+from bounds.neyshabur import frobenius_complexity, l1_complexity
+from bounds.neyshabur_two_layer import unit_complexity
+from bounds.norms import log_path_norm
+from bounds.path_norm import dag_complexities, layered_complexity
+from bounds.stages import read_stages
+
+Claim = Callable[[Graph, np.ndarray, int], float]
+"""(a network of the class, Σ_i x_ij² per coordinate, m) → the bound on E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i)."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A mistake that someone could make: the claim divided by `factor`."""
+
+    name: str
+    factor: Callable[[Graph, np.ndarray, int], float]
+    test: str
+    """The test that fails for it whether or not the audit has the sharpness to see it."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ claim, over all networks whose norms are not above the given one's."""
+
+    bound: str
+    what: str
+    norm: str
+    """Of the hidden layers: a norm of the architectures, or "path"."""
+    ball: Ball
+    """Of the last layer."""
+    claim: Claim
+    cases: Callable[[cases.Preset], tuple[cases.Case, ...]]
+    twins: tuple[Twin, ...] = ()
+    refuted: bool = False
+    """The printed form of a theorem that is known to be violated."""
+    moment: float = 1.0
+    """p: the statement is about (E sup (…)^p)^(1/p)."""
+
+
+def _two(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return 2.0
+
+
+def _root_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return math.sqrt(graph.classes)
+
+
+def _classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return float(graph.classes)
+
+
+def _activations(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return 2.0 ** sum(getattr(layer, "activated", False) for layer in graph.layers)
+
+
+def _largest_read(graph: Graph) -> int:
+    """Predecessors of a class of the last layer, at most."""
+    return int(max(sparse_chain.read_chain(graph).layers[-1].counts(False)))
+
+
+def _root_last(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return math.sqrt(_largest_read(graph))
+
+
+def _logarithms(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """1 + √(2 logs) of `galanti`."""
+    return 1 + math.sqrt(2 * float(vector_complexity(graph, energies, m).terms["logs"]))
+
+
+def _depth(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return theorem_1_factor(int(theorem_1_complexity(graph, energies, m).terms["L"]))
+
+
+def _stages(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """√(2 logs) of the path norm bounds."""
+    return math.sqrt(2 * float(layered_complexity(graph, energies, m).terms["logs"]))
+
+
+def twins(test: str, **factors: Callable[[Graph, np.ndarray, int], float]) -> tuple[Twin, ...]:
+    """Twins caught by one test; every bound has the one that is half as large."""
+    half = Twin("half of it (a factor 2 missing, or m doubled)", _two, test)
+    return (half, *(Twin(name.replace("_", " "), factor, test) for name, factor in factors.items()))
+
+
+def _value(complexity: Callable[[Graph, np.ndarray, int], Complexity]) -> Claim:
+    return lambda graph, energies, m: complexity(graph, energies, m).value
+
+
+def _form(name: str) -> Claim:
+    """One form of `golowich_sharp`; with one output the only one."""
+
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        found = sharp_complexities(graph, energies, m)
+        return next((c.value for c in found if c.terms["form"] == name), found[0].value)
+
+    return claim
+
+
+def _partitioned(partitions: tuple[Partition, ...]) -> Claim:
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        return min(vector_complexity(graph.partition(p), energies, m).value for p in partitions)
+
+    return claim
+
+
+def _printed(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """ρΛ of the printed bound."""
+    parts = sparse_chain.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
+    return float(parts["rho"] * parts["Lambda"])
+
+
+def _gonon(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """√2 σ r · constant: twice √2 of symmetrisation and the loss stand before it in the theorem."""
+    stages = read_stages(graph)
+    depth = 1 + stages.activations + len(stages.windows)
+    constant = constant_of(depth, stages.windows, energies.size, graph.classes)
+    sigma = math.sqrt(max(m, float(energies.max())))
+    return math.sqrt(2) * sigma * math.exp(log_path_norm(graph)) * constant
+
+
+def _dag(max_pool: str) -> Claim:
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        found = dag_complexities(graph, energies, m)
+        return next((c for c in found if c.terms.get("max pool as") == max_pool), found[0]).value
+
+    return claim
+
+
+def _units(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """The theorem bounds ramp losses; its proof, twice the complexity of the scores."""
+    return unit_complexity(graph, energies, m).value / 2
+
+
+NEYSHABUR = "tests/test_neyshabur.py::test_frobenius_is_the_literal_one"
+GOLOWICH = "tests/test_golowich.py::test_literal"
+PATH = "tests/test_path_norm.py::test_chains_against_products_of_absolute_matrices"
+DAG = "tests/test_path_norm.py::test_a_dag_by_hand"
+GONON = "tests/test_gonon.py::test_a_row_by_hand"
+GALANTI = "tests/test_galanti.py::test_both_forms_are_the_literal_ones"
+chain, nodes = cases.chain_cases, cases.node_cases
+_LOGS = {"without_1_+_√(2_logs)": _logarithms, "without_√|pred|_of_the_last_layer": _root_last}
+_SUM, _MAX = partial(cases.dag_cases, max_pool="sum"), partial(cases.dag_cases, max_pool="max")
+_SHARP = twins(GOLOWICH, without_the_classes=_root_classes)
+
+STATEMENTS: tuple[Statement, ...] = (
+    Statement(
+        "galanti_published", "as printed: ‖W_L‖_F, no last predecessors", "nodes", FROBENIUS, _printed, nodes,
+        refuted=True,
+    ),
+    Statement(
+        "galanti", "nodes are positions", "nodes", ROWS, _partitioned(("position",)), nodes,
+        twins(GALANTI, **_LOGS, **{"without_√C_(‖W_L‖_F_for_Σ‖w_r‖)": _root_classes}),
+    ),
+    Statement("galanti", "nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins(GALANTI)),
+    Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins(GALANTI)),
+    Statement(
+        "neyshabur_frobenius", "‖W_L‖_F", "frobenius", FROBENIUS, _value(frobenius_complexity), chain,
+        twins(NEYSHABUR, **{"without_√C": _root_classes, "without_2_per_activation": _activations}),
+    ),
+    Statement(
+        "neyshabur_l1", "rows added", "l1", ROWS_L1, _value(l1_complexity), chain,
+        twins(NEYSHABUR.replace("frobenius", "l1"), **{"without_2_per_activation": _activations}),
+    ),
+    Statement(
+        "neyshabur_two_layer", "twice the scores", "frobenius", FROBENIUS, _units, cases.unit_cases,
+        twins("tests/test_neyshabur.py::test_two_layers_by_hand", **{"without_√C": _root_classes}),
+    ),
+    Statement(
+        "golowich", "largest row", "frobenius", EACH_ROW, _value(theorem_1_complexity), chain,
+        twins(GOLOWICH, **{"without_C": _classes, "without_1_+_√(2_L_log_2)": _depth}),
+    ),
+    Statement("golowich_sharp", "largest row", "frobenius", EACH_ROW, _form("one by one"), chain, _SHARP),
+    Statement("golowich_sharp", "rows added", "frobenius", ROWS, _form("rows"), chain, _SHARP),
+    Statement("golowich_sharp", "‖W_L‖_F", "frobenius", FROBENIUS, _form("frobenius"), chain, _SHARP),
+    Statement(
+        "golowich_l1", "largest row", "l1", EACH_ROW_L1, _value(theorem_2_complexity), chain,
+        twins(GOLOWICH, without_C=_classes),
+    ),
+    Statement(
+        "path_norm_layered", "chains", "path", ROWS_L1, _value(layered_complexity), chain,
+        twins(PATH, **{"without_√(2_logs)": _stages}),
+    ),
+    Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins(PATH)),
+    Statement("path_norm", "max pool as a sum", "path", ROWS_L1, _dag("sum"), _SUM, twins(DAG)),
+    Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins(DAG)),
+    Statement("gonon", "chains", "path", ROWS_L1, _gonon, chain, twins(GONON)),
+    Statement("gonon", "max pool as a sum", "path", ROWS_L1, _gonon, _SUM, twins(GONON)),
+)  # fmt: skip
