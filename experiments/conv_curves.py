@@ -106,7 +106,7 @@ def finish(axis: Axes, title: str) -> None:
     axis.yaxis.set_major_formatter(FuncFormatter(power_of_two))
     axis.minorticks_off()
     axis.axhline(1.0, color="#999999", lw=0.8, zorder=0)
-    axis.annotate("above: says nothing", (0.99, 1.0), xycoords=("axes fraction", "data"), ha="right", va="bottom",
+    axis.annotate("above: says nothing", (0.5, 1.0), xycoords=("axes fraction", "data"), ha="center", va="bottom",
                   fontsize=7, color="#666666")  # fmt: skip
     axis.grid(True, axis="y", color="#EEEEEE")
     axis.set_title(title, fontsize=10)

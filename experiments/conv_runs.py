@@ -109,8 +109,8 @@ def follow(
         data: on what.
         rows: with the keys network and epoch.
         folder: of checkpoints and weights, see `Weights`.
-        resume: go on from what the folder holds. Epochs whose rows lack a bound are evaluated again from their
-            weights, without training.
+        resume: go on from what the folder holds. Epochs whose rows are there are not touched, those whose rows lack a
+            bound are evaluated again from their weights, without training.
         progress: show a progress bar.
 
     Raises:
@@ -127,17 +127,19 @@ def follow(
         kept.store(epoch, model, known)
         rows.put(rows_of(model, data, conv.about(data, model, known), delta=setting.delta))
 
-    if 0 not in kept.epochs():
+    def lacking() -> list[int]:
+        return [epoch for epoch in setting.looks() if not is_complete(rows.group(conv.name, epoch))]
+
+    if 0 in set(lacking()) - kept.epochs():
         look(0, model, {"step": 0, "loss": math.nan})
     # A run may have been stopped between an epoch and its weights: then it is trained once more.
     for go_on in (resume, False):
-        if due - kept.epochs():
+        if set(lacking()) - kept.epochs():
             _train(model, data, setting, place, look, resume=go_on, progress=progress)
             model = conv.build(data, setting.seed)
-    for epoch in sorted(due):
-        if not is_complete(rows.group(conv.name, epoch)):
-            known = {name: math.nan if value is None else value for name, value in kept.restore(epoch, model).items()}
-            rows.put(rows_of(model, data, conv.about(data, model, known), delta=setting.delta))
+    for epoch in lacking():
+        known = {name: math.nan if value is None else value for name, value in kept.restore(epoch, model).items()}
+        rows.put(rows_of(model, data, conv.about(data, model, known), delta=setting.delta))
 
 
 def follow_all(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,6 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copied(done: Path, folder: Path) -> Path:
-    import shutil
-
     shutil.copytree(done, folder, dirs_exist_ok=True)
     return folder
 
@@ -174,9 +173,24 @@ def test_weights_that_are_missing_are_trained_again(done: Path, tmp_path: Path) 
     with np.load(lost) as found:
         before = {name: found[name] for name in found.files}
     lost.unlink()
+    rows = read_rows(folder / "rows.csv")
+    rows[rows["epoch"] != 1].to_csv(folder / "rows.csv", index=False)
     reproduce(FIGURE1, "tiny", folder, resume=True, progress=False)
     with np.load(lost) as found:
         assert all(np.array_equal(found[name], value) for name, value in before.items())
+    same(read_rows(folder / "rows.csv"), read_rows(done / "rows.csv"))
+
+
+def test_complete_rows_need_neither_weights_nor_training(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a clone has: the committed files, no checkpoints. The figure is drawn again."""
+    for name in ("config.json", "rows.csv"):
+        (tmp_path / name).write_bytes((done / name).read_bytes())
+    monkeypatch.setattr(nets, "train", refuse)
+    reproduce(FIGURE1, "tiny", tmp_path, resume=True, progress=False)
+    assert (tmp_path / "figure.png").exists()
+    assert (tmp_path / "rows.csv").read_bytes() == (done / "rows.csv").read_bytes()
 
 
 def test_a_network_that_diverges_is_one_line(tmp_path: Path) -> None:
