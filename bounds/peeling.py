@@ -9,18 +9,16 @@ fixes. Statements and proofs: docs/theory.md.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
 from bounds.conclude import preprocessing_note
 from bounds.graph import Graph, Partition, check_partition
-from bounds.peeling_forms import Peeled, Setting, settings
+from bounds.peeling_forms import Peeled
 from bounds.sample import Sample
 from bounds.theorem3 import certify
 from bounds.tree import Tree
-from bounds.tree_margin import MarginForm, tree_form
+from bounds.tree_margin import tree_form
 
 SOURCE = "sparsebounds, theorems 1–3 of docs/theory.md"
 ASSUMES = (
@@ -89,7 +87,7 @@ def peeling(
         graph = graph.partition(nodes)
     declaration = peeling.declaration  # type: ignore[attr-defined]
     try:
-        sizes = list(_sizes(graph, sample, [tree_form(chosen, graph.classes)], mask_fixed))
+        sizes = list(Peeled(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)]))
     except NotCovered as reason:
         shown = math.nan if isinstance(gamma, str) else float(gamma)
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
@@ -106,14 +104,3 @@ def peeling(
         source=declaration.source,
         note=preprocessing_note(sample),
     )
-
-
-def _sizes(graph: Graph, sample: Sample, forms: Sequence[MarginForm], mask_fixed: bool) -> Iterator[Any]:
-    """All classes that contain the network, one per combination of choices; each pays for their number."""
-    peeled = Peeled(graph, sample, mask_fixed)
-    options: list[Setting] = list(settings(peeled.plan, peeled.head, graph.classes))
-    price = math.log(len(options) * len(forms))
-    for form in forms:
-        for setting in options:
-            size = peeled.size(form, setting)
-            yield replace(size, prices={f"choice among {len(options) * len(forms)} forms": price, **size.prices})

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from bounds.energies_upper import EnergiesUpper
 from bounds.graph import Graph
-from bounds.head import Head, read_head
+from bounds.head import read_head
 from bounds.margin import exp_or_inf, grid_up, shares_up
-from bounds.moments import P_GRID, Columns, Numbers, Plan, forward, own_numbers, read_plan
+from bounds.moments import P_GRID, Columns, Numbers, forward, own_numbers, read_plan
 from bounds.moments.numbers import StepNumbers, is_tap
 from bounds.moments.plan import LinearStep
 from bounds.sample import Sample
@@ -21,9 +22,9 @@ from bounds.theorem3 import ClassSize
 from bounds.tree_margin import MarginForm
 
 RATIOS = (1.1, 1.2, 1.5, 2.0)
-"""Ratios of the grids of the numbers beside the scale; the choice is paid for."""
+"""Ratios of the grids of the numbers beside the scale."""
 BIAS_WEIGHTS = (0.25, 1.0, 4.0)
-"""τ_0: how large a bias of the last layer may be beside its weights; the choice is paid for."""
+"""τ_0: how large a bias of the last layer may be beside its weights."""
 
 
 @dataclass(frozen=True)
@@ -37,66 +38,132 @@ class Setting:
     bias_weight: float
 
 
-def settings(plan: Plan, head: Head, classes: int) -> Iterator[Setting]:
-    """All combinations; what there is to choose depends on the architecture alone."""
-    taps = any(is_tap(t) for step in plan.steps if isinstance(step, LinearStep) for t in step.learned)
-    yield from itertools.starmap(
-        Setting,
-        itertools.product(
-            (False, True) if taps else (False,),
-            RATIOS,
-            (False, True) if classes > 2 else (True,),
-            BIAS_WEIGHTS if head.bias is not None else (1.0,),
-        ),
-    )
+@dataclass(frozen=True)
+class HeadWeights:
+    """Axes of the ellipsoids that hold the rows of the last layer, fixed without looking at the sample."""
+
+    name: str
+    tau2: np.ndarray | None = None
+    """float64 (rows of the form, head nodes) or (head nodes,): τ_{S,i}²; None for ones."""
+
+    def of(self, rows: int, nodes: int) -> np.ndarray:
+        return np.ones((rows, nodes)) if self.tau2 is None else np.broadcast_to(self.tau2, (rows, nodes))
+
+
+UNIFORM = HeadWeights("uniform")
 
 
 class Peeled:
     """A network and a sample, prepared; every class that contains the network is a `size` of it."""
 
-    def __init__(self, graph: Graph, sample: Sample, mask_fixed: bool) -> None:
+    def __init__(self, graph: Graph, sample: Sample, mask_fixed: bool = False) -> None:
+        self.graph = graph
         self.plan = read_plan(graph, mask_fixed)
         self.head = read_head(graph)
         self.m = sample.m
         self.class_counts = sample.class_counts.astype(np.float64)
-        self.class_energies = np.stack([graph.node_sums(0, e) for e in sample.class_energies])
+        self.sample = sample
         self.read = self.head.present if mask_fixed else np.ones(len(self.head.nodes), dtype=bool)
-        self._q: dict[tuple[bool, float, int], np.ndarray] = {}
+        self._moment_of: dict[bool, float] = {}
+        self._numbers: dict[bool, Numbers] = {}
+        self._passes: dict[tuple[object, ...], np.ndarray] = {}
+        self._squares: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray, float]] = {}
 
-    def size(self, form: MarginForm, setting: Setting) -> ClassSize:
-        """The class that this form and setting fix around the network."""
-        numbers, prices = self._rounded(setting.tap, setting.ratio)
-        q = self._moments(setting, numbers, form)
-        log_scale, shares, head_price = self._rows(form, setting, numbers.log_scales)
-        counts = form.weights @ self.class_counts
-        bias2 = 0.0 if self.head.bias is None else setting.bias_weight**2 * counts
-        reach = np.sqrt(np.square(q).sum(axis=0) + bias2)
-        unit = float(shares @ (form.multipliers @ reach))
+    @cached_property
+    def energies(self) -> np.ndarray:
+        """Σ_i ‖x_ij‖² per input node."""
+        return self.graph.node_sums(0, self.sample.energies)
+
+    @cached_property
+    def class_energies(self) -> np.ndarray:
+        """The same per label, (C, input nodes)."""
+        return np.stack([self.graph.node_sums(0, e) for e in self.sample.class_energies])
+
+    def numbers(self, tap: bool) -> Numbers:
+        """The network's own numbers."""
+        if tap not in self._numbers:
+            self._numbers[tap] = own_numbers(self.plan, tap)
+        return self._numbers[tap]
+
+    def choices(self) -> dict[str, tuple[bool | float, ...]]:
+        """What there is to choose after looking; a matter of the architecture alone."""
+        steps = [step for step in self.plan.steps if isinstance(step, LinearStep)]
+        taps = any(is_tap(t) for step in steps for t in step.learned)
+        return {
+            "numbers per tap or per layer": (False, True) if taps else (False,),
+            "ratio of the grids": RATIOS,
+            "rows share one number or not": (False, True) if self.graph.classes > 2 else (True,),
+            "bias weight of the last layer": BIAS_WEIGHTS if self.head.bias is not None else (1.0,),
+        }
+
+    def sizes(
+        self,
+        forms: Sequence[MarginForm],
+        *,
+        weights: Sequence[HeadWeights] = (UNIFORM,),
+        upper: Sequence[EnergiesUpper | None] = (None,),
+        prices: dict[str, float] | None = None,
+    ) -> Iterator[ClassSize]:
+        """Every class, one per combination of choices, each with the price of every choice.
+
+        Args:
+            forms: of the margin step.
+            weights: of the last layer, all fixed without looking at the sample.
+            upper: None for the plain form, upper bounds on the expected energies for the one-sided form.
+            prices: of choices beyond these.
+
+        Yields:
+            ClassSize.
+        """
+        choices = self.choices()
+        numbers = {
+            "margin form": len(forms),
+            "weights of the last layer": len(weights),
+            "plain or one-sided": len(upper),
+        }
+        numbers |= {name: len(options) for name, options in choices.items()}
+        paid = {f"choice of {name}": math.log(n) for name, n in numbers.items() if n > 1} | (prices or {})
+        settings = [Setting(bool(t), r, bool(k), b) for t, r, k, b in itertools.product(*choices.values())]
+        for form, tau, energies, setting in itertools.product(forms, weights, upper, settings):
+            size = self.size(form, setting, tau, energies)
+            yield replace(size, prices={**paid, **size.prices})
+
+    def size(
+        self, form: MarginForm, setting: Setting, weights: HeadWeights = UNIFORM, upper: EnergiesUpper | None = None
+    ) -> ClassSize:
+        """The class that this form and setting fix around the network; without the price of the choice itself."""
+        numbers, prices = rounded(self.numbers(setting.tap), setting.ratio)
+        tau2 = weights.of(len(form.rows), len(self.head.nodes))[:, self.read]
+        q, counts = self._moments(setting, numbers, form, upper)
+        reach = self.reach(q, counts, tau2, setting.bias_weight)
+        log_scale, shares, paid = self._rows(form, setting, tau2, numbers.log_scales)
         terms = {
             "margin form": form.name,
+            "weights of the last layer": weights.name,
             "numbers below the last layer": "per tap" if setting.tap else "per layer",
             "p": self._moment(setting.tap),
             "ratio of the grids": setting.ratio,
             "rows share one number": setting.tied,
             "rows a_S / scale": shares.round(9).tolist() if len(shares) <= 20 else float(shares.max(initial=0.0)),
-            "sqrt(sum q^2) of the sample": float(reach[0]),
+            "sqrt(sum tau^2 q^2) of the sample": float(reach[0, 0]) if reach.size else 0.0,
             "bias weight tau_0": setting.bias_weight,
         }
-        return ClassSize(log_scale, unit, {**prices, **head_price}, terms=terms)
+        unit = float(shares @ (form.multipliers * reach).sum(axis=1))
+        return ClassSize(log_scale, unit, {**prices, **form.prices, **paid}, one_sided=upper is not None, terms=terms)
 
     # ---- the last layer -------------------------------------------------------------------------------------------
 
+    def reach(self, q: np.ndarray, counts: np.ndarray, tau2: np.ndarray, bias_weight: float) -> np.ndarray:
+        """√(Σ_i τ_{S,i}² q_i² + τ_0² count), (rows, sub-samples): what a row with a_S = 1 reaches in each."""
+        constant = 0.0 if self.head.bias is None else bias_weight**2 * counts
+        return np.asarray(np.sqrt(tau2 @ np.square(q) + constant))
+
     def _rows(
-        self, form: MarginForm, setting: Setting, log_scales: np.ndarray
+        self, form: MarginForm, setting: Setting, tau2: np.ndarray, log_scales: np.ndarray
     ) -> tuple[float, np.ndarray, dict[str, float]]:
-        """log of the largest row norm, all rows relative to it on their grid, and the price."""
-        logs = -log_scales[self._layer_of_elements]
-        shift = float(logs.max(initial=0.0))
-        rows = form.rows @ (self.head.weights * np.exp(logs - shift))
-        squares = self.head.square_norms(rows)[:, self.read].sum(axis=1)
-        if self.head.bias is not None:
-            squares = squares + np.square(form.rows @ self.head.bias * exp_or_inf(-shift) / setting.bias_weight)
-        norms = np.sqrt(squares)
+        """log of the largest a_S = √(Σ_i ‖D_{S,i}‖²/τ_{S,i}² + d_S²/τ_0²), all relative to it on a grid, the price."""
+        blocks, biases, shift = self._row_squares(form, setting.tap, log_scales)
+        norms = np.sqrt((blocks / tau2).sum(axis=1) + biases / setting.bias_weight**2)
         largest = float(norms.max(initial=0.0))
         if largest == 0.0:
             return -math.inf, np.ones(len(norms)), {}
@@ -105,41 +172,58 @@ class Peeled:
         shares, nats = shares_up(norms / largest, setting.ratio)
         return math.log(largest) + shift, shares, {"numbers of the last layer": nats}
 
-    @cached_property
-    def _layer_of_elements(self) -> np.ndarray:
-        return np.searchsorted(self.plan.graph.offsets, self.head.elements, side="right") - 1
+    def _row_squares(self, form: MarginForm, tap: bool, log_scales: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """‖D_{S,i}‖² (rows, nodes) and d_S² (rows,), both times exp(−2 shift), and the shift, a logarithm."""
+        key = (tap, form.rows.tobytes())
+        if key not in self._squares:
+            logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
+            shift = float(logs.max(initial=0.0))
+            blocks = self.head.square_norms(form.rows @ (self.head.weights * np.exp(logs - shift)))[:, self.read]
+            bias = np.zeros(self.graph.classes) if self.head.bias is None else self.head.bias
+            self._squares[key] = (blocks, np.square(form.rows @ bias * exp_or_inf(-shift)), shift)
+        return self._squares[key]
 
     # ---- the layers below -----------------------------------------------------------------------------------------
 
-    def _rounded(self, tap: bool, ratio: float) -> tuple[Numbers, dict[str, float]]:
-        return rounded(own_numbers(self.plan, tap), ratio)
-
     def _moment(self, tap: bool) -> float:
         """The p that makes the reach of the whole sample smallest; a device of the proof, free."""
-        key = (tap, 0.0, 0)
-        if key not in self._q:
-            columns = Columns.of_moments(self.class_energies.sum(axis=0), self.m, np.array(P_GRID))
-            q = forward(self.plan, own_numbers(self.plan, tap), columns)[self.head.nodes[self.read]]
-            self._q[key] = np.asarray(P_GRID[int(np.argmin(np.square(q).sum(axis=0)))])
-        return float(self._q[key])
+        if tap not in self._moment_of:
+            q = np.ones((1, 1))  # p = 2 where nothing below the last layer depends on p but the input
+            if any(not isinstance(s, LinearStep) or s.slope < 1.0 for s in self.plan.steps):
+                columns = Columns.of_moments(self.energies, self.m, np.array(P_GRID))
+                q = forward(self.plan, self.numbers(tap), columns)[self.head.nodes[self.read]]
+            self._moment_of[tap] = P_GRID[int(np.argmin(np.square(q).sum(axis=0)))]
+        return self._moment_of[tap]
 
-    def _moments(self, setting: Setting, numbers: Numbers, form: MarginForm) -> np.ndarray:
-        """q of the nodes that the last layer reads, for every sub-sample of the form: (J, K)."""
-        ratio = setting.ratio if any(_paid(numbers)) else 0.0
-        key = (setting.tap, ratio, id(form.weights))
-        if key not in self._q:
-            p = self._moment(setting.tap)
-            columns = Columns.of_labels(self.class_energies, self.class_counts, form.weights, p)
-            self._q[key] = forward(self.plan, numbers, columns)[self.head.nodes[self.read]]
-        return self._q[key]
+    def _moments(
+        self, setting: Setting, numbers: Numbers, form: MarginForm, upper: EnergiesUpper | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """q of the nodes that the last layer reads, (J, K), and the energy of the constant, (K,), per sub-sample."""
+        columns = self._columns(form, self._moment(setting.tap), upper)
+        ratio = setting.ratio if _any_paid(numbers) else 0.0
+        key = (setting.tap, ratio, form.weights.tobytes(), upper is None)
+        if key not in self._passes:
+            self._passes[key] = forward(self.plan, numbers, columns)[self.head.nodes[self.read]]
+        return self._passes[key], columns.counts
+
+    def _columns(self, form: MarginForm, p: float, upper: EnergiesUpper | None) -> Columns:
+        if upper is None and (form.weights == 1.0).all():
+            return Columns.of_moments(self.energies, self.m, np.full(len(form.weights), p))
+        if upper is None:
+            return Columns.of_labels(self.class_energies, self.class_counts, form.weights, p)
+        found = [upper.of(row) for row in form.weights]
+        energies = np.stack([self.graph.node_sums(0, e) for e, _ in found], axis=1)
+        return Columns(energies, np.array([c for _, c in found]), np.full(len(found), p))
 
 
-def _paid(numbers: Numbers) -> Iterator[bool]:
-    """Whether a number of the class is on a grid, one after the other."""
+def _any_paid(numbers: Numbers) -> bool:
+    """Whether any number below the last layer is on a grid."""
     for index, step in numbers.steps.items():
-        yield from (not ((index, i) in numbers.free and not n.ndim) for i, n in enumerate(step.learned))
-        yield from (scale is not None for scale in step.scales)
-        yield step.bias is not None
+        if step.bias is not None or any(scale is not None for scale in step.scales):
+            return True
+        if any(n.ndim or (index, i) not in numbers.free for i, n in enumerate(step.learned)):
+            return True
+    return False
 
 
 def rounded(numbers: Numbers, ratio: float) -> tuple[Numbers, dict[str, float]]:

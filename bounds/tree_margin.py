@@ -7,7 +7,8 @@ pass over the sample weighted by `weights[k]` on its labels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -28,6 +29,8 @@ class MarginForm:
     """float64 (K, C): λ² of each label, for every sub-sample; the first is the whole sample."""
     multipliers: np.ndarray
     """float64 (R, K)."""
+    prices: Mapping[str, float] = field(default_factory=dict)
+    """log(1/weight) of what was chosen after looking: the tree."""
 
 
 def tree_form(tree: Tree, classes: int) -> MarginForm:

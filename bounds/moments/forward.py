@@ -106,10 +106,13 @@ def _pieces(blocks: Blocks, k: int) -> list[tuple[slice, slice]]:
 def _maximum(step: Step, state: Pass) -> np.ndarray:
     """The smaller of two bounds: peeled together with the linear map below, or as √c identity rows."""
     assert isinstance(step, WindowStep)
-    apart = _maximum_apart(step, state)
-    if step.window.source is None:
-        return apart
-    return np.minimum(apart, _maximum_shared(step, state))
+    source = step.window.source
+    if source is None:
+        return _maximum_apart(step, state)
+    shared = _maximum_shared(step, state)
+    per_tap = any(number.ndim for number in state.numbers.steps[source].learned)
+    # With one number per map the shared form is never the larger one: c_{D+1} ≤ s c_D.
+    return np.minimum(shared, _maximum_apart(step, state)) if per_tap else shared
 
 
 def _maximum_apart(step: WindowStep, state: Pass) -> np.ndarray:
