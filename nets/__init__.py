@@ -1,6 +1,7 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
-from . import data, masks
+from . import data, grow, mask_io, mask_statistics, masks, prune, removal
+from .channels import Channels
 from .config import PRESETS, TrainConfig
 from .connectivity import Connectivity, Edges
 from .conv import ConvNet
@@ -8,12 +9,15 @@ from .data import DataError, Dataset
 from .graphs import banded, convolutional, random_regular, tree
 from .local import LocalNet
 from .mlp import MLP
+from .residual import ResNet
 from .train import Diverged, History, train
 
 __all__ = [
     "ConvNet",
     "MLP",
     "LocalNet",
+    "ResNet",
+    "Channels",
     "Connectivity",
     "Edges",
     "tree",
@@ -26,6 +30,11 @@ __all__ = [
     "History",
     "Diverged",
     "masks",
+    "mask_io",
+    "mask_statistics",
+    "prune",
+    "grow",
+    "removal",
     "data",
     "DataError",
     "Dataset",

@@ -21,16 +21,19 @@ class Checkpoints:
         folder: where; made if it does not exist.
         config: of the training.
         data: fingerprint of the training tensors.
+        sparsity: the masks it started from and how they change, in JSON's types; None without masks.
         resume: whether a training found there is to be continued.
 
     Raises:
-        ValueError: a training is there and `resume` is false, or it was made with other settings or tensors.
+        ValueError: a training is there and `resume` is false, or it was made with other settings, tensors or masks.
         OSError: the folder cannot be written.
     """
 
-    def __init__(self, folder: str | Path, config: TrainConfig, data: str, *, resume: bool) -> None:
+    def __init__(
+        self, folder: str | Path, config: TrainConfig, data: str, *, sparsity: dict[str, Any] | None, resume: bool
+    ) -> None:
         self.folder = Path(folder).absolute()
-        self._identity = {**json.loads(json.dumps(asdict(config))), "data": data}
+        self._identity = {**json.loads(json.dumps(asdict(config))), "data": data, "sparsity": sparsity}
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
         if self._manager.latest_step() is not None and not resume:

@@ -3,6 +3,7 @@
 A mask tree has the paths and shapes of the parameters: an NNX model's `nnx.Param`s, or a Linen `params` dict.
 """
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -149,6 +150,15 @@ def density(masks: Tree, select: Callable[[str, Any], bool] = is_weight) -> floa
     chosen = [np.asarray(leaf) for path, leaf in leaves(parameters(masks)).items() if select(path, leaf)]
     total = sum(leaf.size for leaf in chosen)
     return sum(int(leaf.sum()) for leaf in chosen) / total if total else 1.0
+
+
+def fingerprint(masks: Tree) -> str:
+    """A short name for exactly these masks: what a continued training compares."""
+    digest = hashlib.sha256()
+    for path, leaf in leaves(parameters(masks)).items():
+        mask = np.asarray(leaf)
+        digest.update(f"{path} {mask.shape} ".encode() + np.packbits(mask).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def zeroed(values: Tree, masks: Tree) -> Tree:

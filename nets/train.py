@@ -12,10 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from . import mask_statistics
 from . import masks as masking
 from .checkpoint import Checkpoints
 from .config import TrainConfig
 from .data import Dataset, fingerprint
+from .grow.transform import Rule
 from .progress import Bar
 from .step import State, batches, make_advance, make_error, pure
 
@@ -45,10 +47,13 @@ class History:
 
     Args:
         rows: dicts of epoch, step, loss (mean over the epoch's samples as they were visited), train_error (all
-            samples, weights at its end), rho (at its end), seconds (since the start of this run).
+            samples, weights at its end), rho (at its end), seconds (since the start of this run); where the mask
+            changes also sparsity (`nets.mask_statistics.summary` of the masks at its end).
+        masks: the masks at the end; None without masks.
     """
 
     rows: list[Row] = field(default_factory=list)
+    masks: Any = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,6 +68,7 @@ def train(
     config: TrainConfig,
     *,
     masks: Any = None,
+    growth: Rule | None = None,
     checkpoint: str | Path | None = None,
     resume: bool = False,
     checkpoint_every: int | None = None,
@@ -80,6 +86,8 @@ def train(
         data: images and labels.
         config: settings, or one of `PRESETS`.
         masks: booleans as from `nets.masks`; weights whose mask is false become zero and stay exactly zero.
+        growth: how the masks change on the way, as in `nets.grow.RigL(every=100, until=900)`; steps at which they do
+            are counted, and no steps of the optimiser.
         checkpoint: folder for checkpoints, one per epoch; None writes nothing.
         resume: continue a training found in that folder, with bit for bit the uninterrupted result.
         checkpoint_every: steps between checkpoints inside an epoch as well.
@@ -101,10 +109,11 @@ def train(
         >>> len(history), history[1]["step"]
         (2, 14)
     """
-    run = _Run(model, data, config, masks)
+    run = _Run(model, data, config, masks, growth)
     keeper = None
     if checkpoint is not None:
-        keeper = Checkpoints(checkpoint, config, fingerprint(data.x_train, data.y_train), resume=resume)
+        tensors = fingerprint(data.x_train, data.y_train)
+        keeper = Checkpoints(checkpoint, config, tensors, sparsity=run.sparsity, resume=resume)
     try:
         if keeper is not None:
             run.start(keeper)
@@ -113,7 +122,7 @@ def train(
                 row = run.one_epoch(bar, keeper, checkpoint_every)
                 if on_epoch is not None:
                     on_epoch(row["epoch"], model, row)
-        return History(run.rows)
+        return History(run.rows, run.masks())
     finally:
         if keeper is not None:
             keeper.close()
@@ -122,13 +131,17 @@ def train(
 class _Run:
     """A training under way: the state, and how far it is (`epoch` complete ones, then `batch` steps)."""
 
-    def __init__(self, model: Any, data: Dataset, config: TrainConfig, masks: Any) -> None:
+    def __init__(self, model: Any, data: Dataset, config: TrainConfig, masks: Any, growth: Rule | None) -> None:
         self.model, self.config = model, config
         self.steps = -(-len(data.y_train) // config.batch_size)
         tx = config.optimizer(self.steps)
+        self.start_masks, self.grows = masks, growth is not None
+        self.sparsity = _identity(masks, growth)
         if masks is not None:
             masking.apply(model, masks)
-            tx = masking.keep_zeros(tx, masks)
+            tx = growth.around(tx, masks, model) if growth is not None else masking.keep_zeros(tx, masks)
+        elif growth is not None:
+            raise ValueError("growth was given without masks; give the masks it starts from, as from nets.prune.erk")
         params, apply = pure(model)
         self.advance, self.error = make_advance(apply, tx, config.loss), make_error(apply)
         self.state = State(params, tx.init(params), jnp.zeros((), jnp.int32))
@@ -136,6 +149,10 @@ class _Run:
         self.rows: list[Row] = []
         self.epoch, self.batch, self.loss_sum = 0, 0, 0.0
         self.began, self.rho = time.monotonic(), _rho(model)
+
+    def masks(self) -> Any:
+        """As they are now."""
+        return self.state.opt_state.masks if self.grows else self.start_masks
 
     def start(self, keeper: Checkpoints) -> None:
         """Take up the training in the folder, or keep its start there."""
@@ -199,6 +216,9 @@ class _Run:
             "rho": self.rho,
             "seconds": time.monotonic() - self.began,
         }
+        if self.grows:
+            positions = self.model.positions() if hasattr(self.model, "positions") else None
+            row["sparsity"] = mask_statistics.summary(self.masks(), positions)
         self.rows.append(row)
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
         return row
@@ -212,6 +232,13 @@ class _Run:
 def _filled(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The rows of a chunk, filled up to CHUNK with zeros: one shape, one compilation."""
     return np.concatenate([rows, np.zeros((CHUNK - len(rows), rows.shape[1]), rows.dtype)])
+
+
+def _identity(masks: Any, growth: Rule | None) -> dict[str, Any] | None:
+    """What a continued training must agree with: the masks it started from, and how they change."""
+    if masks is None:
+        return None
+    return {"masks": masking.fingerprint(masks), "growth": None if growth is None else growth.identity()}
 
 
 def _rho(model: Any) -> float:

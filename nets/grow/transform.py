@@ -1,0 +1,176 @@
+"""An optax optimiser whose mask changes on the way: the state carries masks, step and key."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from .. import masks as masking
+from .. import weight_norm
+from ..channels import Channels, channels_of, removable
+from .alive import with_channels
+from .schedule import Plan
+
+Tree = Any
+Leaves = dict[str, jax.Array]
+
+
+class SparseState(NamedTuple):
+    """All that changes from step to step.
+
+    Args:
+        inner: state of the optimiser inside.
+        masks: nested dict of booleans, one per parameter.
+        alive: per removable layer, which of its channels are there; empty for rules that remove none.
+        step: updates done.
+        key: raw PRNG key data; the draws of a step depend on it and the step alone.
+    """
+
+    inner: Any
+    masks: Tree
+    alive: dict[str, jax.Array]
+    step: jax.Array
+    key: jax.Array
+
+
+class View(NamedTuple):
+    """What a rule sees when the mask is to change; weights by path, without biases and gains.
+
+    Args:
+        masks: as they are.
+        size: |kernel| of every weight, as the layers apply it.
+        gradient: |∂L/∂kernel|, also of inactive weights.
+        allowed: weights between channels that are there.
+        numbers: the plan's values at this step.
+        key: of this step.
+    """
+
+    masks: Leaves
+    size: Leaves
+    gradient: Leaves
+    allowed: Leaves
+    numbers: dict[str, jax.Array]
+    key: jax.Array
+
+
+@dataclass(frozen=True)
+class Rule(ABC):
+    """How a mask changes during training; `nets.train(..., growth=rule)` or `rule.around(tx, masks)` uses it.
+
+    Args:
+        every: ΔT, steps between two changes.
+        until: the last step at which the mask may change.
+        seed: of the draws.
+    """
+
+    every: int = 100
+    until: int = 1000
+    seed: int = 0
+
+    @abstractmethod
+    def plan(self, masks: dict[str, np.ndarray], channels: tuple[Channels, ...]) -> Plan:
+        """When the mask changes, and the numbers each change needs. Raises ValueError for settings out of range."""
+
+    @abstractmethod
+    def change(self, view: View) -> Leaves:
+        """The new masks of the weights."""
+
+    def uses_channels(self) -> bool:
+        """Whether channels are removed, so that the network must say which weights read them."""
+        return False
+
+    def remove(self, view: View, alive: dict[str, jax.Array], channels: tuple[Channels, ...]) -> dict[str, jax.Array]:
+        """Which channels are there after this step."""
+        return alive
+
+    def identity(self) -> dict[str, Any]:
+        """Name and settings in JSON's types: what a checkpoint must agree with."""
+        return {"rule": type(self).__name__, **asdict(self)}
+
+    def around(self, tx: optax.GradientTransformation, masks: Tree, model: Any = None) -> optax.GradientTransformation:
+        """The optimiser `tx` on weights whose mask changes by this rule.
+
+        At a step where the mask changes there is no step of `tx`, as in RigL: dropped weights become zero, grown
+        ones start there, and what `tx` remembers of either is set to zero. At other steps gradients and
+        updates outside the mask are zero. `update` wants the gradient of all weights, and the parameters.
+
+        Args:
+            tx: any optax optimiser.
+            masks: at the start; parameters must be zero outside (`nets.masks.apply`).
+            model: the network, for rules that remove channels.
+
+        Raises:
+            ValueError: settings out of range, or masks with nothing left to grow, or a network that does not
+                declare its channels.
+        """
+        channels = removable(channels_of(model)) if self.uses_channels() else ()
+        masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
+        weights = {path: np.asarray(leaf) for path, leaf in _weights(masks).items()}
+        return _transformation(self, tx, masks, channels, self.plan(weights, channels))
+
+
+def _transformation(
+    rule: Rule, tx: optax.GradientTransformation, start: Tree, channels: tuple[Channels, ...], plan: Plan
+) -> optax.GradientTransformation:
+    due = jnp.asarray(plan.due)
+    numbers = {name: jnp.asarray(values) for name, values in plan.values.items()}
+
+    def init(params: Tree) -> SparseState:
+        masking.check(params, start)
+        alive = {group.layer: jnp.ones(group.count, bool) for group in channels}
+        key = jax.random.key_data(jax.random.key(rule.seed))
+        return SparseState(tx.init(params), start, alive, jnp.zeros((), jnp.int32), key)
+
+    def ordinary(gradient: Tree, state: SparseState, params: Tree) -> tuple[Tree, SparseState]:
+        updates, inner = tx.update(masking.zeroed(gradient, state.masks), state.inner, params)
+        return masking.zeroed(updates, state.masks), state._replace(inner=inner)
+
+    def changing(gradient: Tree, state: SparseState, params: Tree) -> tuple[Tree, SparseState]:
+        at = jnp.minimum(state.step, len(due) - 1)
+        key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
+        now = {name: values[at] for name, values in numbers.items()}
+        view = _view(gradient, state.masks, params, now, key)
+        alive = rule.remove(view, state.alive, channels)
+        everywhere = with_channels(state.masks, alive, channels)
+        possible = with_channels(jax.tree.map(jnp.ones_like, state.masks), alive, channels)
+        view = view._replace(masks=_weights(everywhere), allowed=_weights(possible))
+        masks = masking.with_leaves(everywhere, rule.change(view))
+        stay = jax.tree.map(jnp.logical_and, masks, state.masks)
+        inner = optax.tree.map_params(tx, _kept, state.inner, stay)
+        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, masks)
+        return updates, state._replace(inner=inner, masks=masks, alive=alive)
+
+    def update(gradient: Tree, state: SparseState, params: Tree = None) -> tuple[Tree, SparseState]:
+        if params is None:
+            raise ValueError("no parameters were given; call update(gradient, state, params): masks change by weights")
+        state = state._replace(step=state.step + 1)
+        here = due[jnp.minimum(state.step, len(due) - 1)] & (state.step < len(due))
+        return lax.cond(here, changing, ordinary, gradient, state, params)
+
+    return optax.GradientTransformation(init, update)
+
+
+def _kept(memory: jax.Array, keep: jax.Array) -> jax.Array:
+    return jnp.where(keep, memory, jnp.zeros_like(memory))
+
+
+def _view(gradient: Tree, masks: Tree, params: Tree, numbers: dict[str, jax.Array], key: jax.Array) -> View:
+    size = jax.tree.map(jnp.abs, weight_norm.applied(params))
+    by_kernel = jax.tree.map(jnp.abs, weight_norm.gradient_of_kernels(params, gradient))
+    kept = _weights(masks)
+    return View(kept, _only(size, kept), _only(by_kernel, kept), kept, numbers, key)
+
+
+def _weights(masks: Tree) -> Leaves:
+    return {path: leaf for path, leaf in masking.leaves(masks).items() if masking.is_weight(path, leaf)}
+
+
+def _only(tree: Tree, paths: Iterable[str]) -> Leaves:
+    found = masking.leaves(tree)
+    return {path: found[path] for path in paths}
