@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 from bounds.bartlett import bartlett, bartlett_dudley
 from bounds.bound import Bound, Declaration, declare
+from bounds.certificate import certificate, certified
 from bounds.evaluate import activations, evaluate
 from bounds.galanti import galanti, galanti_best, galanti_published
 from bounds.golowich import golowich, golowich_l1, golowich_sharp
@@ -66,6 +67,8 @@ __all__ = [
     "activations",
     "bartlett",
     "bartlett_dudley",
+    "certificate",
+    "certified",
     "declare",
     "evaluate",
     "galanti",

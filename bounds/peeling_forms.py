@@ -19,6 +19,7 @@ from bounds.moments.numbers import StepNumbers, is_tap
 from bounds.moments.plan import LinearStep
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize
+from bounds.tree import Tree, greedy_tree
 from bounds.tree_margin import MarginForm
 
 RATIOS = (1.1, 1.2, 1.5, 2.0)
@@ -151,6 +152,21 @@ class Peeled:
         unit = float(shares @ (form.multipliers * reach).sum(axis=1))
         return ClassSize(log_scale, unit, {**prices, **form.prices, **paid}, one_sided=upper is not None, terms=terms)
 
+    def greedy_tree(self) -> Tree:
+        """A tree that joins at each step the classes whose split costs least; to be paid for."""
+        classes, numbers = self.graph.classes, self.numbers(False)
+        columns = Columns.of_labels(
+            self.class_energies, self.class_counts, np.concatenate([np.ones((1, classes)), np.eye(classes)]), 2.0
+        )
+        q2 = np.square(forward(self.plan, numbers, columns)[self.head.nodes[self.read]]).sum(axis=0)
+        weights = self._scaled(numbers.log_scales)[0]
+
+        def cost(left: Sequence[int], right: Sequence[int], row: np.ndarray) -> float:
+            under = q2[[1 + r for r in (*left, *right)]].sum()
+            return float(np.linalg.norm(row) * (math.sqrt(q2[0]) + math.sqrt(under)))
+
+        return greedy_tree(classes, cost, weights)
+
     # ---- the last layer -------------------------------------------------------------------------------------------
 
     def reach(self, q: np.ndarray, counts: np.ndarray, tau2: np.ndarray, bias_weight: float) -> np.ndarray:
@@ -176,12 +192,17 @@ class Peeled:
         """‖D_{S,i}‖² (rows, nodes) and d_S² (rows,), both times exp(−2 shift), and the shift, a logarithm."""
         key = (tap, form.rows.tobytes())
         if key not in self._squares:
-            logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
-            shift = float(logs.max(initial=0.0))
-            blocks = self.head.square_norms(form.rows @ (self.head.weights * np.exp(logs - shift)))[:, self.read]
+            weights, shift = self._scaled(log_scales)
+            blocks = self.head.square_norms(form.rows @ weights)[:, self.read]
             bias = np.zeros(self.graph.classes) if self.head.bias is None else self.head.bias
             self._squares[key] = (blocks, np.square(form.rows @ bias * exp_or_inf(-shift)), shift)
         return self._squares[key]
+
+    def _scaled(self, log_scales: np.ndarray) -> tuple[np.ndarray, float]:
+        """The last layer's weights after the rescaling of the layers that they read, times exp(−shift); the shift."""
+        logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
+        shift = float(logs.max(initial=0.0))
+        return self.head.weights * np.exp(logs - shift), shift
 
     # ---- the layers below -----------------------------------------------------------------------------------------
 

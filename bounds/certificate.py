@@ -1,0 +1,208 @@
+"""The best certificate that peeling by moments gives for a network: every form tried, every choice paid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, refused
+from bounds.conclude import preprocessing_note
+from bounds.energies_upper import EnergiesUpper, energies_upper
+from bounds.graph import PARTITIONS, Graph
+from bounds.peeling import peeling
+from bounds.peeling_forms import UNIFORM, HeadWeights, Peeled
+from bounds.reader import read_graph
+from bounds.sample import Sample
+from bounds.theorem3 import ClassSize, certify
+from bounds.tree import Tree
+from bounds.tree_margin import MOST_CLASSES, MarginForm, chosen_tree_form, sum_form, tree_form
+
+
+def certificate(
+    f: Any,
+    x: Any,
+    y: Any,
+    *,
+    delta: float = 1e-3,
+    gamma: float | str = "best",
+    tree: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    weights: Sequence[HeadWeights] = (UNIFORM,),
+    left_out: np.ndarray | None = None,
+    nodes: str | None = None,
+    mask_fixed: bool = False,
+    preprocessing: str = "fixed",
+    batch_size: int = 1024,
+) -> Bound:
+    """With probability 1 − δ, the error of this network on new data is at most `value`.
+
+    err ≤ mean ramp φ_γ on S + (2/m) c_j Σ_S a_S (√Σ_i τ_i² q_i² + √Σ_i τ_i² (q^S_i)²) + the price of δ and of every
+    choice, minimised over partitions into nodes, trees, forms of the margin step and of Theorem 3, grids and weights.
+
+    Args:
+        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        x, y: the m samples the certificate is about, drawn independently; inputs exactly as the network receives them,
+            after everything that was fixed without looking at these samples.
+        delta: allowed probability of failure.
+        gamma: the margin, or "best".
+        tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
+        pixel_range: (lo, hi) in which every coordinate lies, known in advance: allows the one-sided form.
+        weights: of the last layer, fixed without looking at the sample, see `rehearsal_weights`.
+        left_out: fingerprints of samples that shaped the weights or the front end (see `bounds.sample.fingerprints`):
+            none of them may be among x.
+        nodes: one partition; None: the best of three.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        batch_size: samples per call of f.
+
+    Returns:
+        A certificate; `terms` lists every choice with its price in nats. Value NaN for a network outside the theorem.
+
+    Raises:
+        ValueError: bad data, δ, γ, tree or range; left-out samples among x.
+        ReadError: a network that cannot be read.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.uniform(size=(20000, 3)).astype(np.float32), rng.integers(0, 2, 20000)
+        >>> x[:, 0] = np.where(y == 1, 0.9, 0.1)
+        >>> f = lambda x: jnp.stack([0.5 - x[:, 0], x[:, 0] - 0.5], axis=1)
+        >>> b = certificate(f, x, y, pixel_range=(0.0, 1.0))
+        >>> b.value < 0.25, b.guarantee
+        (True, 'certificate')
+
+    Source: theorems 1–3 of docs/theory.md.
+    """
+    check_delta(delta)
+    graph = read_graph(f, np.asarray(x[:2]))
+    sample = Sample.measure(f, x, y, preprocessing=preprocessing, batch_size=batch_size)
+    return certified(
+        graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,
+        left_out=left_out, nodes=nodes, mask_fixed=mask_fixed,
+    )  # fmt: skip
+
+
+def certified(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | str = "best",
+    tree: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    weights: Sequence[HeadWeights] = (UNIFORM,),
+    left_out: np.ndarray | None = None,
+    nodes: str | None = None,
+    mask_fixed: bool = False,
+) -> Bound:
+    """`certificate` of a graph and a sample that are at hand; arguments as there.
+
+    Example:
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
+        >>> b = certified(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001)
+        >>> b.value <= peeling(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001).value + 0.01
+        True
+    """
+    check_delta(delta)
+    check_gamma(gamma)
+    check_match(graph, sample)
+    check_left_out(sample, left_out)
+    declaration = peeling.declaration  # type: ignore[attr-defined]
+    shown = math.nan if isinstance(gamma, str) else float(gamma)
+    fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
+    try:
+        upper = _upper(sample, pixel_range, fixed, delta)
+        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed))
+    except NotCovered as reason:
+        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
+    best = certify(sizes, sample, delta=delta, gamma=gamma)
+    return Bound(
+        value=best.value,
+        margin_error=best.ramp,
+        complexity=best.complexity,
+        confidence=best.confidence,
+        gamma=best.gamma,
+        delta=delta,
+        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
+        terms=best.terms,
+        source=declaration.source,
+        note=preprocessing_note(sample),
+    )
+
+
+def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:
+    """Raise ValueError if a sample that had to be left out is among the certified ones.
+
+    Args:
+        sample: the certified samples.
+        left_out: fingerprints of what shaped the front end, the weights or the grids; None where nothing did.
+
+    Example:
+        >>> s = Sample.measure(lambda x: x, np.eye(2), np.array([0, 1]))
+        >>> check_left_out(s, s.fingerprints[:1])
+        Traceback (most recent call last):
+        ...
+        ValueError: 1 of the 2 certified samples were among those left out; certify on samples that shaped nothing
+    """
+    if left_out is None:
+        return
+    if sample.fingerprints is None:
+        raise ValueError(
+            "the sample has no fingerprints to compare with those left out; measure it with Sample.measure"
+        )
+    shared = int(np.isin(sample.fingerprints, np.asarray(left_out)).sum())
+    if shared:
+        raise ValueError(
+            f"{shared} of the {sample.m} certified samples were among those left out; "
+            "certify on samples that shaped nothing"
+        )
+
+
+def _upper(
+    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, delta: float
+) -> tuple[EnergiesUpper | None, ...]:
+    """The plain form, and the one-sided form where the range of the inputs is known in advance."""
+    if pixel_range is None:
+        return (None,)
+    sets: Iterable[tuple[int, ...]] = (s.classes for s in tree.splits) if sample.classes <= MOST_CLASSES else ()
+    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 2))
+
+
+def _sizes(
+    graph: Graph,
+    sample: Sample,
+    fixed: Tree,
+    weights: Sequence[HeadWeights],
+    upper: Sequence[EnergiesUpper | None],
+    nodes: str | None,
+    mask_fixed: bool,
+) -> Iterable[ClassSize]:
+    partitions = [p for p in PARTITIONS if nodes in (None, p)]
+    if not partitions:
+        raise ValueError(f"nodes={nodes!r}; needed one of {', '.join(map(repr, PARTITIONS))}, or None for the best")
+    price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
+    reasons: list[NotCovered] = []
+    for partition in partitions:
+        try:
+            peeled = Peeled(graph.partition(partition), sample, mask_fixed)
+        except NotCovered as reason:  # this partition cannot tell the blocks apart; its share of the price stays paid
+            reasons.append(reason)
+            continue
+        for size in peeled.sizes(_forms(peeled, fixed), weights=weights, upper=upper, prices=price):
+            yield ClassSize(size.log_scale, size.unit, size.prices, size.one_sided, {"nodes": partition, **size.terms})
+    if len(reasons) == len(partitions):
+        raise reasons[0]
+
+
+def _forms(peeled: Peeled, fixed: Tree) -> list[MarginForm]:
+    """The tree fixed in advance; up to 64 classes also a tree chosen by the data, paid for, and the sum form."""
+    classes = peeled.graph.classes
+    forms = [tree_form(fixed, classes)]
+    if 2 < classes <= MOST_CLASSES:
+        forms += [chosen_tree_form(peeled.greedy_tree(), classes), sum_form(classes)]
+    return forms
