@@ -16,6 +16,7 @@ MODULES: dict[str, str] = {
     "depth": "depth",
     "width": "width",
     "lottery": "lottery",
+    "compositional": "compositional",
 }
 """Name of the experiment → module of `experiments` with an attribute EXPERIMENT."""
 
