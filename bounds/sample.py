@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -13,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from bounds.evaluate import activations
+from bounds.fingerprints import fingerprints
+from bounds.front_end import Received
 from bounds.graph import Graph
 from bounds.sample_file import read, write
 from bounds.stream import batches, check_classes, check_sample, margins_of
@@ -104,7 +105,8 @@ class Sample:
 
         Args:
             f: function of one batched input giving (batch, C) scores, or a Flax NNX module (left as it was).
-            x: (m, …) inputs, exactly the tensors the network receives.
+            x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
+                (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
             y: (m,) integer labels 0..C-1.
             graph: the network as read by `read_graph`, to keep the energies of its hidden layers too.
             reference: a graph with other weights (an initialisation), to keep its hidden energies.
@@ -125,13 +127,14 @@ class Sample:
         """
         if preprocessing not in PREPROCESSING:
             raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
-        x, labels = check_sample(x, y)
+        marks = x.fingerprints if isinstance(x, Received) else None
+        x, labels = check_sample(x.values if isinstance(x, Received) else x, y)
         if (labels == labels[0]).all():
             raise ValueError(
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
-        sums = _Sums(x.shape, labels, graph, reference)
+        sums = _Sums(x.shape, labels, graph, reference, marks)
         for batch in batches(f, x, batch_size=batch_size):
             sums.add(batch)
         return cls(preprocessing=preprocessing, **sums.result())
@@ -196,8 +199,8 @@ class Sample:
 class _Sums:
     """The running float64 sums of one pass."""
 
-    def __init__(self, shape: tuple[int, ...], labels: np.ndarray, graph: Any, reference: Any) -> None:
-        self.labels = labels
+    def __init__(self, shape: tuple[int, ...], labels: np.ndarray, graph: Any, reference: Any, marks: Any) -> None:
+        self.labels, self.marks = labels, marks
         self.shape = shape[1:]
         self.margins = np.empty(shape[0])
         self.class_energies: np.ndarray | None = None
@@ -222,7 +225,7 @@ class _Sums:
         self.class_fourths += (one_hot.T @ np.square(rows)).reshape(self.class_energies.shape)
         np.maximum(self.largest, np.abs(batch.values).max(axis=0), out=self.largest)
         self.largest_norm = max(self.largest_norm, math.sqrt(float(rows.sum(axis=1).max())))
-        self.fingerprints[batch.where] = fingerprints(batch.inputs)
+        self.fingerprints[batch.where] = fingerprints(batch.inputs) if self.marks is None else self.marks[batch.where]
         self.margins[batch.where] = margins_of(batch.scores, labels)
         for name, graph in self.graphs.items():
             if graph is not None:
@@ -244,25 +247,6 @@ class _Sums:
             "class_counts": np.bincount(self.labels, minlength=classes),
             **{name: {k: HiddenEnergies(v) for k, v in sums.items()} for name, sums in self.hidden.items()},
         }
-
-
-def fingerprints(x: Any) -> np.ndarray:
-    """A 64-bit hash of every input, of its float32 values: equal inputs have equal fingerprints.
-
-    Args:
-        x: (m, …) inputs.
-
-    Returns:
-        (m,) uint64.
-
-    Example:
-        >>> a, b, c = fingerprints(np.array([[0.0, 1.0], [1.0, 0.0], [-0.0, 1.0]]))
-        >>> bool(a == b), bool(a == c)
-        (False, True)
-    """
-    rows = np.asarray(x, dtype=np.float32).reshape(len(x), -1) + np.float32(0.0)  # −0 becomes 0
-    digests = (hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(rows))
-    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def _add_hidden(sums: dict[int, np.ndarray], graph: Graph, inputs: Any) -> None:

@@ -10,7 +10,8 @@ import pytest
 from flax import nnx
 
 from bounds import stream
-from bounds.sample import Sample, fingerprints
+from bounds.fingerprints import fingerprints
+from bounds.sample import Sample
 
 
 def two_scores(x):

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from bounds.evaluate import evaluate
+from bounds.front_end import FrontEnd
 from bounds.graph import Graph, Input, Linear, Partition, check_partition
 from bounds.reader import elementwise_rules, linear_rules, structure_rules, window_rules
 from bounds.reader.builder import Builder
@@ -32,6 +33,7 @@ def read_graph(
     *,
     group_size: int = 8,
     input_nodes: np.ndarray | None = None,
+    front_end: FrontEnd | None = None,
 ) -> Graph:
     """Read a trained network from its function.
 
@@ -47,6 +49,7 @@ def read_graph(
             coordinate.
         group_size: channels per node with nodes="group".
         input_nodes: the caller's own grouping of the input coordinates: integers of the shape of one input.
+        front_end: fixed layers that come before f: f is then a function of their output, and the graph begins there.
 
     Returns:
         A Graph equal to `f` as a function.
@@ -69,7 +72,7 @@ def read_graph(
     Source: the nodes and predecessors are those of Galanti, Xu, Galanti, Poggio (NeurIPS 2023), section 2.
     """
     check_partition(nodes)
-    x = np.asarray(x)
+    x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
     first = _input(x, input_nodes)
     builder = Builder(first)
     program, leaves = _trace(f, x[:1])
