@@ -118,6 +118,7 @@ def certified(
     try:
         upper = _upper(sample, pixel_range, fixed, delta)
         sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed))
+        _check_weights(weights, sizes)
     except NotCovered as reason:
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
     best = certify(sizes, sample, delta=delta, gamma=gamma)
@@ -197,6 +198,16 @@ def _sizes(
             yield ClassSize(size.log_scale, size.unit, size.prices, size.one_sided, {"nodes": partition, **size.terms})
     if len(reasons) == len(partitions):
         raise reasons[0]
+
+
+def _check_weights(weights: Sequence[HeadWeights], sizes: Sequence[ClassSize]) -> None:
+    """Weights that fit no form would be paid for and never used."""
+    used = {size.terms["weights of the last layer"] for size in sizes}
+    lost = [w.name for w in weights if w.name not in used]
+    if lost:
+        raise ValueError(
+            f"the weights {lost[0]!r} fit no form of this network; make them for its tree, and say for which nodes="
+        )
 
 
 def _forms(peeled: Peeled, fixed: Tree) -> list[MarginForm]:

@@ -46,6 +46,14 @@ class HeadWeights:
     name: str
     tau2: np.ndarray | None = None
     """float64 (rows of the form, head nodes) or (head nodes,): τ_{S,i}²; None for ones."""
+    form: MarginForm | None = None
+    """The form whose rows these are; None where every row has the same."""
+
+    def fits(self, form: MarginForm, nodes: int) -> bool:
+        """Whether the axes are those of this form and of so many nodes."""
+        if self.form is not None and not np.array_equal(self.form.rows, form.rows):
+            return False
+        return self.tau2 is None or self.tau2.shape in ((nodes,), (len(form.rows), nodes))
 
     def of(self, rows: int, nodes: int) -> np.ndarray:
         return np.ones((rows, nodes)) if self.tau2 is None else np.broadcast_to(self.tau2, (rows, nodes))
@@ -114,7 +122,7 @@ class Peeled:
             prices: of choices beyond these.
 
         Yields:
-            ClassSize.
+            ClassSize; weights that belong to another form or another number of nodes are left out, and paid for.
         """
         choices = self.choices()
         numbers = {
@@ -125,7 +133,8 @@ class Peeled:
         numbers |= {name: len(options) for name, options in choices.items()}
         paid = {f"choice of {name}": math.log(n) for name, n in numbers.items() if n > 1} | (prices or {})
         settings = [Setting(bool(t), r, bool(k), b) for t, r, k, b in itertools.product(*choices.values())]
-        for form, tau, energies, setting in itertools.product(forms, weights, upper, settings):
+        pairs = [(form, tau) for form in forms for tau in weights if tau.fits(form, len(self.head.nodes))]
+        for (form, tau), energies, setting in itertools.product(pairs, upper, settings):
             size = self.size(form, setting, tau, energies)
             yield replace(size, prices={**paid, **size.prices})
 
@@ -166,6 +175,13 @@ class Peeled:
             return float(np.linalg.norm(row) * (math.sqrt(q2[0]) + math.sqrt(under)))
 
         return greedy_tree(classes, cost, weights)
+
+    def parts(self, form: MarginForm) -> tuple[np.ndarray, np.ndarray]:
+        """‖D_{S,i}‖² (rows, nodes read) and q_i (nodes read, sub-samples) with the network's own numbers."""
+        numbers = self.numbers(False)
+        blocks, _, shift = self._row_squares(form, False, numbers.log_scales)
+        q = forward(self.plan, numbers, self._columns(form, self._moment(False), None))
+        return blocks * exp_or_inf(2 * shift), q[self.head.nodes[self.read]]
 
     # ---- the last layer -------------------------------------------------------------------------------------------
 
