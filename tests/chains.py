@@ -1,10 +1,8 @@
-"""Dense chains for the product-norm bounds: exact suprema, classes to search, augmented matrices written out."""
+"""Dense chains for the product-norm bounds: samples, augmented matrices written out."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import reference as ref
-import witness
 
 import bounds
 
@@ -51,36 +49,3 @@ def run(matrices, x, slopes):
         x = x @ a.T
         x = np.where(x > 0, x, slope * x)
     return x @ matrices[-1].T
-
-
-def family(widths, ball):
-    """ReLU chains below the last layer; every matrix scaled to ‖A‖_F = 1, or every row to ‖·‖₁ = 1."""
-
-    def draw(key):
-        pairs = list(zip(widths[1:], widths, strict=False))
-        return [jax.random.normal(k, pair) for k, pair in zip(jax.random.split(key, len(pairs)), pairs, strict=True)]
-
-    def project(weights):
-        if ball == "frobenius":
-            return [w / jnp.sqrt(jnp.sum(w**2) + 1e-30) for w in weights]
-        return [w / (jnp.sum(jnp.abs(w), axis=1, keepdims=True) + 1e-30) for w in weights]
-
-    def hidden(weights, x):
-        for w in weights:
-            x = jax.nn.relu(x @ w.T)
-        return x
-
-    return witness.Family(draw, project, hidden)
-
-
-def on_the_boundary(widths, ball, classes, top):
-    """A network of the class: weights drawn and projected, the last layer with equal rows and `top`(rows) = 1."""
-    searched = family(widths, ball)
-    weights = [np.asarray(w, np.float64) for w in searched.project(searched.draw(jax.random.key(1)))]
-    rows = np.ones((classes, widths[-1]))
-    return [*weights, rows / top(rows)]
-
-
-def sign_patterns(m):
-    """All ±1 columns of length m up to their sign: (m, 2^(m−1)). max_j |Σ_i ξ_i x_ij| = m for every ξ."""
-    return np.vstack([np.ones(2 ** (m - 1), np.float32), witness.all_signs(m - 1)[:, :, 0].T])

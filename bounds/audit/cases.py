@@ -105,6 +105,12 @@ def node_cases(preset: Preset) -> tuple[Case, ...]:
 
 
 @cache
+def single_cases(preset: Preset) -> tuple[Case, ...]:
+    """Those of `node_cases` with one score and no biases, all signs."""
+    return tuple(c for c in node_cases(preset) if c.every and c.signs.shape[2] == 1 and "bias" not in c.name)
+
+
+@cache
 def dag_cases(preset: Preset, max_pool: str) -> tuple[Case, ...]:
     """A network with a skip, biases and max pooling."""
     kinds = KINDS if preset == "full" else ("constant", "one-hot")

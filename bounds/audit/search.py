@@ -135,24 +135,24 @@ def _search(family: Family, x: Any, signs: Any, starts: Any, steps: int) -> tupl
 
 
 def _climb(family: Family, x: Any, signs: Any, start: Any, steps: int) -> tuple[Any, Any]:
-    """Adam with projection from one start; the best iterate and its value."""
-    optimiser, guide = optax.adam(RATE), family.guide or family.attained
+    """Adam from one start, every iterate valued after projection; the best one and its value."""
+    optimiser = optax.adam(RATE)
 
-    def loss(weights: Any) -> Any:
-        return -guide(family.project(weights), x, signs)
+    def valued(weights: Any) -> tuple[Any, Any]:
+        inside = family.project(weights)
+        value = family.attained(inside, x, signs)
+        return (value if family.guide is None else family.guide(inside, x, signs)), value
 
     def step(carry: Any, _: None) -> tuple[Any, None]:
         weights, state, best, kept = carry
-        move, state = optimiser.update(jax.grad(loss)(weights), state)
-        weights = family.project(optax.apply_updates(weights, move))
-        value = family.attained(weights, x, signs)
+        (_, value), slope = jax.value_and_grad(valued, has_aux=True)(weights)
         kept = jax.tree.map(lambda new, old: jnp.where(value > best, new, old), weights, kept)
-        return (weights, state, jnp.maximum(best, value), kept), None
+        move, state = optimiser.update(jax.tree.map(jnp.negative, slope), state)
+        return (optax.apply_updates(weights, move), state, jnp.maximum(best, value), kept), None
 
-    start = family.project(start)
-    first = (start, optimiser.init(start), family.attained(start, x, signs), start)
+    first = (start, optimiser.init(start), -jnp.inf, start)
     (_, _, best, kept), _ = jax.lax.scan(step, first, None, length=steps)
-    return best, kept
+    return best, family.project(kept)
 
 
 def worst_inputs(
@@ -193,9 +193,8 @@ def _worst(family: Family, x: Any, signs: Any, starts: Any, normalise: Any, step
         value, slope = jax.value_and_grad(mean)(both)
         move, state = optimiser.update(jax.tree.map(jnp.negative, slope), state)
         kept = jnp.where(value > best, both[0], kept)
-        inputs, weights = optax.apply_updates(both, move)
-        return ((normalise(inputs), jax.vmap(family.project)(weights)), state, jnp.maximum(best, value), kept), None
+        return (optax.apply_updates(both, move), state, jnp.maximum(best, value), kept), None
 
-    both = (normalise(x), jax.vmap(family.project)(starts))
-    (_, _, _, kept), _ = jax.lax.scan(step, (both, optimiser.init(both), 0.0, both[0]), None, length=steps)
+    both = (x, starts)
+    (_, _, _, kept), _ = jax.lax.scan(step, (both, optimiser.init(both), -jnp.inf, x), None, length=steps)
     return normalise(kept)
