@@ -16,6 +16,8 @@ from experiments.reproduce import default_folder, planned, read_rows, reproduce
 from experiments.row_file import RowFile
 from tests.test_cli import run, strict
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 @dataclasses.dataclass(frozen=True)
 class Counting:
@@ -77,6 +79,29 @@ def test_what_an_experiment_owes(name: str) -> None:
         document = planned(experiment, preset, default_folder(name, preset))
         assert document["plan"] and all(isinstance(line, str) and line for line in document["plan"])
         assert strict(to_json(document))["config"] == plain(config)
+
+
+def committed() -> list[Path]:
+    """Folders of results that an experiment has written."""
+    found = []
+    for path in sorted((ROOT / "results").glob("*/config.json")):
+        if json.loads(path.read_text(encoding="utf-8"))["experiment"] in MODULES:
+            found.append(path.parent)
+    return found
+
+
+@pytest.mark.parametrize("folder", committed(), ids=lambda folder: folder.name)
+def test_committed_results_are_those_of_a_preset(folder: Path) -> None:
+    """Whoever runs the command that the results stand for gets what is committed, and no certificate fails."""
+    config = strict((folder / "config.json").read_text(encoding="utf-8"))
+    experiment = find(config["experiment"])
+    assert folder.name == default_folder(experiment.name, config["preset"]).name
+    assert config["config"] == plain(experiment.presets[config["preset"]])
+    rows = read_rows(folder / "rows.csv")
+    assert len(rows) and (folder / "figure.png").read_bytes().startswith(b"\x89PNG")
+    if {"guarantee", "value", "test_error"} <= set(rows.columns):
+        certified = rows[(rows["guarantee"] == "certificate") & rows["value"].notna()]
+        assert len(certified) and (certified["value"] >= certified["test_error"]).all()
 
 
 def test_run_writes_everything(tmp_path: Path) -> None:
