@@ -1,0 +1,258 @@
+"""Theorem 3: a certificate redone by hand, its prices, the one-sided form, rehearsal, linear classes, bad input."""
+
+import math
+import types
+
+import jax
+import networks
+import numpy as np
+import pytest
+
+import bounds
+from bounds.certificate import check_left_out
+from bounds.energies_upper import energies_upper
+from bounds.linear_class import Ellipsoids, linear_size
+from bounds.margin import grid_up, shares_up
+from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, HeadWeights, Peeled, Setting
+from bounds.rehearsal import rehearsal_weights
+from bounds.theorem3 import ClassSize, certify
+from bounds.tree import Tree
+from bounds.tree_margin import tree_form
+
+W = np.array([[2.0, -1.0, 0.0], [0.0, 1.0, 0.5]], np.float32)
+
+
+def linear(x):
+    return x @ W
+
+
+def drawn(m=3000, seed=0, classes=3):
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(0, 1, size=(m, 2)).astype(np.float32)
+    return x, rng.integers(0, classes, m)
+
+
+def measured(f=linear, m=3000, seed=0):
+    x, y = drawn(m, seed)
+    return bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y)
+
+
+# ---- by hand -------------------------------------------------------------------------------------
+
+
+def test_a_linear_network_by_hand():
+    """Tree (0, (1, 2)): D = (w_0 − (w_1 + w_2)/2)/2 and (w_1 − w_2)/2; no numbers below, one or two on top."""
+    graph, sample = measured()
+    form = tree_form(Tree.balanced(3), 3)
+    b = bounds.peeling(graph, sample, delta=1e-3, gamma=2.0)
+    w = W.T.astype(np.float64)
+    rows = np.stack([(w[0] - (w[1] + w[2]) / 2) / 2, (w[1] - w[2]) / 2])
+    assert Tree.balanced(3).splits[1].classes == (1, 2) and np.allclose(form.rows @ w, rows)
+    norms = np.linalg.norm(rows, axis=1)
+    energy = sample.class_energies.reshape(3, -1).sum(1)
+    reach = np.array(
+        [
+            2 * math.sqrt(energy.sum()),
+            math.sqrt(energy.sum()) / 2 + math.sqrt(0.25 * energy[0] + 2.25 * energy[1:].sum()),
+        ]
+    )
+    values = []
+    for ratio in RATIOS:
+        for tied in (True, False):
+            shares, nats = (np.ones(2), 0.0) if tied else shares_up(norms / norms.max(), ratio)
+            c, scale_nats = grid_up(norms.max() / 2.0)
+            total = scale_nats + nats + math.log(2 * len(RATIOS))
+            size = 2 / sample.m * c * float(shares @ reach)
+            values.append(sample.ramp(2.0) + size + 2 * math.sqrt((math.log(1e3) + total) / (2 * sample.m)))
+    assert b.value == pytest.approx(min(values), rel=1e-6)
+
+
+def test_every_price_stands_in_the_terms():
+    net = networks.network("native_biased")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(300, 6, 6, 2)).astype(np.float32), rng.integers(0, 4, 300)
+    b = bounds.certificate(net.f, x, y, pixel_range=(-8.0, 8.0))
+    prices = {k.removeprefix("nats: "): v for k, v in b.terms.items() if k.startswith("nats: ")}
+    assert sum(prices.values()) == pytest.approx(b.terms["nats paid for choices"])
+    expected = {
+        "choice of nodes": 3,
+        "choice of margin form": 3,
+        "choice of plain or one-sided": 2,
+        "choice of ratio of the grids": len(RATIOS),
+        "choice of rows share one number or not": 2,
+        "choice of bias weight of the last layer": len(BIAS_WEIGHTS),
+    }
+    for name, options in expected.items():
+        assert prices[name] == pytest.approx(math.log(options)), name
+    assert prices["norms of biases"] > 0 and "scale/gamma on its grid" in prices
+    assert b.value == pytest.approx(b.margin_error + b.complexity + b.confidence)
+
+
+def test_the_confidence_is_what_the_prices_say():
+    sample = types.SimpleNamespace(m=100, margins=np.ones(100), ramp=lambda gamma: 0.25)
+    plain = certify([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0})], sample, delta=0.01, gamma=1.0)
+    nats = 3.0 + math.log(4)
+    assert plain.confidence == pytest.approx(2 * math.sqrt((math.log(100) + nats) / 200))
+    sided = certify([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0}, one_sided=True)], sample, delta=0.01, gamma=1.0)
+    assert sided.confidence == pytest.approx(math.sqrt((math.log(200) + nats) / 200))
+    assert plain.complexity == pytest.approx(0.02, rel=1e-5) and plain.complexity >= 0.02
+
+
+def test_the_best_gamma_is_one_that_can_be_given_by_hand():
+    graph, sample = measured()
+    best = bounds.peeling(graph, sample, delta=1e-3)
+    again = bounds.peeling(graph, sample, delta=1e-3, gamma=best.gamma)
+    assert again.value == pytest.approx(best.value, rel=1e-9)
+    for gamma in np.geomspace(1e-3, 1e3, 13):
+        assert bounds.peeling(graph, sample, delta=1e-3, gamma=gamma).value >= best.value * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("ratio", RATIOS)
+def test_grids_round_up_and_their_weights_sum_to_at_most_one(ratio):
+    values = np.append(np.random.default_rng(0).uniform(size=500) ** 4, [0.0, 1.0, 1 / ratio])
+    up, _ = shares_up(values, ratio)
+    assert (up >= values).all() and (up <= np.maximum(values * ratio * 1.00001, values)).all() and up[500] == 0
+    weights = [math.exp(-shares_up(np.array([ratio**-k]), ratio)[1]) for k in range(300)]
+    assert sum(weights) + math.exp(-shares_up(np.zeros(1), ratio)[1]) <= 1 + 1e-9
+    for v in (1e-9, 0.3, 1.0, 7.0, 1e9):
+        assert v <= grid_up(v, ratio)[0] <= v * ratio * 1.00001
+
+
+# ---- one-sided -----------------------------------------------------------------------------------
+
+
+def test_upper_energies_hold_and_are_not_far_off():
+    """x uniform on [0, 1]²: E x² 1[y = r] = 1/9, E x² = 1/3; all of them together fail at most once in twenty."""
+    failures = 0
+    for seed in range(60):
+        _, sample = measured(m=400, seed=seed)
+        upper = energies_upper(sample, (0.0, 1.0), [(0, 1)], delta=0.05)
+        missed = False
+        for weights, truth in ((np.ones(3), 1 / 3), (np.eye(3)[1], 1 / 9), (np.array([1.0, 1, 0]), 2 / 9)):
+            energies, count = upper.of(weights)
+            missed |= bool((energies / 400 < truth).any()) or count / 400 < weights.sum() / 3
+        failures += missed
+    assert failures <= 3
+    _, sample = measured(m=40000)
+    assert (energies_upper(sample, (0.0, 1.0), delta=0.05).of(np.ones(3))[0] / 40000 < 1.05 / 3).all()
+
+
+def test_weighted_upper_energies_add_up():
+    upper = energies_upper(measured()[1], (0.0, 1.0), delta=0.1)
+    form = tree_form(Tree.balanced(3), 3)
+    whole, pair = upper.of(np.ones(3))[0], upper.of(np.array([0.0, 1, 1]))[0]
+    np.testing.assert_allclose(upper.of(form.weights[1])[0], 0.25 * whole + 2.0 * pair)
+    with pytest.raises(ValueError, match="at most two"):
+        upper.of(np.array([1.0, 2.0, 3.0]))
+
+
+def test_the_one_sided_form_is_used_where_it_is_better():
+    x, y = drawn(40000)
+    plain, sided = (bounds.certificate(linear, x, y, pixel_range=r) for r in (None, (0.0, 1.0)))
+    assert sided.terms["form of theorem 3"] == "one-sided" and sided.value < plain.value
+
+
+# ---- rehearsal and linear classes ----------------------------------------------------------------
+
+
+def sparse_problem(m, seed, features=30):
+    """Only the first of many coordinates matters."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.uniform(-1, 1, size=(m, features)).astype(np.float32), rng.integers(0, 2, m)
+    x[:, 0] = 0.9 * (2 * y - 1)
+    return x, y
+
+
+HEAD = np.zeros((30, 2), np.float32)
+HEAD[0] = [-1, 1]
+
+
+def test_a_rehearsal_shortens_the_axes_that_do_not_matter():
+    f = lambda x: x @ HEAD  # noqa: E731
+    x, y = sparse_problem(4000, 0)
+    left = sparse_problem(400, 1)
+    graph = bounds.read_graph(f, x[:2], nodes="scalar")
+    before = bounds.Sample.measure(f, *left)
+    weights = rehearsal_weights(graph, before, tree_form(Tree.balanced(2), 2), m=4000)
+    found = [
+        bounds.certificate(f, x, y, nodes="scalar", weights=[w], left_out=before.fingerprints)
+        for w in (HeadWeights("uniform"), weights)
+    ]
+    assert found[1].complexity < 0.6 * found[0].complexity and found[1].value < found[0].value
+    assert abs(found[1].terms["grid index j"]) < 10  # the rehearsal guessed the scale
+    with pytest.raises(ValueError, match="fit no form"):
+        bounds.certificate(f, x, y, nodes="scalar", weights=[HeadWeights("wrong", np.ones(7))])
+    with pytest.raises(ValueError, match="left out"):
+        bounds.certificate(f, x, y, left_out=bounds.Sample.measure(f, x[:5], y[:5]).fingerprints)
+
+
+@pytest.mark.parametrize("ratio", [None, 1.5])
+def test_a_class_of_linear_heads_is_that_of_the_graph(ratio):
+    graph, sample = measured()
+    x, y = drawn()
+    form, tau2 = tree_form(Tree.balanced(3), 3), np.array([[1.0, 2.0], [0.5, 3.0]])
+    peeled = Peeled(graph.partition("scalar"), sample)
+    found = peeled.size(form, Setting(False, ratio or 1.1, ratio is None, 1.0), HeadWeights("given", tau2))
+    ellipsoids = Ellipsoids.measure(x, y, tau2, form)
+    size = linear_size(ellipsoids.radii(W.T.astype(float)), ellipsoids.reach(), ratio=ratio, one_sided=False)
+    assert (size.log_scale, size.unit) == (pytest.approx(found.log_scale), pytest.approx(found.unit))
+    assert sum(size.prices.values()) == pytest.approx(sum(found.prices.values()))
+    assert (ellipsoids.reach_upper(np.ones(2), delta=0.01) >= ellipsoids.reach()).all()
+    assert (ellipsoids.reach_upper(np.ones(2), delta=0.01) <= 1.2 * ellipsoids.reach()).all()
+    assert (
+        ellipsoids.reach_upper(np.ones(2), delta=0.01, norm=0.9)[0] < ellipsoids.reach_upper(np.ones(2), delta=0.01)[0]
+    )
+
+
+def test_a_feature_without_an_axis_may_not_be_used():
+    x, y = drawn()
+    ellipsoids = Ellipsoids.measure(x, y, np.array([1.0, 0.0]), tree_form(Tree.balanced(3), 3))
+    assert np.isinf(ellipsoids.radii(W.T.astype(float))).all()
+    with pytest.raises(ValueError, match="no axis"):
+        linear_size(ellipsoids.radii(W.T.astype(float)), ellipsoids.reach(), ratio=None, one_sided=False)
+
+
+# ---- soundness and bad input ---------------------------------------------------------------------
+
+
+def test_random_labels_get_no_certificate_below_their_error():
+    def f(x):
+        return jax.nn.relu(x @ networks.draw(1, 2, 8)) @ networks.draw(2, 8, 3)
+
+    for seed in range(3):
+        x, y = drawn(2000, seed)
+        assert bounds.certificate(f, x, y, pixel_range=(0.0, 1.0)).value >= 2 / 3 - 0.01
+
+
+def test_statistics_of_the_sample_give_no_certificate():
+    x, y = drawn()
+    assert bounds.certificate(linear, x, y, preprocessing="sample").guarantee == "published"
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"delta": 0.0}, "delta"),
+        ({"gamma": -1.0}, "gamma"),
+        ({"pixel_range": (0.0, 0.5)}, "outside pixel_range"),
+        ({"pixel_range": (1.0, 0.0)}, "two finite numbers"),
+        ({"nodes": "pixel"}, "nodes"),
+        ({"tree": [0, [1, 1]]}, "every class"),
+    ],
+)
+def test_bad_input(options, message):
+    x, y = drawn(50)
+    with pytest.raises(ValueError, match=message):
+        bounds.certificate(linear, x, y, **options)
+
+
+def test_too_few_samples_for_a_variance():
+    sample = bounds.Sample(1, 2, np.ones(1), np.array([[1.0], [0.0]]), np.ones(1), np.array([1, 0]))
+    measured_once = types.SimpleNamespace(
+        **{k: getattr(sample, k) for k in ("m", "classes", "energies", "class_energies", "class_counts")},
+        largest=np.ones(1), class_fourths=np.array([[1.0], [0.0]]),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="at least 2"):
+        energies_upper(measured_once, (0.0, 1.0), delta=0.1)
+    with pytest.raises(ValueError, match="fingerprints"):
+        check_left_out(sample, np.zeros(1, np.uint64))
