@@ -30,6 +30,10 @@ class Received:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape)
 
+    def then(self, apply: Callable[[Any], Any]) -> Received:
+        """The same after another fixed function, as behind `FrontEnd.then`."""
+        return Received(np.asarray(apply(self.values), dtype=np.float32), self.fingerprints)
+
 
 @dataclass(frozen=True, eq=False)
 class FrontEnd:

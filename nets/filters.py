@@ -67,7 +67,9 @@ def edge_features(images: jax.Array, filters: EdgeFilters) -> jax.Array:
         coarse = pooled(edges, 2)
         rows, columns, channels = coarse.shape[1:]
         maps = jnp.moveaxis(coarse, 3, 1).reshape(-1, rows, columns, 1)
-        seen = directions(maps, filters.second_orientations).reshape(-1, channels, rows, columns, filters.second_orientations)
+        seen = directions(maps, filters.second_orientations).reshape(
+            -1, channels, rows, columns, filters.second_orientations
+        )
         second = jnp.moveaxis(seen, 1, 3).reshape(len(images), rows, columns, -1)
         sets += [_scaled(pooled(second, max(1, round(stride / 2)))) for stride in filters.second]
     return jnp.concatenate([s.reshape(len(images), -1) for s in sets], axis=1)

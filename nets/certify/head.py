@@ -75,8 +75,15 @@ def train_taps(
 
 
 def train_ellipsoids(
-    features: Any, labels: Any, signs: np.ndarray, tau: np.ndarray, costs: np.ndarray, config: HeadConfig,
-    *, start: np.ndarray | None = None, tied: bool = True,
+    features: Any,
+    labels: Any,
+    signs: np.ndarray,
+    tau: np.ndarray,
+    costs: np.ndarray,
+    config: HeadConfig,
+    *,
+    start: np.ndarray | None = None,
+    tied: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise mean loss + strength · Σ_S a_S κ_S over D inside the ellipsoids ‖(D_S, d_S)/τ_S‖ ≤ a_S.
 
@@ -91,30 +98,36 @@ def train_ellipsoids(
         (D, d), float64 (S, K) and (S,), at margin γ = 1, inside ellipsoids of the radii that training found best.
     """
     size = _sizes(features)
-    # TAU: how far a unit of radius moves the preconditioned weight.
-    shape = jnp.asarray(tau * np.append(size, 1.0), jnp.float32)
+    # A weight is axis · u / √K: Adam's steps are then of one size relative to the ball of radius 1 that holds u.
+    axes = tau * np.append(size, 1.0) / np.sqrt(tau.shape[1])
+    allowed = jnp.asarray(axes, jnp.float32)
     price = jnp.asarray(costs, jnp.float32)
+    root = np.float32(1 / np.sqrt(tau.shape[1]))
 
     def radii(p: dict[str, jax.Array]) -> jax.Array:
         return jnp.exp(p["log_a"]) * jnp.ones(len(tau), jnp.float32)
 
     def weights(p: dict[str, jax.Array]) -> jax.Array:
-        inside = p["D"] / jnp.maximum(shape, TINY)
-        norm = jnp.sqrt(jnp.sum(jnp.square(inside), axis=1) + TINY)
-        shrink = jnp.minimum(1.0, radii(p) / norm)
-        return p["D"] * jnp.where(shape > 0, 1.0, 0.0) * shrink[:, None]
+        norm = root * jnp.sqrt(jnp.sum(jnp.square(p["u"]), axis=1) + TINY)
+        return p["u"] * allowed * jnp.minimum(radii(p), radii(p) / norm)[:, None]
 
     def complexity(p: dict[str, jax.Array]) -> jax.Array:
         return jnp.sum(radii(p) * price)
 
-    first = np.zeros(tau.shape) if start is None else start * np.append(size, 1.0)
-    norms = np.linalg.norm(first / np.maximum(np.asarray(shape, np.float64), TINY), axis=1)
-    top = max(float(norms.max()), 1e-3 / float(np.sum(costs)) * len(costs))
-    log_a = np.full(1 if tied else len(tau), np.log(top))
-    if not tied:
-        log_a = np.log(np.maximum(norms, top / 10))
-    parameters = {"D": jnp.asarray(first, jnp.float32), "log_a": jnp.asarray(log_a, jnp.float32)}
+    parameters = _start(np.zeros(tau.shape) if start is None else start * np.append(size, 1.0), axes, tied)
     return _train(parameters, weights, complexity, features, labels, signs, size, config)
+
+
+def _start(weights: np.ndarray, axes: np.ndarray, tied: bool) -> dict[str, jax.Array]:
+    """Parameters whose weights these are; radii of 1 where there are none."""
+    u = np.divide(weights, axes, out=np.zeros_like(weights), where=axes > 0)
+    norms = np.linalg.norm(u, axis=1) / np.sqrt(u.shape[1])
+    a = np.where(norms > 0, np.maximum(norms, norms.max() / 10), 1.0)
+    a = np.full(1, a.max()) if tied else a
+    return {
+        "u": jnp.asarray(u / (a[:, None] if len(a) > 1 else a), jnp.float32),
+        "log_a": jnp.asarray(np.log(a), jnp.float32),
+    }
 
 
 def _sizes(features: Any) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""Theorem 3, one-sided, for a class of ellipsoids: the energies' confidence bounds, the radii, and every price.
+
+    err ≤ mean ramp φ_γ on S + (2/m) c_j Σ_S shares_S Σ_k mult_{S,k} √(m U_{S,k}) + √((log(2/δ) + nats)/2m)
+
+U_{S,k} ≥ E λ_k(y)² Z_S(x), all together w.p. ≥ 1 − δ/2 (empirical Bernstein with the range of Z_S, known in advance).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bounds.bound import Bound, check_delta, check_gamma
+from bounds.ellipsoids import Ellipsoids, EnergyWeights, radii
+from bounds.energies_upper import bernstein_upper
+from bounds.graph import Graph
+from bounds.margin import shares_up
+from bounds.sample import Sample
+from bounds.theorem3 import ClassSize, certify
+from bounds.tree_margin import MarginForm
+
+RATIOS = (1.1, 1.2, 1.5)
+"""Ratios of the grid of radii that differ from row to row."""
+SLACK = 1e-3
+"""Z is computed from float32 inputs: its stated range is taken so much larger."""
+
+
+@dataclass(frozen=True, eq=False)
+class Energies:
+    """Means of λ_k(y)² Z_S(x) and of its square over the sample, (R, K) each, and the range of Z_S, (R,)."""
+
+    means: np.ndarray
+    squares: np.ndarray
+    largest: np.ndarray
+    m: int
+
+
+def measure_energies(
+    weights: EnergyWeights,
+    form: MarginForm,
+    values: np.ndarray,
+    labels: np.ndarray,
+    limits: np.ndarray,
+    *,
+    batch_size: int = 4096,
+) -> Energies:
+    """Pass once over what the network receives.
+
+    Args:
+        weights: Z_S.
+        form: its sub-samples, λ_k².
+        values: (m, …) the inputs of the network.
+        labels: (m,) integers 0..C−1.
+        limits: (R,) what no Z_S can exceed, known without looking at the sample.
+        batch_size: samples at a time.
+
+    Returns:
+        Energies, float64.
+
+    Raises:
+        ValueError: a sample with a larger Z_S than its stated limit.
+    """
+    shape = (len(weights.constant), len(form.weights))
+    means, squares, largest = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
+    for start in range(0, len(values), batch_size):
+        z = weights.of(values[start : start + batch_size])
+        lambda2 = form.weights[:, labels[start : start + batch_size]]  # (K, B)
+        means += (lambda2 @ z).T
+        squares += (np.square(lambda2) @ np.square(z)).T
+        largest = np.maximum(largest, z.max(axis=0))
+    stated = np.asarray(limits, dtype=np.float64) * (1 + SLACK)
+    if (largest > stated).any():
+        worst = int(np.argmax(largest / np.maximum(stated, 1e-300)))
+        raise ValueError(
+            f"a weighted energy of the sample is {largest[worst]:.6g}, its stated limit {limits[worst]:.6g}; "
+            "give a limit that holds for every input, or clip the inputs in a front end"
+        )
+    return Energies(means / len(values), squares / len(values), stated, len(values))
+
+
+def ellipsoid_certificate(
+    graph: Graph,
+    sample: Sample,
+    ellipsoids: Ellipsoids,
+    energies: Energies,
+    *,
+    delta: float,
+    gamma: float | str = "best",
+    choices: Mapping[str, int] | None = None,
+    tied_only: bool = False,
+) -> Bound:
+    """The certificate of a network in a class of ellipsoids.
+
+    Args:
+        graph: the network, read behind its front end.
+        sample: its margins, of the same inputs.
+        ellipsoids: the class, fixed without looking at the sample.
+        energies: of the same sample, from `measure_energies`.
+        delta: failure probability.
+        gamma: the margin, or "best".
+        choices: of configurations made with the sample at hand (front ends, classes …), by name: how many there were.
+            They enlarge the energies' union as well.
+        tied_only: the rows share one radius, decided in advance; otherwise the best of that and the grids, paid for.
+
+    Returns:
+        A certificate, all prices in `terms`.
+
+    Raises:
+        ValueError: δ, γ, or weights outside the class.
+
+    Example:
+        >>> from bounds import read_graph
+        >>> from bounds.ellipsoids import energy_weights
+        >>> from bounds.tree import Tree
+        >>> from bounds.tree_margin import tree_form
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
+        >>> graph, form = read_graph(f, x[:2]), tree_form(Tree.balanced(2), 2)
+        >>> ball = Ellipsoids(form, np.array([[1.0, 1.0, 0.0]]))
+        >>> weights = energy_weights(graph, ball)
+        >>> energies = measure_energies(weights, form, x, y, weights.limits(np.ones(2)))
+        >>> b = ellipsoid_certificate(graph, Sample.measure(f, x, y), ball, energies, delta=0.001, tied_only=True)
+        >>> b.value < 0.1, b.guarantee
+        (True, 'certificate')
+
+    Source: theorems 1–3 of docs/theory.md.
+    """
+    check_delta(delta)
+    check_gamma(gamma)
+    if energies.m != sample.m:
+        raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")
+    counts = {name: n for name, n in (choices or {}).items() if n > 1}
+    paid = {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}
+    upper, inflation, log_inverse = _upper(ellipsoids.form, energies, delta, math.prod(counts.values()))
+    own = radii(graph, ellipsoids)
+    sizes = list(_sizes(ellipsoids, own, upper, sample.m, paid, tied_only))
+    best = certify(sizes, sample, delta=delta, gamma=gamma)
+    terms = {
+        "energies: confidence bounds / means": inflation,
+        "energies: log(1/failure probability) of each": log_inverse,
+        "energies: how many hold together": round(math.exp(log_inverse) * delta / 2),
+        **best.terms,
+    }
+    return Bound(
+        value=best.value,
+        margin_error=best.ramp,
+        complexity=best.complexity,
+        confidence=best.confidence,
+        gamma=best.gamma,
+        delta=delta,
+        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
+        terms=terms,
+        source="sparsebounds, theorems 1–3 of docs/theory.md",
+    )
+
+
+def _upper(form: MarginForm, energies: Energies, delta: float, options: int) -> tuple[np.ndarray, float, float]:
+    """U_{S,k} where it is needed, (R, K), the largest root of U/mean, and log(1/ε) of each."""
+    needed = form.multipliers != 0
+    log_inverse = math.log(int(needed.sum()) * options * 2.0 / delta)
+    reach = form.weights.max(axis=1)[None, :] * energies.largest[:, None]
+    upper = np.minimum(bernstein_upper(energies.means, energies.squares, reach, energies.m, log_inverse), reach)
+    ratio = np.sqrt(upper / np.maximum(energies.means, 1e-300))
+    return np.where(needed, upper, 0.0), float(ratio[needed & (energies.means > 0)].max(initial=1.0)), log_inverse
+
+
+def _sizes(
+    ellipsoids: Ellipsoids, own: np.ndarray, upper: np.ndarray, m: int, paid: dict[str, float], tied_only: bool
+) -> list[ClassSize]:
+    """One radius for all rows, and, unless that was settled in advance, a radius per row on each grid."""
+    reach = (ellipsoids.form.multipliers * np.sqrt(m * upper)).sum(axis=1)
+    largest = float(own.max(initial=0.0))
+    log_scale = math.log(largest) if largest > 0 else -math.inf
+    options: tuple[float | None, ...] = (None,) if tied_only or len(own) == 1 else (None, *RATIOS)
+    if len(options) > 1:
+        paid = {**paid, f"choice of radii, one of {len(options)}": math.log(len(options))}
+    sizes = []
+    for ratio in options:
+        shares, nats = np.ones(len(own)), 0.0
+        if ratio is not None and largest > 0:
+            shares, nats = shares_up(own / largest, ratio)
+        prices = {**paid, **({"radii of the rows on their grid": nats} if nats else {})}
+        terms = {
+            "weights of the last layer": ellipsoids.name,
+            "rows share one radius": ratio is None,
+            "rows a_S / scale": shares.round(9).tolist(),
+            "complexity of each row / all": (shares * reach / max(float(shares @ reach), 1e-300)).round(6).tolist(),
+        }
+        sizes.append(ClassSize(log_scale, float(shares @ reach), prices, one_sided=True, terms=terms))
+    return sizes

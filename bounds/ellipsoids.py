@@ -1,0 +1,190 @@
+"""Classes of networks whose rows all lie in ellipsoids fixed in advance, and the input energies that they weigh.
+
+Fix τ > 0 for every weight of a chain of layers, hidden row n: ‖w_n/τ_n‖ ≤ 1 (the bias is one more coordinate), row S
+of the margin form: ‖D_S/τ_S‖ ≤ a_S. Nodes are scalars. By Theorem 1 (step ii, one row per node)
+
+    q_n² ≤ s² Σ_i τ_{n,i}² q_i²        hence        Σ_i |D_{S,i}| q_i ≤ a_S √(Σ_j ω_{S,j} B² Σ_n x_nj² + …)
+
+with input weights ω that depend on the class alone: the bound sees the data through one number per row and sub-sample,
+the mean of Z_S(x) = Σ_j ω_{S,j} x_j² + ω_{S,0}. A layer's rows may be multiplied by any λ > 0 if the weights that read
+them are divided by it, so that all hidden radii are 1 and only the a_S are numbers of the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bounds.bound import NotCovered
+from bounds.graph import Dot, Graph, Linear, label
+from bounds.head import read_head
+from bounds.moments import P_GRID, contraction, khintchine
+from bounds.tree_margin import MarginForm
+
+Axes = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Ellipsoids:
+    """A class of networks, fixed without looking at the sample."""
+
+    form: MarginForm
+    rows: Axes
+    """float64 (R, K + 1): τ_{S,k} for the elements that the last layer reads, in ascending order, and for its bias."""
+    hidden: Mapping[int, Axes] = field(default_factory=dict)
+    """Layer of the graph → float64 (B, K + 1, N): τ of its weights, and of its bias."""
+    name: str = "uniform"
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyWeights:
+    """Z_S(x) = Σ_j inputs[S, j] x_j² + constant[S] ≥ 0: what a class of ellipsoids weighs its inputs with."""
+
+    inputs: np.ndarray
+    """float64 (R, input elements)."""
+    constant: np.ndarray
+    """float64 (R,)."""
+    p: float
+    """The moment in which the hidden layers were peeled."""
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Z_S of inputs (m, …): float64 (m, R)."""
+        flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+        return np.square(flat) @ self.inputs.T + self.constant
+
+    def limits(self, largest: np.ndarray) -> np.ndarray:
+        """What no Z_S can exceed if |x_j| ≤ largest_j: (R,)."""
+        return np.square(np.ravel(largest)) @ self.inputs.T + self.constant
+
+
+def energy_weights(graph: Graph, ellipsoids: Ellipsoids) -> EnergyWeights:
+    """The weights of the inputs, ω, with the constants of Theorem 1 in them, for the best p.
+
+    Args:
+        graph: a chain of linear layers with activations; only its structure counts here.
+        ellipsoids: the class.
+
+    Returns:
+        EnergyWeights: Σ_i |D_{S,i}| q_i ≤ a_S √(Σ_n Z_S(x_n)) for every network of the class.
+
+    Raises:
+        NotCovered: a graph that is no such chain.
+        ValueError: axes of the wrong shape, or negative.
+
+    Example:
+        >>> from bounds import read_graph
+        >>> from bounds.tree import Tree
+        >>> from bounds.tree_margin import tree_form
+        >>> graph = read_graph(lambda x: x @ np.eye(2, dtype=np.float32), np.ones((1, 2), np.float32))
+        >>> form = tree_form(Tree.balanced(2), 2)
+        >>> energy_weights(graph, Ellipsoids(form, np.array([[1.0, 2.0, 0.0]]))).inputs.tolist()
+        [[1.0, 4.0]]
+
+    Source: theorems 1 and 2 of docs/theory.md; "what the class fixes".
+    """
+    layers = hidden_layers(graph)
+    head = read_head(graph)
+    _check_axes("the last layer", ellipsoids.rows, (len(ellipsoids.form.rows), len(head.elements) + 1))
+    slopes = np.array([graph.layers[i].slope for i in layers])  # type: ignore[union-attr]
+    factors = [float(khintchine(p) * np.prod(contraction(p, slopes))) if layers else 1.0 for p in P_GRID]
+    p = P_GRID[int(np.argmin(factors))]
+    weights = np.zeros((len(ellipsoids.rows), int(graph.offsets[-2])))
+    weights[:, head.elements] = np.square(ellipsoids.rows[:, :-1])
+    hidden_constant = np.zeros(len(weights))
+    for index in reversed(layers):
+        weights, added = _below(graph, index, np.asarray(ellipsoids.hidden.get(index, np.zeros(0))), weights, p)
+        hidden_constant += added
+    b2 = float(khintchine(p)) ** 2 if layers else 1.0  # p = 2 has B = 1
+    inputs = b2 * weights[:, : graph.layers[0].size]
+    return EnergyWeights(inputs, np.square(ellipsoids.rows[:, -1]) + b2 * hidden_constant, p)
+
+
+def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
+    """a_S of a network after all its hidden rows were scaled to radius 1: float64 (R,), not below the exact ones.
+
+    Raises:
+        ValueError: a weight that is not 0 where its axis is.
+    """
+    scale = np.ones(int(graph.offsets[-1]))
+    for index in hidden_layers(graph):
+        layer = graph.layers[index]
+        assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
+        first = int(graph.offsets[index])
+        scale[first : first + layer.size] = _row_radii(layer, layer.terms[0], ellipsoids.hidden[index], scale)
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    rows = ellipsoids.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
+    return np.asarray(np.sqrt(np.square(_over(rows, ellipsoids.rows)).sum(axis=1)))
+
+
+def hidden_layers(graph: Graph) -> list[int]:
+    """The layers between the input and the scores; each must be one learned map of the layer before it.
+
+    Raises:
+        NotCovered: another structure.
+    """
+    for index, layer in enumerate(graph.layers[1:], start=1):
+        single = isinstance(layer, Linear) and len(layer.terms) == 1 and isinstance(layer.terms[0], Dot)
+        if not single or graph.sources(index) != [index - 1]:
+            raise NotCovered(f"{label(layer)} is not one learned linear map of the layer before it")
+        assert isinstance(layer, Linear)
+        if not 0.0 <= layer.slope <= 1.0:
+            raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
+    last = graph.layers[-1]
+    if len(graph.layers) < 2 or (isinstance(last, Linear) and last.activated):
+        raise NotCovered("the last layer is not linear")
+    return list(range(1, len(graph.layers) - 1))
+
+
+def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray, p: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the layer that a hidden layer reads, from those of its own elements; and what its biases add."""
+    layer = graph.layers[index]
+    assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
+    dot = layer.terms[0]
+    b_count, f_count, k = dot.taps.shape
+    n = dot.weight.shape[2]
+    _check_axes(label(layer), axes, (b_count, k + 1, n))
+    first = int(graph.offsets[index])
+    own = weights[:, first : first + layer.size]
+    own = own[:, np.arange(layer.size) if dot.order is None else dot.order].reshape(-1, b_count, f_count, n)
+    tau2 = np.square(axes) * float(contraction(p, layer.slope)) ** 2
+    below = np.zeros((len(weights), int(graph.offsets[index]) + 1))
+    for b in range(b_count):
+        seen = dot.taps.rows(b)  # (F, K), ABSENT is −1: the last column, dropped
+        shares = own[:, b] @ tau2[b, :-1].T
+        for row, share in zip(below, shares, strict=True):
+            np.add.at(row, seen, share)
+    return below[:, :-1], np.einsum("rbfn,bn->r", own, tau2[:, -1])
+
+
+def _row_radii(layer: Linear, dot: Dot, axes: Axes, scale: np.ndarray) -> np.ndarray:
+    """‖w_n/τ_n‖ of every element of a layer, weights multiplied by the scale of what they read: (size,)."""
+    b_count, f_count, _ = dot.taps.shape
+    n = dot.weight.shape[2]
+    order = np.arange(layer.size) if dot.order is None else dot.order
+    out = np.zeros((b_count, f_count, n))
+    for b in range(b_count):
+        seen = dot.taps.rows(b)
+        reading = np.where(seen >= 0, scale[seen], 0.0)
+        out[b] = np.square(reading) @ np.square(_over(dot.weight[b], axes[b, :-1]))
+    if layer.bias is not None:
+        biases = layer.bias[order].reshape(b_count, f_count, n)
+        out += np.square(_over(biases, np.broadcast_to(axes[:, None, -1], biases.shape)))
+    # Rows that share weights share their scale: the largest.
+    shared = np.broadcast_to(np.sqrt(out.max(axis=1, keepdims=True)), out.shape)
+    radii = np.empty(layer.size)
+    radii[order] = shared.ravel()
+    return radii
+
+
+def _over(weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    if ((axes == 0) & (weights != 0)).any():
+        raise ValueError("a weight differs from 0 where the class fixes its axis to 0; train inside the class")
+    return np.divide(weights, axes, out=np.zeros(np.broadcast_shapes(weights.shape, axes.shape)), where=axes > 0)
+
+
+def _check_axes(what: str, axes: np.ndarray, shape: tuple[int, ...]) -> None:
+    if axes.shape != shape or not (np.isfinite(axes).all() and (axes >= 0).all()):
+        raise ValueError(f"axes of shape {axes.shape} for {what}; needed {shape}, finite and not negative")

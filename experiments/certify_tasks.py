@@ -1,0 +1,68 @@
+"""The tasks of `sparsebounds certify`: which classes, which front end, which class of networks is fixed in advance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nets.filters import EdgeFilters
+
+from .problems import unknown
+
+TREE: Any = ((((4, 9), 7), ((3, 5), 8)), ((0, 6), (2, 1)))
+"""Of the ten digits, written down in advance: digits that look alike are separated last."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is certified.
+
+    Args:
+        name: of the command line.
+        dataset: of `nets.data`.
+        digits: the classes, renumbered in this order; None: all of them.
+        filters: the fixed front end of oriented edges; None: the network reads pixels.
+        left_out: so many first training images shape the front end and the class, and are not certified.
+        tried: upper limit on the configurations (front ends, floors, numbers left out, widths) that were looked at
+            with the certified images at hand before the present one was settled; the certificate pays for it.
+        tree: over the classes; None: halves of consecutive classes.
+        batch_size, steps: of training, annealed and with the ramp alone.
+    """
+
+    name: str
+    dataset: str = "mnist"
+    digits: tuple[int, ...] | None = None
+    filters: EdgeFilters | None = None
+    left_out: int = 2000
+    tried: int = 16
+    tree: Any = None
+    batch_size: int = 4000
+    steps: tuple[int, int] = (600, 400)
+
+    @property
+    def classes(self) -> int:
+        return 10 if self.digits is None else len(self.digits)
+
+
+EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientations=8)
+
+TASKS = {
+    task.name: task
+    for task in (
+        Task("mnist01-linear", digits=(0, 1), tried=4, batch_size=2000),
+        Task("mnist10-linear", tree=TREE),
+        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=64),
+        Task("digits-linear", dataset="digits", left_out=300, tried=1, tree=TREE, batch_size=500, steps=(200, 200)),
+    )
+}
+
+
+def find_task(name: str) -> Task:
+    """The task of a name.
+
+    Raises:
+        Problem: no such task; the message lists those there are.
+    """
+    if name not in TASKS:
+        raise unknown("task", name, TASKS)
+    return TASKS[name]
