@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from .channels import Channels
@@ -26,10 +27,12 @@ class ChannelNormConv(nnx.Module):
     """
 
     def __init__(self, n_in: int, n_out: int, *, stride: int = 1, gain: float = 1.0, rngs: nnx.Rngs) -> None:
-        v = jax.random.normal(rngs.params(), (3, 3, n_in, n_out), jnp.float32) * (gain * (2 / (9 * n_in)) ** 0.5)
-        self.v = nnx.Param(v)
-        self.g = nnx.Param(jnp.linalg.norm(v.reshape(-1, n_out), axis=0))
-        self.bias = nnx.Param(jnp.zeros(n_out, jnp.float32))
+        # Drawn by NumPy from JAX's key: otherwise every new shape is compiled, which takes seconds for a network.
+        draws = np.random.default_rng(np.asarray(jax.random.key_data(rngs.params())))
+        v = (gain * (2 / (9 * n_in)) ** 0.5 * draws.normal(size=(3, 3, n_in, n_out))).astype(np.float32)
+        self.v = nnx.Param(jnp.asarray(v))
+        self.g = nnx.Param(jnp.asarray(np.linalg.norm(v.reshape(-1, n_out), axis=0)))
+        self.bias = nnx.Param(jnp.asarray(np.zeros(n_out, np.float32)))
         self.stride = stride
 
     def kernel(self) -> jax.Array:

@@ -31,10 +31,10 @@ class SET(Rule):
     Example:
         >>> import optax
         >>> params = {"kernel": jnp.array([[5.0, 0.0], [1.0, 0.0]])}
-        >>> tx = SET(every=1, until=10, fraction=0.5).around(optax.sgd(0.1), {"kernel": params["kernel"] != 0})
+        >>> tx = SET(every=1, until=10, fraction=0.8).around(optax.sgd(0.1), {"kernel": params["kernel"] != 0})
         >>> updates, state = tx.update({"kernel": jnp.ones((2, 2))}, tx.init(params), params)
         >>> updates["kernel"].tolist(), int(state.masks["kernel"].sum()), bool(state.masks["kernel"][0, 0])
-        ([[0.0, 0.0], [-1.0, 0.0]], 2, True)
+        ([[0.0, 0.0], [-1.0, -0.0]], 2, True)
 
     Source: Mocanu et al., Nature Communications 2018; with the cosine of Evci et al., ICML 2020.
     """
@@ -79,7 +79,7 @@ class RigL(SET):
     Example:
         >>> import optax
         >>> params = {"kernel": jnp.array([[5.0, 0.0], [1.0, 0.0]])}
-        >>> tx = RigL(every=1, until=10, fraction=0.5).around(optax.sgd(0.1), {"kernel": params["kernel"] != 0})
+        >>> tx = RigL(every=1, until=10, fraction=0.8).around(optax.sgd(0.1), {"kernel": params["kernel"] != 0})
         >>> _, state = tx.update({"kernel": jnp.array([[0.0, 0.1], [0.0, -0.2]])}, tx.init(params), params)
         >>> state.masks["kernel"].tolist()
         [[True, False], [False, True]]

@@ -62,7 +62,7 @@ def best(scores: Scores, density: float, *, scope: Scope = "global", floor: int 
     Every layer keeps its `floor` best; "global" takes that from the other layers, "layer" adds it.
 
     Args:
-        scores: path → one score per weight; −inf for weights that must not come back.
+        scores: path → one score per weight; −inf for weights that must not come back: they never do.
         density: share kept, above 0 and at most 1.
         scope: "global" or "layer".
         floor: weights that every layer keeps at least, or all it has.
@@ -87,7 +87,7 @@ def best(scores: Scores, density: float, *, scope: Scope = "global", floor: int 
     total = round(density * sum(leaf.size for leaf in scores.values()))
     free = _global_counts(scores, total, dict.fromkeys(scores, 0))
     lifted(scores, free, floor, tell=tell)
-    return top(scores, _global_counts(scores, total, {path: min(floor, leaf.size) for path, leaf in scores.items()}))
+    return top(scores, _global_counts(scores, total, _floors(scores, floor)))
 
 
 def lifted(scores: Scores, counts: Mapping[str, int], floor: int, *, tell: bool = True) -> dict[str, int]:
@@ -98,7 +98,8 @@ def lifted(scores: Scores, counts: Mapping[str, int], floor: int, *, tell: bool 
     """
     if isinstance(floor, bool) or not isinstance(floor, int) or floor < 0:
         raise ValueError(f"floor is {floor!r}; need a whole number of weights, 0 to refuse empty layers")
-    result = {path: max(counts[path], min(floor, leaf.size)) for path, leaf in scores.items()}
+    least = _floors(scores, floor)
+    result = {path: max(counts[path], least[path]) for path in scores}
     for path, count in result.items():
         if count == 0:
             raise ValueError(f"{path} would keep none of its {scores[path].size} weights; raise the density, or ask "
@@ -106,6 +107,11 @@ def lifted(scores: Scores, counts: Mapping[str, int], floor: int, *, tell: bool 
     if tell and (names := [path for path in scores if counts[path] < result[path]]):
         warnings.warn(f"the floor of {floor} weights per layer lifted {', '.join(names)}", FloorApplied, stacklevel=4)
     return result
+
+
+def _floors(scores: Scores, floor: int) -> dict[str, int]:
+    """The floor of every layer, or all the weights that may be kept where these are fewer."""
+    return {path: min(floor, int((leaf > -np.inf).sum())) for path, leaf in scores.items()}
 
 
 def _global_counts(scores: Scores, total: int, floors: Mapping[str, int]) -> dict[str, int]:
@@ -135,4 +141,4 @@ def check_finite(scores: Scores) -> None:
 def _highest(scores: npt.NDArray[Any], count: int) -> npt.NDArray[np.bool_]:
     keep = np.zeros(scores.size, bool)
     keep[np.argsort(-scores, kind="stable")[:count]] = True
-    return keep
+    return keep & (scores > -np.inf)
