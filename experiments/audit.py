@@ -86,7 +86,7 @@ def run(config: AuditConfig, folder: Path | None = None, *, tell: Callable[[str]
 def _write(result: Audit, folder: Path) -> None:
     console = Console(record=True, file=io.StringIO(), width=118)
     show(console, result)
-    table = console.export_text()
+    table = "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n"
     files = {"config.json": to_json(asdict(result.config)), "rows.csv": frame(result.rows).to_csv(index=False)}
     write_files(folder, {**files, "table.txt": table})
 

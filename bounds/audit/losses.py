@@ -129,6 +129,7 @@ def sample_of(graph: Graph, x: np.ndarray) -> Sample:
 
 
 _TERMS = "::test_every_factor_is_in_the_terms"
+_CHAINS = "test_chains_against_products_of_absolute_matrices"
 INPUTS = (("input_bound", 1.0),)
 LOSSES: tuple[LossStatement, ...] = (
     LossStatement("bartlett", "two_one", f"tests/test_bartlett.py{_TERMS}"),
@@ -142,5 +143,5 @@ LOSSES: tuple[LossStatement, ...] = (
     LossStatement("golowich_sharp", "rows", "tests/test_golowich.py::test_literal"),
     LossStatement("galanti", "rows", "tests/test_galanti.py::test_worked_values_of_the_sound_form"),
     LossStatement("peeling", "difference", "tests/test_peeling.py::test_frobenius_form_by_hand"),
-    LossStatement("path_norm_layered", "l1 path", "tests/test_path_norm.py::test_the_layered_table"),
+    LossStatement("path_norm_layered", "l1 path", f"tests/test_path_norm.py::{_CHAINS}"),
 )
