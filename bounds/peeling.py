@@ -74,7 +74,7 @@ def peeling(
         >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
         >>> b = bounds.peeling(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), delta=0.001)
         >>> round(b.value, 3), b.guarantee
-        (0.085, 'certificate')
+        (0.082, 'certificate')
 
     Source: theorems 1–3 of docs/theory.md.
     """

@@ -27,6 +27,9 @@ RATIOS = (1.1, 1.2, 1.5, 2.0)
 BIAS_WEIGHTS = (0.25, 1.0, 4.0)
 """τ_0: how large a bias of the last layer may be beside its weights."""
 
+GUESS = 0.1
+"""The complexity around which the grid of scale/γ lies; written down in advance."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -48,6 +51,9 @@ class HeadWeights:
     """float64 (rows of the form, head nodes) or (head nodes,): τ_{S,i}²; None for ones."""
     form: MarginForm | None = None
     """The form whose rows these are; None where every row has the same."""
+
+    guess: float | None = None
+    """scale/γ around which the grid lies; None: what the architecture suggests."""
 
     def fits(self, form: MarginForm, nodes: int) -> bool:
         """Whether the axes are those of this form and of so many nodes."""
@@ -75,6 +81,7 @@ class Peeled:
         self.read = self.head.present if mask_fixed else np.ones(len(self.head.nodes), dtype=bool)
         self._moment_of: dict[bool, float] = {}
         self._numbers: dict[bool, Numbers] = {}
+        self._structure: np.ndarray | None = None
         self._passes: dict[tuple[object, ...], np.ndarray] = {}
         self._squares: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray, float]] = {}
 
@@ -159,7 +166,30 @@ class Peeled:
             "bias weight tau_0": setting.bias_weight,
         }
         unit = float(shares @ (form.multipliers * reach).sum(axis=1))
-        return ClassSize(log_scale, unit, {**prices, **form.prices, **paid}, one_sided=upper is not None, terms=terms)
+        guess = self._guess(tau2, setting.bias_weight) if weights.guess is None else weights.guess
+        return ClassSize(
+            log_scale - math.log(guess),
+            unit * guess,
+            {**prices, **form.prices, **paid},
+            one_sided=upper is not None,
+            terms={**terms, "unit of scale/gamma": guess},
+            ratio=setting.ratio,
+        )
+
+    def _guess(self, tau2: np.ndarray, bias_weight: float) -> float:
+        """The scale/γ around which the grid lies: a complexity of 0.1 if all inputs were ±1 and all norms 1.
+
+        A matter of the architecture, of m and of the axes τ, nothing else.
+        """
+        if self._structure is None:
+            ones = {i: _ones(step) for i, step in self.numbers(False).steps.items()}
+            energies = self.m * self.graph.node_sums(0, np.ones(self.graph.input.size))
+            columns = Columns.of_moments(energies, self.m, np.array([2.0]))
+            q = forward(self.plan, replace(self.numbers(False), steps=ones), columns)
+            self._structure = q[self.head.nodes[self.read]]
+        reach = self.reach(self._structure, np.array([float(self.m)]), tau2, bias_weight)
+        unit = 2.0 * float(reach.sum())
+        return GUESS * self.m / 2.0 / unit if 0.0 < unit < math.inf else 1.0
 
     def greedy_tree(self) -> Tree:
         """A tree that joins at each step the classes whose split costs least; to be paid for."""
@@ -251,6 +281,12 @@ class Peeled:
         found = [upper.of(row) for row in form.weights]
         energies = np.stack([self.graph.node_sums(0, e) for e, _ in found], axis=1)
         return Columns(energies, np.array([c for _, c in found]), np.full(len(found), p))
+
+
+def _ones(step: StepNumbers) -> StepNumbers:
+    """All norms 1, no biases."""
+    learned = tuple(np.ones_like(n) for n in step.learned)
+    return StepNumbers(learned, tuple(None if s is None else 1.0 for s in step.scales), None)
 
 
 def _any_paid(numbers: Numbers) -> bool:

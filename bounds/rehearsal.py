@@ -73,7 +73,7 @@ def rehearsal_weights(
     scale = np.where(sizes > 0, sizes, sizes.max()) / chosen
     full = np.ones((len(form.rows), len(peeled.head.nodes)))
     full[:, peeled.read] = tau2 * np.square(scale)[:, None]
-    return HeadWeights("rehearsal", full, form)
+    return HeadWeights("rehearsal", full, form, guess=1.0)
 
 
 def _best_gamma(sample: Sample, reach: float, m: int) -> float:

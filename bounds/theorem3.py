@@ -5,7 +5,7 @@ For a class fixed in advance, w.p. ≥ 1 − δ, for all its networks,
     err ≤ mean ramp φ_γ on S + (2/m) T + 2 √(log(1/δ)/2m)              (plain; T of the sample)
     err ≤ mean ramp φ_γ on S + (2/m) T⁺ + √(log(2/δ)/2m)               (one-sided; T⁺ ≥ E T, w.p. ≥ 1 − δ/2)
 
-where T bounds E_ξ sup Σ_i ξ_i φ_γ(M_i). Scale and γ are one number, c = scale/γ, on the grid 1.1^j of `margin`; every
+where T bounds E_ξ sup Σ_i ξ_i φ_γ(M_i). Scale and γ are one number, c = scale/γ, on the grid ratio^j of `margin`; every
 other number is in `prices`, as log(1/weight).
 """
 
@@ -51,6 +51,8 @@ class ClassSize:
     """log(1/weight) of every number that the class fixes beside the scale, and of every choice, by name."""
     one_sided: bool = False
     terms: Mapping[str, Any] = field(default_factory=dict)
+    ratio: float = RATIO
+    """Of the grid of scale/γ, ratio^j; where it was chosen after looking, `prices` pays for it."""
 
 
 def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, gamma: float | str) -> MarginStep:
@@ -107,15 +109,15 @@ def _best_point(size: ClassSize, ramps: _Ramps, delta: float, gamma: float | str
     if size.log_scale == -math.inf:  # the margin does not depend on the input: every γ has the same price
         j, gammas = np.zeros(1, dtype=np.int64), np.array([SMALLEST if fixed is None else fixed])
     elif fixed is not None:
-        j, gammas = np.array([grid_index(size.log_scale - math.log(fixed))]), np.array([fixed])
+        j, gammas = np.array([grid_index(size.log_scale - math.log(fixed), size.ratio)]), np.array([fixed])
     else:
-        j = np.array([*_grid(size, ramps.m), grid_index(size.log_scale)])
+        j = np.array([*_grid(size, ramps.m), grid_index(size.log_scale, size.ratio)])
         # Half the slack of the grid point, so that the same γ given by hand lands on the same grid point.
-        logs = size.log_scale - j[:-1] * math.log(RATIO) - math.log1p(ROUNDING / 2)
+        logs = size.log_scale - j[:-1] * math.log(size.ratio) - math.log1p(ROUNDING / 2)
         gammas = np.append(np.exp(np.clip(logs, -690.0, 690.0)), 1.0)
     nats = math.fsum(size.prices.values()) + math.log(2.0 if size.one_sided else 1.0)
     roots = np.sqrt((np.log(2 * (np.abs(j) + 1.0) * (np.abs(j) + 2.0) / delta) + nats) / (2 * ramps.m))
-    sizes = 2.0 / ramps.m * np.exp(np.minimum(j * math.log(RATIO), 700.0)) * size.unit
+    sizes = 2.0 / ramps.m * np.exp(np.minimum(j * math.log(size.ratio), 700.0)) * size.unit
     sizes = np.zeros(1) if size.log_scale == -math.inf else sizes
     values = ramps.at(gammas) + sizes + roots * (1.0 if size.one_sided else 2.0)
     if fixed is None and size.log_scale > -math.inf:
@@ -128,13 +130,13 @@ def _grid(size: ClassSize, m: int) -> range:
     """Grid points at which the complexity lies between 0 and 1."""
     if not 0.0 < size.unit < math.inf:
         return range(0, 1)
-    high = math.ceil(math.log(m / (2.0 * size.unit)) / math.log(RATIO))
+    high = math.ceil(math.log(m / (2.0 * size.unit)) / math.log(size.ratio))
     return range(high - STEPS, high + 1)
 
 
 def _at(size: ClassSize, sample: MarginSample, j: int | None, gamma: float, delta: float) -> MarginStep:
     """At grid point j; None is the grid point 0, for a network whose margin does not depend on the input."""
-    c_j = 0.0 if j is None else exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING)
+    c_j = 0.0 if j is None else exp_or_inf(j * math.log(size.ratio)) * (1 + ROUNDING)
     scale_nats = math.log(4.0) if j is None else -math.log(grid_delta(j, 1.0))
     prices = {"scale/gamma on its grid": scale_nats, **size.prices}
     nats = math.fsum(prices.values())
@@ -146,7 +148,7 @@ def _at(size: ClassSize, sample: MarginSample, j: int | None, gamma: float, delt
         "form of theorem 3": FORMS[size.one_sided],
         "scale/gamma": exp_or_inf(size.log_scale - math.log(gamma)),
         "grid index j": j,
-        "c_j": c_j,
+        "c_j = ratio^j": c_j,
         "unit": size.unit,
         "factor": 2.0,
         "m": sample.m,

@@ -30,7 +30,7 @@ P_GRID: tuple[float, ...] = (
 """Moments p that are tried. The moment is a device of the proof: its choice costs nothing."""
 
 
-def contraction(p: np.ndarray | float, slope: float = 0.0) -> np.ndarray:
+def contraction(p: np.ndarray | float, slope: np.ndarray | float = 0.0) -> np.ndarray:
     """s = π + (1 − π) 2^{1/p}, π = (1 + a)/2: what an activation max(t, a·t) costs in the p-th moment.
 
     Args:
