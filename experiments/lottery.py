@@ -63,8 +63,8 @@ class LotteryConfig:
     rate_trials: int = 8
     noise: float = 0.05
     noise_r: tuple[int, ...] = (10, 30, 50, 70, 90)
-    noise_samples: tuple[int, ...] = (800, 1200, 2000)
-    noise_trials: int = 8
+    noise_samples: tuple[int, ...] = (1500, 3000)
+    noise_trials: int = 6
     mask_r: int = 20
     mask_samples: int = 1000
     mask_cuts: tuple[int, ...] = (0, 2, 4, 6, 8, 10)

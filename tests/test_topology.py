@@ -208,6 +208,8 @@ def test_refusals() -> None:
             topology.ramanujan_gap(bad)
     with pytest.raises(ValueError, match="the weights have shape"):
         topology.spectral_gap(np.ones((3, 3), bool), np.ones((3, 4)))
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        topology.spectral_gap(np.ones((3, 3), bool), np.full((3, 3), np.nan))
     with pytest.raises(ValueError, match="give the weights to bipartite"):
         topology.spectral_gap(topology.bipartite(np.ones((3, 3), bool)), np.ones((3, 3)))
     with pytest.raises(ValueError, match='choose "iclr" or "neurips"'):

@@ -1,7 +1,6 @@
 """A mask as a bipartite graph: inputs of a layer on the left, outputs on the right, an edge per kept weight."""
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,12 +66,14 @@ class Bipartite:
         ones = csr_array((np.ones(self.edges), self.matrix.indices, self.matrix.indptr), shape=self.matrix.shape)
         return Bipartite(ones, self.n_left, self.n_right)
 
-    def of_left_degree(self, shared: int) -> "Iterator[Bipartite]":
-        """For every left degree that at least `shared` nodes have: these nodes and the right nodes they reach."""
+    @functools.cached_property
+    def left_regular(self) -> "tuple[Bipartite, ...]":
+        """For every left degree that occurs, rising: the nodes that have it, and the right nodes they reach."""
         degrees = self.left_degrees
-        for degree, count in zip(*np.unique(degrees, return_counts=True), strict=True):
-            if count >= shared:
-                yield _without_isolated(self.matrix[np.flatnonzero(degrees == degree)], int(count), self.right)
+        return tuple(
+            _without_isolated(self.matrix[np.flatnonzero(degrees == degree)], int(count), self.right)
+            for degree, count in zip(*np.unique(degrees, return_counts=True), strict=True)
+        )
 
 
 def bipartite(mask: Any, weights: Any = None, *, groups: int = 1) -> Bipartite:
@@ -90,7 +91,8 @@ def bipartite(mask: Any, weights: Any = None, *, groups: int = 1) -> Bipartite:
         The graph, isolated nodes dropped.
 
     Raises:
-        ValueError: no booleans, fewer than two axes, weights of another shape, groups that do not divide the outputs.
+        ValueError: no booleans, fewer than two axes, weights of another shape or not finite, groups that do not
+            divide the outputs.
 
     Example:
         >>> graph = bipartite(np.array([[True, True, False], [False, False, False]]))
@@ -107,6 +109,8 @@ def bipartite(mask: Any, weights: Any = None, *, groups: int = 1) -> Bipartite:
     values = np.ones(keep.shape) if weights is None else np.abs(np.asarray(weights, np.float64))
     if values.shape != keep.shape:
         raise ValueError(f"the weights have shape {values.shape}; need that of the mask, {keep.shape}")
+    if not np.isfinite(values[keep]).all():
+        raise ValueError("a kept weight is NaN or infinite; give finite weights")
     if groups < 1 or keep.shape[-1] % groups:
         raise ValueError(f"groups is {groups} for {keep.shape[-1]} outputs; need a number that divides them")
     table = _left_by_right(keep)

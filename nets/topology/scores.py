@@ -248,7 +248,7 @@ def _undefined(graph: Bipartite, convention: str, *, whole: bool) -> str:
 
 
 def _regular_parts(graph: Bipartite, convention: str) -> Iterator[Bipartite]:
-    parts = graph.of_left_degree(_SHARED[convention])
+    parts = (part for part in graph.left_regular if part.left >= _SHARED[convention])
     return (part for part in parts if not _undefined(part, convention, whole=False))
 
 
