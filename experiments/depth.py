@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
         "quick": DepthConfig("digits", epochs=30, milestones=(20,), points=1, depths=(3, 4, 5, 6)),
         "cpu": DepthConfig(train=20000, epochs=10, milestones=(8,), points=1),
     },
-    minutes={"quick": None, "cpu": None},
+    minutes={"quick": 1.0, "cpu": None},
     run=runner(networks),
     figure=partial(draw_against, column="depth", label="number of convolutions L", logarithmic=False),
     show=show_summary,

@@ -32,7 +32,7 @@ EXPERIMENT = Experiment(
         "quick": WidthConfig("digits", epochs=30, milestones=(20,), points=1, widths=(4, 8, 16, 32)),
         "cpu": WidthConfig(train=20000, epochs=10, milestones=(8,), points=1),
     },
-    minutes={"quick": None, "cpu": None},
+    minutes={"quick": 1.0, "cpu": None},
     run=runner(networks),
     figure=partial(draw_against, column="width", label="channels H", logarithmic=True),
     show=show_summary,
