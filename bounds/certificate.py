@@ -12,8 +12,9 @@ from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_matc
 from bounds.conclude import preprocessing_note
 from bounds.energies_upper import EnergiesUpper, energies_upper
 from bounds.graph import PARTITIONS, Graph
+from bounds.head_weights import UNIFORM, HeadWeights
 from bounds.peeling import peeling
-from bounds.peeling_forms import UNIFORM, HeadWeights, Peeled
+from bounds.peeling_forms import Peeled
 from bounds.reader import read_graph
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize, certify

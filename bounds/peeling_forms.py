@@ -13,10 +13,12 @@ import numpy as np
 from bounds.energies_upper import EnergiesUpper
 from bounds.graph import Graph
 from bounds.head import read_head
-from bounds.margin import exp_or_inf, grid_up, shares_up
+from bounds.head_weights import UNIFORM, HeadWeights
+from bounds.margin import exp_or_inf, shares_up
 from bounds.moments import P_GRID, Columns, Numbers, forward, own_numbers, read_plan
-from bounds.moments.numbers import StepNumbers, is_tap
+from bounds.moments.numbers import is_tap
 from bounds.moments.plan import LinearStep
+from bounds.moments.rounding import all_ones, any_paid, rounded
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize
 from bounds.tree import Tree, greedy_tree
@@ -40,32 +42,6 @@ class Setting:
     tied: bool
     """One number for all rows of the last layer instead of one each."""
     bias_weight: float
-
-
-@dataclass(frozen=True)
-class HeadWeights:
-    """Axes of the ellipsoids that hold the rows of the last layer, fixed without looking at the sample."""
-
-    name: str
-    tau2: np.ndarray | None = None
-    """float64 (rows of the form, head nodes) or (head nodes,): τ_{S,i}²; None for ones."""
-    form: MarginForm | None = None
-    """The form whose rows these are; None where every row has the same."""
-
-    guess: float | None = None
-    """scale/γ around which the grid lies; None: what the architecture suggests."""
-
-    def fits(self, form: MarginForm, nodes: int) -> bool:
-        """Whether the axes are those of this form and of so many nodes."""
-        if self.form is not None and not np.array_equal(self.form.rows, form.rows):
-            return False
-        return self.tau2 is None or self.tau2.shape in ((nodes,), (len(form.rows), nodes))
-
-    def of(self, rows: int, nodes: int) -> np.ndarray:
-        return np.ones((rows, nodes)) if self.tau2 is None else np.broadcast_to(self.tau2, (rows, nodes))
-
-
-UNIFORM = HeadWeights("uniform")
 
 
 class Peeled:
@@ -182,7 +158,7 @@ class Peeled:
         A matter of the architecture, of m and of the axes τ, nothing else.
         """
         if self._structure is None:
-            ones = {i: _ones(step) for i, step in self.numbers(False).steps.items()}
+            ones = {i: all_ones(step) for i, step in self.numbers(False).steps.items()}
             energies = self.m * self.graph.node_sums(0, np.ones(self.graph.input.size))
             columns = Columns.of_moments(energies, self.m, np.array([2.0]))
             q = forward(self.plan, replace(self.numbers(False), steps=ones), columns)
@@ -267,7 +243,7 @@ class Peeled:
     ) -> tuple[np.ndarray, np.ndarray]:
         """q of the nodes that the last layer reads, (J, K), and the energy of the constant, (K,), per sub-sample."""
         columns = self._columns(form, self._moment(setting.tap), upper)
-        ratio = setting.ratio if _any_paid(numbers) else 0.0
+        ratio = setting.ratio if any_paid(numbers) else 0.0
         key = (setting.tap, ratio, form.weights.tobytes(), upper is None)
         if key not in self._passes:
             self._passes[key] = forward(self.plan, numbers, columns)[self.head.nodes[self.read]]
@@ -281,53 +257,3 @@ class Peeled:
         found = [upper.of(row) for row in form.weights]
         energies = np.stack([self.graph.node_sums(0, e) for e, _ in found], axis=1)
         return Columns(energies, np.array([c for _, c in found]), np.full(len(found), p))
-
-
-def _ones(step: StepNumbers) -> StepNumbers:
-    """All norms 1, no biases."""
-    learned = tuple(np.ones_like(n) for n in step.learned)
-    return StepNumbers(learned, tuple(None if s is None else 1.0 for s in step.scales), None)
-
-
-def _any_paid(numbers: Numbers) -> bool:
-    """Whether any number below the last layer is on a grid."""
-    for index, step in numbers.steps.items():
-        if step.bias is not None or any(scale is not None for scale in step.scales):
-            return True
-        if any(n.ndim or (index, i) not in numbers.free for i, n in enumerate(step.learned)):
-            return True
-    return False
-
-
-def rounded(numbers: Numbers, ratio: float) -> tuple[Numbers, dict[str, float]]:
-    """Every number on its grid, and the prices in nats by kind.
-
-    Args:
-        numbers: the network's own.
-        ratio: of the grids.
-
-    Returns:
-        Numbers not below the network's own, and log(1/weight) of: norms per layer, norms per tap, biases, scales.
-    """
-    prices = {"norms per layer": 0.0, "norms per tap": 0.0, "norms of biases": 0.0, "elementwise scales": 0.0}
-    steps: dict[int, StepNumbers] = {}
-
-    def pay(kind: str, value: float) -> float:
-        up, nats = grid_up(value, ratio)
-        prices[kind] += nats
-        return up
-
-    for index, step in numbers.steps.items():
-        learned = []
-        for i, number in enumerate(step.learned):
-            top = 1.0 if (index, i) in numbers.free else pay("norms per layer", float(number.max(initial=0.0)))
-            if not number.ndim:
-                learned.append(np.asarray(top))
-                continue
-            shares, nats = shares_up(number / (top or 1.0), ratio)
-            prices["norms per tap"] += nats
-            learned.append(shares * top)
-        scales = tuple(None if s is None else pay("elementwise scales", s) for s in step.scales)
-        bias = None if step.bias is None else pay("norms of biases", step.bias)
-        steps[index] = replace(step, learned=tuple(learned), scales=scales, bias=bias)
-    return replace(numbers, steps=steps), {kind: nats for kind, nats in prices.items() if nats > 0.0}

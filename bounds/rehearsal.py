@@ -13,7 +13,8 @@ import numpy as np
 
 from bounds.bound import check_match
 from bounds.graph import Graph
-from bounds.peeling_forms import HeadWeights, Peeled
+from bounds.head_weights import HeadWeights
+from bounds.peeling_forms import Peeled
 from bounds.sample import Sample
 from bounds.tree_margin import MarginForm
 

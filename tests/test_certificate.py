@@ -11,9 +11,10 @@ import pytest
 import bounds
 from bounds.certificate import check_left_out
 from bounds.energies_upper import energies_upper
+from bounds.head_weights import HeadWeights
 from bounds.linear_class import Ellipsoids, linear_size
 from bounds.margin import grid_up, shares_up
-from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, HeadWeights, Peeled, Setting
+from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, Peeled, Setting
 from bounds.rehearsal import rehearsal_weights
 from bounds.theorem3 import ClassSize, certify
 from bounds.tree import Tree
