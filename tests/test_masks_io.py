@@ -49,7 +49,7 @@ def test_files_that_do_not_fit_are_refused_by_the_first_path(net: nets.MLP, tmp_
     with pytest.raises(ValueError, match="holds no masks"):
         mask_io.load(path, net)
     path.write_bytes(b"no archive")
-    with pytest.raises(ValueError, match="no .npz file of masks"):
+    with pytest.raises(ValueError, match=r"no \.npz file of masks"):
         mask_io.load(path, net)
     with pytest.raises(FileNotFoundError):
         mask_io.load(tmp_path / "absent.npz", net)

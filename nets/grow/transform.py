@@ -14,6 +14,7 @@ from jax import lax
 from .. import masks as masking
 from .. import weight_norm
 from ..channels import Channels, channels_of, removable
+from ..init import check_sizes
 from .alive import with_channels
 from .schedule import Plan
 
@@ -109,6 +110,7 @@ class Rule(ABC):
             ValueError: settings out of range, or masks with nothing left to grow, or a network that does not
                 declare its channels.
         """
+        check_sizes(every=self.every, until=self.until)
         channels = removable(channels_of(model)) if self.uses_channels() else ()
         masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
         weights = {path: np.asarray(leaf) for path, leaf in _weights(masks).items()}
