@@ -1,4 +1,4 @@
-"""Theorem 3: a certificate redone by hand, its prices, the one-sided form, rehearsal, linear classes, bad input."""
+"""Theorem 3: a certificate redone by hand, its prices, the one-sided form, rehearsal, bad input."""
 
 import math
 import types
@@ -10,9 +10,10 @@ import pytest
 
 import bounds
 from bounds.certificate import check_left_out
+from bounds.ellipsoid_certificate import measure_energies
+from bounds.ellipsoids import Ellipsoids, energy_weights, radii
 from bounds.energies_upper import energies_upper
-from bounds.head_weights import HeadWeights
-from bounds.linear_class import Ellipsoids, linear_size
+from bounds.head_weights import HeadWeights, centred_windows
 from bounds.margin import grid_up, shares_up
 from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, Peeled, Setting
 from bounds.rehearsal import rehearsal_weights
@@ -155,7 +156,7 @@ def test_the_one_sided_form_is_used_where_it_is_better():
     assert sided.terms["form of theorem 3"] == "one-sided" and sided.value < plain.value
 
 
-# ---- rehearsal and linear classes ----------------------------------------------------------------
+# ---- rehearsal -------------------------------------------------------------------------------
 
 
 def sparse_problem(m, seed, features=30):
@@ -183,38 +184,32 @@ def test_a_rehearsal_shortens_the_axes_that_do_not_matter():
     ]
     assert found[1].complexity < 0.6 * found[0].complexity and found[1].value < found[0].value
     assert abs(found[1].terms["grid index j"]) < 10  # the rehearsal guessed the scale
+    window = centred_windows(bounds.read_graph(lambda v: v.reshape(-1, 25) @ HEAD[:25], np.ones((1, 5, 5, 1))), [0.3])
+    assert window[0].tau2.shape == (25,) and window[0].tau2.argmax() == 12 and centred_windows(graph) == []
     with pytest.raises(ValueError, match="fit no form"):
         bounds.certificate(f, x, y, nodes="scalar", weights=[HeadWeights("wrong", np.ones(7))])
     with pytest.raises(ValueError, match="left out"):
         bounds.certificate(f, x, y, left_out=bounds.Sample.measure(f, x[:5], y[:5]).fingerprints)
 
 
-@pytest.mark.parametrize("ratio", [None, 1.5])
-def test_a_class_of_linear_heads_is_that_of_the_graph(ratio):
+@pytest.mark.parametrize("tied", [True, False])
+def test_the_class_of_a_linear_head_is_that_of_its_ellipsoids(tied):
+    """Two implementations of Σ_S a_S reach_S: the pass over the graph, and the input weights of `ellipsoids`."""
     graph, sample = measured()
     x, y = drawn()
     form, tau2 = tree_form(Tree.balanced(3), 3), np.array([[1.0, 2.0], [0.5, 3.0]])
     peeled = Peeled(graph.partition("scalar"), sample)
-    found = peeled.size(form, Setting(False, ratio or 1.1, ratio is None, 1.0), HeadWeights("given", tau2))
-    ellipsoids = Ellipsoids.measure(x, y, tau2, form)
-    size = linear_size(ellipsoids.radii(W.T.astype(float)), ellipsoids.reach(), ratio=ratio, one_sided=False)
+    found = peeled.size(form, Setting(False, 1.5, tied, 1.0), HeadWeights("given", tau2))
+    ellipsoids = Ellipsoids(form, np.concatenate([np.sqrt(tau2), np.zeros((2, 1))], axis=1))
+    weights = energy_weights(graph, ellipsoids)
+    energies = measure_energies(weights, form, x, y, weights.limits(np.ones(2)))
+    reach = (form.multipliers * np.sqrt(sample.m * energies.means)).sum(axis=1)
+    own = radii(graph, ellipsoids)
+    shares, nats = (np.ones(2), 0.0) if tied else shares_up(own / own.max(), 1.5)
     guess = found.terms["unit of scale/gamma"]
-    assert size.log_scale == pytest.approx(found.log_scale + math.log(guess))
-    assert size.unit == pytest.approx(found.unit / guess)
-    assert sum(size.prices.values()) == pytest.approx(sum(found.prices.values()))
-    assert (ellipsoids.reach_upper(np.ones(2), delta=0.01) >= ellipsoids.reach()).all()
-    assert (ellipsoids.reach_upper(np.ones(2), delta=0.01) <= 1.2 * ellipsoids.reach()).all()
-    assert (
-        ellipsoids.reach_upper(np.ones(2), delta=0.01, norm=0.9)[0] < ellipsoids.reach_upper(np.ones(2), delta=0.01)[0]
-    )
-
-
-def test_a_feature_without_an_axis_may_not_be_used():
-    x, y = drawn()
-    ellipsoids = Ellipsoids.measure(x, y, np.array([1.0, 0.0]), tree_form(Tree.balanced(3), 3))
-    assert np.isinf(ellipsoids.radii(W.T.astype(float))).all()
-    with pytest.raises(ValueError, match="no axis"):
-        linear_size(ellipsoids.radii(W.T.astype(float)), ellipsoids.reach(), ratio=None, one_sided=False)
+    assert found.log_scale == pytest.approx(math.log(own.max() / guess))
+    assert found.unit == pytest.approx(guess * float(shares @ reach))
+    assert sum(found.prices.values()) == pytest.approx(nats)
 
 
 # ---- soundness and bad input ---------------------------------------------------------------------
