@@ -1,9 +1,11 @@
 """Compositional targets: a network connected like the target against a dense one, tuned on validation data.
 
-Command: sparsebounds reproduce compositional [--preset quick|cpu]; CPU, quick about a minute.
-Expected: for the error that a dense network reaches with 4000 samples the tree needs several times fewer, on every
-target; its sound bounds are smaller and its gap at equal samples is smaller. To shrink: fewer targets, `samples` or
-`steps` in the config. Motivation of Galanti et al., NeurIPS 2023; no figure of theirs is redone.
+Command: sparsebounds reproduce compositional [--preset quick|cpu]; CPU, quick about a minute, cpu five, two idle cores.
+Expected: the tree reaches the error that the dense network has with 4000 samples with about 690 (affine), 340 (game)
+and 1200 (mixed), and its gap at equal m is smaller everywhere. The bounds do not follow: those that multiply norms are
+larger for the tree on the binary targets, where it has five layers, and smaller on `mixed`, where it has three; all but
+the held-out one are vacuous. To shrink: fewer targets, `samples` or `steps` in the config. The motivation is that of
+Galanti et al., NeurIPS 2023; no figure of theirs is redone.
 """
 
 import functools
@@ -60,16 +62,16 @@ class CompositionalConfig:
     inputs: int = 16
     samples: tuple[int, ...] = (250, 500, 1000, 2000, 4000)
     tree_widths: tuple[int, ...] = (8, 16)
-    dense_widths: tuple[int, ...] = (16, 32, 64, 128)
+    dense_widths: tuple[int, ...] = (32, 64, 128)
     dense_depth: int = 2
-    learning_rates: tuple[float, ...] = (0.001, 0.003, 0.01)
+    learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
     steps: int = 1200
     batch_size: int = 64
     tuning_seeds: int = 2
     seeds: int = 5
     validation: int = 2000
     test: int = 10000
-    bound_samples: tuple[int, ...] = (500, 4000)
+    bound_samples: tuple[int, ...] = (250, 1000, 4000)
     delta: float = 1e-3
     seed: int = 0
 
@@ -258,7 +260,7 @@ EXPERIMENT = Experiment(
     name="compositional",
     summary="targets that are trees of functions of few variables: a matching network against a tuned dense one",
     presets={"quick": QUICK, "cpu": CompositionalConfig()},
-    minutes={"quick": None, "cpu": None},
+    minutes={"quick": 1.0, "cpu": 5.0},  # of processor time: two idle cores need no more wall time
     run=run,
     figure=draw_compositional,
     show=show_compositional,

@@ -31,7 +31,10 @@ def draw_compositional(rows: pd.DataFrame, path: Path) -> None:
             axes[row, 0].set_ylabel(label)
             axes[row, 0].set_yscale(scale)
         axes[0, 0].legend(frameon=False)
-        axes[2, 0].legend(frameon=False, fontsize=7)
+        handles, labels = axes[2, 0].get_legend_handles_labels()
+        figure.legend(
+            handles, labels, loc="outside lower center", ncols=2, frameon=False, title="bounds", handlelength=4
+        )
         figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
 
 
@@ -51,7 +54,7 @@ def _bounds(axis: Axes, rows: pd.DataFrame) -> None:
             part = rows[(rows["network"] == network) & (rows["bound"] == bound)]
             median = part.groupby("samples")["value"].median()
             axis.plot(
-                median.index, median, style, marker="o", ms=3, color=COLOURS[network], label=f"{network}: {bound}"
+                median.index, median, style, marker=".", ms=5, color=COLOURS[network], label=f"{network}: {bound}"
             )
     axis.axhline(1.0, color="#BBBBBB", lw=0.8, zorder=0)
     axis.annotate(
