@@ -10,10 +10,10 @@ import numpy as np
 
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, refused
 from bounds.conclude import preprocessing_note
-from bounds.energies_upper import EnergiesUpper, energies_upper
+from bounds.energies_upper import EnergiesUpper
 from bounds.graph import PARTITIONS, Graph
 from bounds.head_weights import UNIFORM, HeadWeights
-from bounds.peeling import peeling
+from bounds.peeling import forms_of_theorem_3, peeling
 from bounds.peeling_forms import Peeled
 from bounds.reader import read_graph
 from bounds.sample import Sample
@@ -117,7 +117,7 @@ def certified(
     shown = math.nan if isinstance(gamma, str) else float(gamma)
     fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
     try:
-        upper = _upper(sample, pixel_range, fixed, delta)
+        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta)
         sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed))
         _check_weights(weights, sizes)
     except NotCovered as reason:
@@ -163,16 +163,6 @@ def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:
             f"{shared} of the {sample.m} certified samples were among those left out; "
             "certify on samples that shaped nothing"
         )
-
-
-def _upper(
-    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, delta: float
-) -> tuple[EnergiesUpper | None, ...]:
-    """The plain form, and the one-sided form where the range of the inputs is known in advance."""
-    if pixel_range is None:
-        return (None,)
-    sets: Iterable[tuple[int, ...]] = (s.classes for s in tree.splits) if sample.classes <= MOST_CLASSES else ()
-    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 2))
 
 
 def _sizes(

@@ -13,12 +13,13 @@ from typing import Any, Literal
 
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
 from bounds.conclude import preprocessing_note
+from bounds.energies_upper import EnergiesUpper, energies_upper
 from bounds.graph import Graph, Partition, check_partition
 from bounds.peeling_forms import Peeled
 from bounds.sample import Sample
 from bounds.theorem3 import certify
 from bounds.tree import Tree
-from bounds.tree_margin import tree_form
+from bounds.tree_margin import MOST_CLASSES, tree_form
 
 SOURCE = "sparsebounds, theorems 1–3 of docs/theory.md"
 ASSUMES = (
@@ -43,6 +44,7 @@ def peeling(
     nodes: Partition | None = None,
     tree: Any = None,
     mask_fixed: bool = False,
+    pixel_range: tuple[float, float] | None = None,
     reference: object = None,
 ) -> Bound:
     """The bound by peeling moments, with every cost paid.
@@ -59,6 +61,8 @@ def peeling(
         tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a block that
             happens to be zero still counts, unless its zero is paid for.
+        pixel_range: (lo, hi) in which every coordinate lies as the network receives it, known in advance; allows the
+            one-sided form of Theorem 3 beside the plain one.
         reference: not used by this bound.
 
     Returns:
@@ -66,7 +70,7 @@ def peeling(
         for a network outside the assumptions. `terms` lists every price in nats.
 
     Raises:
-        ValueError: delta, gamma, or the tree.
+        ValueError: delta, gamma, the tree, or coordinates of the sample outside `pixel_range`.
 
     Example:
         >>> import jax, numpy as np, bounds
@@ -87,7 +91,8 @@ def peeling(
         graph = graph.partition(nodes)
     declaration = peeling.declaration  # type: ignore[attr-defined]
     try:
-        sizes = list(Peeled(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)]))
+        upper = forms_of_theorem_3(sample, pixel_range, chosen, delta=delta)
+        sizes = list(Peeled(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)], upper=upper))
     except NotCovered as reason:
         shown = math.nan if isinstance(gamma, str) else float(gamma)
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
@@ -104,3 +109,33 @@ def peeling(
         source=declaration.source,
         note=preprocessing_note(sample),
     )
+
+
+def forms_of_theorem_3(
+    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, *, delta: float
+) -> tuple[EnergiesUpper | None, ...]:
+    """The plain form (None) and, where the range of the inputs is known in advance, the one-sided form.
+
+    Args:
+        sample: measured.
+        pixel_range: see `peeling`; None where it is not known.
+        tree: fixed without looking at the sample; its sets of classes get energies of their own.
+        delta: of the whole certificate; half of it goes to the energies.
+
+    Returns:
+        One entry per form.
+
+    Raises:
+        ValueError: coordinates of the sample outside the range.
+        NotCovered: a sample without fourth moments.
+
+    Example:
+        >>> import numpy as np
+        >>> s = Sample.measure(lambda x: x, np.eye(2), np.array([0, 1]))
+        >>> [type(form).__name__ for form in forms_of_theorem_3(s, (0.0, 1.0), Tree.balanced(2), delta=0.01)]
+        ['NoneType', 'EnergiesUpper']
+    """
+    if pixel_range is None:
+        return (None,)
+    sets = [split.classes for split in tree.splits] if sample.classes <= MOST_CLASSES else []
+    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 2))

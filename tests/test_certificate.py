@@ -154,6 +154,9 @@ def test_the_one_sided_form_is_used_where_it_is_better():
     x, y = drawn(40000)
     plain, sided = (bounds.certificate(linear, x, y, pixel_range=r) for r in (None, (0.0, 1.0)))
     assert sided.terms["form of theorem 3"] == "one-sided" and sided.value < plain.value
+    graph, sample = bounds.read_graph(linear, x[:2]), bounds.Sample.measure(linear, x, y)
+    rows = [bounds.peeling(graph, sample, delta=1e-3, pixel_range=r) for r in (None, (0.0, 1.0))]
+    assert rows[1].terms["form of theorem 3"] == "one-sided" and rows[1].value < rows[0].value
 
 
 # ---- rehearsal -------------------------------------------------------------------------------
