@@ -13,7 +13,7 @@ import numpy as np
 from bounds.fingerprints import fingerprints
 from bounds.front_end import FrontEnd, Received
 from nets import data as datasets
-from nets.filters import edge_features
+from nets.filters import cosine_patches, edge_features
 
 from .certify_tasks import Task
 from .problems import Problem
@@ -112,8 +112,11 @@ def prepare(task: Task, parts: Parts) -> Prepared:
 
 
 def _features(task: Task) -> Callable[[Any], Any]:
+    if task.patches is not None:
+        size, stride = task.patches
+        return lambda x: cosine_patches(x, size, stride)
     if task.filters is None:
-        return lambda x: jnp.reshape(x, (len(x), -1))
+        return (lambda x: x) if task.convs else (lambda x: jnp.reshape(x, (len(x), -1)))
     filters = task.filters
     return lambda x: edge_features((x + 1.0) / 2.0, filters)  # images come as −1..1, the border is black
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from bounds.ellipsoids import Ellipsoids, EnergyWeights
 from bounds.graph import Graph
 from bounds.tree import Tree
 from bounds.tree_margin import MarginForm, tree_form
-from nets.certify import HeadConfig, train_ellipsoids, train_taps
+from nets.certify import CertifyConfig, train_ellipsoids, train_taps
 
 from .certify_data import Prepared, energy_clip
 from .certify_tasks import Task
@@ -24,8 +25,10 @@ ROW_FLOOR, MOMENT_FLOOR = 0.1, 0.1
 """Shares of the mean below which neither a rehearsal weight nor a feature's size is counted."""
 UNIFORM_BIAS = 0.25
 """τ of a bias where no rehearsal gives one."""
-REHEARSAL_STRENGTH = 2.0
-"""The rehearsal pays so many times the complexity: its own sample is small."""
+CLIPPED = 0.98
+"""Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
+GUESS = 0.2
+"""About how large the complexity of a trained network will be."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +79,7 @@ def rehearse(task: Task, form: MarginForm, signs: np.ndarray, prepared: Prepared
     """Haar coefficients (S, K + 1) of a head trained on the images left out, at the certificate's complexity."""
     y = prepared.parts.left_out.y
     moments = tap_moments(form, class_means(prepared.left_out, y, task.classes))
-    config = HeadConfig(*task.steps, batch_size=1000, strength=REHEARSAL_STRENGTH, seed=seed)
+    config = CertifyConfig(*task.steps, batch_size=1000, strength=task.strength, seed=seed)
     weights, bias = train_taps(prepared.left_out, y, signs, 2 / np.sqrt(prepared.m) * moments, config)
     return np.concatenate([weights, bias[:, None]], axis=1)
 
@@ -95,12 +98,21 @@ def linear_class(task: Task, form_name: str, prepared: Prepared, seed: int) -> t
     tree = tree_of(task)
     form, signs = tree_form(tree, task.classes), signs_of(tree, task.classes)
     if form_name == "uniform":
-        axes = np.ones((len(form.rows), prepared.left_out.shape[1] + 1))
-        axes[:, -1] = UNIFORM_BIAS
-        return Ellipsoids(form, axes, name="uniform"), None
+        return Ellipsoids(form, uniform_axes(len(form.rows), prepared), name="uniform"), None
     rows = rehearse(task, form, signs, prepared, seed)
     means = class_means(prepared.left_out, prepared.parts.left_out.y, task.classes)
     return Ellipsoids(form, rehearsal_axes(form, rows, means), name="rehearsal"), rows
+
+
+def uniform_axes(rows: int, prepared: Prepared) -> np.ndarray:
+    """Equal axes, of a length at which the complexity is near GUESS if all rows have radius 1; (R, K + 1).
+
+    The length is no more than the centre of the grid of radii; it comes from the images left out, not their labels.
+    """
+    axes = np.append(np.ones(prepared.left_out.shape[1]), UNIFORM_BIAS)
+    size = np.append(np.sqrt(np.square(prepared.left_out).mean(axis=0, dtype=np.float64)), 1.0)
+    full = 2 / np.sqrt(prepared.m) * 1.7 * rows * np.linalg.norm(axes * size)
+    return np.broadcast_to(axes * (GUESS / full), (rows, len(axes)))
 
 
 def fit_linear(task: Task, form_name: str, prepared: Prepared, *, seed: int, delta: float) -> Fitted:
@@ -119,13 +131,13 @@ def fit_linear(task: Task, form_name: str, prepared: Prepared, *, seed: int, del
     watch = {"start": time.perf_counter()}
     ellipsoids, rows = linear_class(task, form_name, prepared, seed)
     weights = linear_weights(ellipsoids)
-    limits = weights.of(prepared.left_out).max(axis=0)
+    limits = np.quantile(weights.of(prepared.left_out), CLIPPED, axis=0)
     prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits))
     watch["rehearsal"] = time.perf_counter()
     y, signs = prepared.parts.certified.y, signs_of(tree_of(task), task.classes)
     energies = measure_energies(weights, ellipsoids.form, prepared.certified.values, y, limits)
     costs = 2 / np.sqrt(prepared.m) * (ellipsoids.form.multipliers * np.sqrt(energies.means)).sum(axis=1)
-    config = HeadConfig(*task.steps, batch_size=task.batch_size, seed=seed)
+    config = CertifyConfig(*task.steps, batch_size=task.batch_size, seed=seed)
     weight, bias = train_ellipsoids(
         prepared.certified.values, y, signs, ellipsoids.rows, costs, config, start=rows, tied=form_name != "uniform"
     )
@@ -138,7 +150,11 @@ def fit_linear(task: Task, form_name: str, prepared: Prepared, *, seed: int, del
         choices={"configuration": task.tried}, tied_only=form_name != "uniform",
     )  # fmt: skip
     watch["certificate"] = time.perf_counter()
-    frozen = None if rows is None else margins_of(linear_scores(rows[:, :-1], rows[:, -1], signs), prepared.certified.values, y)
+    frozen = (
+        None
+        if rows is None
+        else margins_of(linear_scores(rows[:, :-1], rows[:, -1], signs), prepared.certified.values, y)
+    )
     return Fitted(bound, scores, graph, sample, prepared, ellipsoids, energies, frozen, laps(watch))
 
 
@@ -165,6 +181,4 @@ def margins_of(scores: Any, values: np.ndarray, labels: np.ndarray) -> np.ndarra
 def laps(watch: dict[str, float]) -> dict[str, float]:
     """Seconds between the marks of a watch."""
     marks = list(watch.items())
-    return {name: round(t - before, 2) for (_, before), (name, t) in zip(marks, marks[1:], strict=False)}
-
-
+    return {name: round(t - before, 2) for (_, before), (name, t) in itertools.pairwise(marks)}

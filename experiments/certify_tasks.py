@@ -22,22 +22,30 @@ class Task:
         dataset: of `nets.data`.
         digits: the classes, renumbered in this order; None: all of them.
         filters: the fixed front end of oriented edges; None: the network reads pixels.
+        patches: (size, stride): the network's first convolution reads its patches in cosine coordinates.
+        convs: (kernel size, stride, channels) of the learned convolutions; none: the network is linear.
         left_out: so many first training images shape the front end and the class, and are not certified.
         tried: upper limit on the configurations (front ends, floors, numbers left out, widths) that were looked at
             with the certified images at hand before the present one was settled; the certificate pays for it.
         tree: over the classes; None: halves of consecutive classes.
         batch_size, steps: of training, annealed and with the ramp alone.
+        rehearsal_steps: of the rehearsal, the same two.
+        strength: how many times the certificate's complexity the rehearsal pays: its own sample is small.
     """
 
     name: str
     dataset: str = "mnist"
     digits: tuple[int, ...] | None = None
     filters: EdgeFilters | None = None
+    patches: tuple[int, int] | None = None
+    convs: tuple[tuple[int, int, int], ...] = ()
     left_out: int = 2000
     tried: int = 16
     tree: Any = None
     batch_size: int = 4000
     steps: tuple[int, int] = (600, 400)
+    rehearsal_steps: tuple[int, int] = (600, 200)
+    strength: float = 2.0
 
     @property
     def classes(self) -> int:
@@ -49,9 +57,22 @@ EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientatio
 TASKS = {
     task.name: task
     for task in (
-        Task("mnist01-linear", digits=(0, 1), tried=4, batch_size=2000),
+        Task("mnist01-linear", digits=(0, 1), tried=8, batch_size=2000),
         Task("mnist10-linear", tree=TREE),
         Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=64),
+        Task(
+            "mnist01",
+            digits=(0, 1),
+            convs=((2, 2, 4),) * 3,
+            tried=8,
+            batch_size=1000,
+            steps=(200, 200),
+            rehearsal_steps=(400, 200),
+            strength=1.0,
+        ),
+        Task(
+            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=16, batch_size=1000, steps=(300, 300)
+        ),
         Task("digits-linear", dataset="digits", left_out=300, tried=1, tree=TREE, batch_size=500, steps=(200, 200)),
     )
 }

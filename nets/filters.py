@@ -75,6 +75,31 @@ def edge_features(images: jax.Array, filters: EdgeFilters) -> jax.Array:
     return jnp.concatenate([s.reshape(len(images), -1) for s in sets], axis=1)
 
 
+def cosine_patches(images: jax.Array, size: int, stride: int) -> jax.Array:
+    """The patches of a convolution in the coordinates of the discrete cosine transform: an orthogonal change of basis.
+
+    A convolution of kernel `size` and this stride is a 1×1 convolution of the result, with the transformed kernel.
+
+    Args:
+        images: (B, height, width, 1).
+        size, stride: of the convolution, without padding.
+
+    Returns:
+        (B, rows, columns, size²): coefficients, low frequencies first along each axis.
+
+    Example:
+        >>> cosine_patches(jnp.ones((1, 8, 8, 1)), 4, 2).shape
+        (1, 3, 3, 16)
+    """
+    index = np.arange(size)
+    basis = np.cos(np.pi * (index + 0.5) * index[:, None] / size) * np.sqrt(2.0 / size)
+    basis[0] /= np.sqrt(2.0)
+    kernel = np.einsum("uh,vw->hwuv", basis, basis).reshape(size, size, 1, size * size)
+    return lax.conv_general_dilated(
+        images, jnp.asarray(kernel, jnp.float32), (stride, stride), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+
+
 def directions(images: jax.Array, count: int) -> jax.Array:
     """How strongly the brightness rises in each of `count` directions: (B, H, W, 1) → (B, H, W, count), not negative.
 

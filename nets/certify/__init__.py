@@ -1,6 +1,19 @@
 """Training for the tightest certificate: ramp loss plus complexity."""
 
-from .head import HeadConfig, train_ellipsoids, train_taps
+from .chain import Chain, tap_moments, train_chain, train_chain_ellipsoids
+from .head import train_ellipsoids, train_taps
+from .loop import CertifyConfig, minimise
 from .objective import annealed, margins
 
-__all__ = ["HeadConfig", "annealed", "margins", "train_ellipsoids", "train_taps"]
+__all__ = [
+    "CertifyConfig",
+    "Chain",
+    "annealed",
+    "margins",
+    "minimise",
+    "tap_moments",
+    "train_chain",
+    "train_chain_ellipsoids",
+    "train_ellipsoids",
+    "train_taps",
+]

@@ -1,0 +1,195 @@
+"""Training of convolutions and a dense layer for a certificate: the pass over moments, differentiable.
+
+A layer of the pass is the layer itself with absolute values for weights, or with the norms of its taps, times the
+factor s of its activation: q = s · conv(|kernel|, q below). It sees as many "images" as there are sub-samples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nets.conv_ops import conv2d
+
+from .head import ball_start
+from .loop import CertifyConfig, inside, minimise
+from .objective import adam, round_steps
+
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Convolutions without bias or padding, each with ReLU, then a dense layer with bias.
+
+    Args:
+        in_shape: (height, width, channels).
+        convs: (kernel size, stride, channels out) of each.
+    """
+
+    in_shape: tuple[int, int, int]
+    convs: tuple[tuple[int, int, int], ...]
+
+    @property
+    def kernels(self) -> list[tuple[int, int, int, int]]:
+        """Shapes of the kernels."""
+        channels = [self.in_shape[2], *(c for _, _, c in self.convs)]
+        return [(k, k, channels[i], c) for i, (k, _, c) in enumerate(self.convs)]
+
+    @property
+    def out(self) -> int:
+        """Elements that the dense layer reads."""
+        rows, columns, channels = self.in_shape
+        for k, stride, out in self.convs:
+            rows, columns, channels = (rows - k) // stride + 1, (columns - k) // stride + 1, out
+        return rows * columns * channels
+
+    def start(self, rows: int, seed: int) -> Params:
+        """He's initial kernels, small rows of the last layer."""
+        rng = np.random.default_rng(seed)
+        params: Params = {
+            f"conv{i}": rng.normal(size=shape) * math.sqrt(2.0 / math.prod(shape[:3]))
+            for i, shape in enumerate(self.kernels)
+        }
+        params["rows"] = rng.normal(size=(rows, self.out + 1)) * math.sqrt(0.1 / self.out)
+        return {name: jnp.asarray(value, jnp.float32) for name, value in params.items()}
+
+    def hidden(self, params: Params, x: jax.Array) -> jax.Array:
+        """What the dense layer reads, (B, out)."""
+        for i, (_, stride, _) in enumerate(self.convs):
+            x = jax.nn.relu(conv2d(x, params[f"conv{i}"], stride=stride))
+        return x.reshape(len(x), -1)
+
+    def scores(self, params: Params, x: jax.Array, signs: jax.Array) -> jax.Array:
+        """f_r = Σ_S ε_S(r) (D_S·v + d_S), (B, C)."""
+        return (self.hidden(params, x) @ params["rows"][:, :-1].T + params["rows"][:, -1]) @ signs
+
+
+def tap_moments(chain: Chain, params: Params, moments: jax.Array, factor: float, *, nodes: str = "scalar") -> jax.Array:
+    """q of what the dense layer reads, in one differentiable pass.
+
+    Args:
+        chain: the architecture.
+        params: its kernels.
+        moments: (K, *in_shape) q of the inputs ("position": one channel, the norm over the channels).
+        factor: s of every activation.
+        nodes: "scalar": every element is a node; "position": all channels of a position are, q has one channel.
+
+    Returns:
+        (K, elements): of the nodes of the last map.
+
+    Source: theorem 1 of docs/theory.md, tap form.
+    """
+    q = moments
+    for i, (_, stride, _) in enumerate(chain.convs):
+        kernel = params[f"conv{i}"]
+        size = jnp.abs(kernel) if nodes == "scalar" else _tap_norms(kernel)
+        q = jnp.float32(factor) * conv2d(q, size, stride=stride)
+    return q.reshape(len(q), -1)
+
+
+def _tap_norms(kernel: jax.Array) -> jax.Array:
+    """Frobenius norms of the taps, (k, k, 1, 1), with a gradient where a tap is 0."""
+    square = jnp.sum(jnp.square(kernel), axis=(2, 3), keepdims=True)
+    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
+
+
+def train_chain(
+    chain: Chain,
+    x: Any,
+    y: Any,
+    signs: np.ndarray,
+    moments: np.ndarray,
+    multipliers: np.ndarray,
+    constant: np.ndarray,
+    factor: float,
+    config: CertifyConfig,
+    *,
+    start: Params | None = None,
+) -> Params:
+    """Minimise mean loss + strength · Σ_S (Σ_i |D_Si| Σ_k mult_Sk q^k_i + |d_S| κ_S), scalar nodes.
+
+    Args:
+        chain: the architecture.
+        x, y: the sample, x of shape (m, *in_shape).
+        signs: (S, C), as for `train_taps`.
+        moments: (K, *in_shape): q of the inputs per sub-sample, times 2/m.
+        multipliers: (S, K).
+        constant: (S,): κ_S.
+        factor: s of every activation.
+        config: settings.
+        start: parameters to begin with, of a normally trained network for instance.
+
+    Returns:
+        Parameters: kernels conv0, conv1, …, and rows (S, out + 1), the bias last.
+    """
+    q0, mult = jnp.asarray(moments, jnp.float32), jnp.asarray(multipliers, jnp.float32)
+    kappa, codes = jnp.asarray(constant, jnp.float32), jnp.asarray(signs, jnp.float32)
+
+    def complexity(p: Params) -> jax.Array:
+        q = mult @ tap_moments(chain, p, q0, factor)
+        return jnp.sum(jnp.abs(p["rows"][:, :-1]) * q) + jnp.sum(jnp.abs(p["rows"][:, -1]) * kappa)
+
+    def scores(p: Params, v: jax.Array) -> jax.Array:
+        return chain.scores(p, v, codes)
+
+    first = chain.start(len(signs), config.seed) if start is None else start
+    return minimise(first, scores, complexity, x, y, config, adam(config.learning_rate, config.steps))
+
+
+def train_chain_ellipsoids(
+    chain: Chain,
+    x: Any,
+    y: Any,
+    signs: np.ndarray,
+    axes: dict[str, np.ndarray],
+    costs: np.ndarray,
+    config: CertifyConfig,
+    *,
+    start: Params,
+) -> Params:
+    """Minimise mean loss + strength · a Σ_S κ_S over kernels and rows inside fixed ellipsoids.
+
+    Args:
+        chain, x, y, signs, config: as for `train_chain`.
+        axes: τ of every kernel, of its shape (the ellipsoid of an output channel has radius 1), and of the rows.
+        costs: (S,): κ_S, what a common radius of one adds to the bound.
+        start: parameters to begin with.
+
+    Returns:
+        Parameters inside the class, at margin γ = 1.
+    """
+    names = [f"conv{i}" for i in range(len(chain.convs))]
+    shapes = {n: jnp.asarray(axes[n] / math.sqrt(math.prod(axes[n].shape[:3])), jnp.float32) for n in names}
+    row_axes = axes["rows"] / math.sqrt(axes["rows"].shape[1])
+    row_shape, codes = jnp.asarray(row_axes, jnp.float32), jnp.asarray(signs, jnp.float32)
+    total = jnp.float32(np.sum(costs))
+
+    def weights(p: Params) -> Params:
+        found = {n: inside(p[n], (0, 1, 2)) * shapes[n] for n in names}
+        return {**found, "rows": inside(p["rows"], (1,)) * row_shape * jnp.exp(p["log_a"])[:, None]}
+
+    # Radius 1 for every channel: what is taken from a kernel goes to the weights that read it.
+    begin, scale = {}, np.ones(chain.in_shape[2])
+    for n in names:
+        kernel = np.asarray(start[n], np.float64) * scale[:, None]
+        u = np.divide(kernel, np.asarray(shapes[n]), out=np.zeros_like(kernel), where=np.asarray(shapes[n]) > 0)
+        scale = np.maximum(np.sqrt(np.square(u).mean(axis=(0, 1, 2))), 1e-6)
+        begin[n] = jnp.asarray(u / scale, jnp.float32)
+    rows = np.asarray(start["rows"], np.float64) * np.append(np.tile(scale, chain.out // len(scale)), 1.0)
+    ball = ball_start(rows, row_axes, tied=True)
+    begin |= {"rows": ball["u"], "log_a": ball["log_a"]}
+
+    def scores(p: Params, v: jax.Array) -> jax.Array:
+        return chain.scores(weights(p), v, codes)
+
+    def complexity(p: Params) -> jax.Array:
+        return jnp.exp(p["log_a"][0]) * total
+
+    tx = round_steps(config.learning_rate, config.steps)
+    return weights(minimise(begin, scores, complexity, x, y, config, tx))
