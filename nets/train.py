@@ -136,12 +136,12 @@ class _Run:
         self.steps = -(-len(data.y_train) // config.batch_size)
         tx = config.optimizer(self.steps)
         self.start_masks, self.grows = masks, growth is not None
-        self.sparsity = _identity(masks, growth)
         if masks is not None:
             masking.apply(model, masks)
             tx = growth.around(tx, masks, model) if growth is not None else masking.keep_zeros(tx, masks)
         elif growth is not None:
             raise ValueError("growth was given without masks; give the masks it starts from, as from nets.prune.erk")
+        self.sparsity = _identity(masks, growth)
         params, apply = pure(model)
         self.advance, self.error = make_advance(apply, tx, config.loss), make_error(apply)
         self.state = State(params, tx.init(params), jnp.zeros((), jnp.int32))
