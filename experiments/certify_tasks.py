@@ -31,6 +31,7 @@ class Task:
         batch_size, steps: of training, annealed and with the ramp alone.
         rehearsal_steps: of the rehearsal, the same two.
         strength: how many times the certificate's complexity the rehearsal pays: its own sample is small.
+        guess: about how large the complexity will be, the centre of the grid of radii where there is no rehearsal.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Task:
     steps: tuple[int, int] = (600, 400)
     rehearsal_steps: tuple[int, int] = (600, 200)
     strength: float = 2.0
+    guess: float = 0.2
 
     @property
     def classes(self) -> int:
@@ -57,7 +59,7 @@ EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientatio
 TASKS = {
     task.name: task
     for task in (
-        Task("mnist01-linear", digits=(0, 1), tried=8, batch_size=2000),
+        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=8, batch_size=2000),
         Task("mnist10-linear", tree=TREE),
         Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=64),
         Task(

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from .output import to_json
-from .problems import Problem, one_line
+from .problems import Problem, one_line, unknown
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
@@ -29,17 +29,22 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout,
 
 
 @app.command("list")
-def list_bounds(as_json: Json = False) -> None:
-    """Bounds, what each guarantees and assumes, and its source."""
+def list_all(
+    kind: Annotated[
+        str | None, typer.Argument(help="bounds, sparsifiers or experiments.", show_default="all; with --json bounds")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Bounds, what each guarantees and assumes; ways to sparsify a network; experiments. With their sources."""
     with human_output(as_json) as console:
-        import bounds
+        from .catalogue import KINDS, rows_of, show
 
-        declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
-        rows = [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
-        if not as_json:
-            from .show import show_declarations
-
-            show_declarations(console, rows)
+        if kind is not None and kind not in KINDS:
+            raise unknown("kind", kind, KINDS)
+        for name in KINDS if kind is None and not as_json else [kind or "bounds"]:
+            rows = rows_of(name)
+            if not as_json:
+                show(console, name, rows)
     if as_json:
         sys.stdout.write(to_json(rows))
 
@@ -170,6 +175,41 @@ def show_plan(console: Console, document: dict[str, Any]) -> None:
     for line in document["plan"]:
         console.print(f"  {line}", highlight=False)
     console.print(f"time: {time}; results: {document['folder']}", highlight=False)
+
+
+@app.command()
+def certify(
+    task: Annotated[str, typer.Option(help="mnist01-linear, mnist10-filters, …; an unknown name lists them all.")],
+    preset: Annotated[str, typer.Option(help="quick (fewer steps and filters) or cpu.")] = "cpu",
+    form: Annotated[str, typer.Option(help="rehearsal, or uniform: no label of the images left out is used.")] = (
+        "rehearsal"
+    ),
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    delta: Annotated[float, typer.Option(help="Probability that the certificate fails.")] = 1e-3,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write certificate.json there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a network for the tightest bound on its error, every cost paid, and say what limits it."""
+    with human_output(as_json) as console:
+        from .certify import CertifyOptions, show
+        from .certify import certify as run
+        from .output import prepare_folder, write_files
+
+        options = CertifyOptions(task, form, preset, seed, delta)
+        options.resolved()
+        if out is not None:
+            prepare_folder(out)
+        with console.status(f"certify {task}"):
+            document = run(options, data_dir)
+        if out is not None:
+            write_files(out, {"certificate.json": to_json(document)})
+        if not as_json:
+            show(console, document)
+    if as_json:
+        sys.stdout.write(to_json(document))
 
 
 @app.command()

@@ -17,6 +17,9 @@ MODULES: dict[str, str] = {
     "width": "width",
     "lottery": "lottery",
     "compositional": "compositional",
+    "sparsity": "sparsity_study",
+    "dynamic": "dynamic",
+    "certificates": "certificates",
 }
 """Name of the experiment → module of `experiments` with an attribute EXPERIMENT."""
 

@@ -1,0 +1,128 @@
+"""From a task to a certified network: rehearsal on the images left out, training inside the class, certificate."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import bounds
+from bounds.ellipsoid_certificate import Energies, ellipsoid_certificate, measure_energies
+from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
+from bounds.ellipsoids import Ellipsoids, EnergyWeights, energy_weights
+from bounds.graph import Graph
+from bounds.stream import margins_of
+
+from .certify_data import Prepared, energy_clip
+from .certify_models import Model, Scores, class_means, dense_scores, model_of
+from .certify_tasks import Task
+from .problems import Problem, unknown
+
+FORMS = ("rehearsal", "uniform")
+"""Where the axes of the class come from: a network trained on the images left out, or all equal (no label used)."""
+UNIFORM_BIAS = 0.25
+"""τ of a bias beside axes of 1, where no rehearsal gives one."""
+CLIPPED = 0.98
+"""Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A trained and certified network, with what a reader should see beside the certificate."""
+
+    bound: bounds.Bound
+    scores: Scores
+    """From what the network receives to scores."""
+    graph: Graph
+    prepared: Prepared
+    ellipsoids: Ellipsoids
+    energies: Energies
+    weights: EnergyWeights
+    rehearsal_margins: np.ndarray | None
+    """Of the rehearsal network, frozen, on the certified images."""
+    seconds: dict[str, float]
+
+
+def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -> Fitted:
+    """Train a network inside a class that the images left out fixed, and certify it.
+
+    Args:
+        task: what is certified.
+        form: one of FORMS.
+        prepared: the data behind the front end.
+        seed: of the training.
+        delta: failure probability.
+
+    Returns:
+        Fitted; its `bound` is the certificate, after all costs.
+
+    Raises:
+        Problem: an unknown form, or "uniform" for a network with hidden layers.
+    """
+    if form not in FORMS:
+        raise unknown("form", form, FORMS)
+    if form == "uniform" and task.convs:
+        raise Problem(f"{task.name} has no uniform form: the axes of its hidden layers come from a rehearsal")
+    marks = {"start": time.perf_counter()}
+    model = model_of(task, prepared.left_out.shape[1:])
+    ellipsoids, weights, rehearsal = _class(task, form, model, prepared, seed)
+    limits = np.quantile(weights.of(prepared.left_out), CLIPPED, axis=0)
+    prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits))
+    marks["rehearsal"] = time.perf_counter()
+    values, y = prepared.certified.values, prepared.parts.certified.y
+    energies = measure_energies(weights, ellipsoids.form, values, y, limits)
+    costs = 2 / np.sqrt(prepared.m) * (ellipsoids.form.multipliers * np.sqrt(energies.means)).sum(axis=1)
+    scores = model.scores(model.train(prepared, ellipsoids, costs, rehearsal, seed))
+    marks["training"] = time.perf_counter()
+    graph = bounds.read_graph(scores, values[:2])
+    sample = bounds.Sample.measure(scores, prepared.certified, y, batch_size=2048)
+    bound = ellipsoid_certificate(
+        graph, sample, ellipsoids, energies, delta=delta,
+        choices={"configuration": task.tried}, tied_only=form == "rehearsal",
+    )  # fmt: skip
+    marks["certificate"] = time.perf_counter()
+    frozen = None if rehearsal is None else margins(model.scores(rehearsal), values, y)
+    return Fitted(bound, scores, graph, prepared, ellipsoids, energies, weights, frozen, _laps(marks))
+
+
+def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -> tuple[Ellipsoids, EnergyWeights, Any]:
+    """The class, what it weighs the inputs with, and the rehearsal's parameters: all from the images left out."""
+    if form == "uniform":
+        axes = _uniform_axes(task, len(model.form.rows), prepared)
+        some = np.random.default_rng(0).normal(size=axes.shape)  # only the structure counts
+        graph = bounds.read_graph(dense_scores(some, model.form.rows * 2), prepared.left_out[:2])
+        ellipsoids = Ellipsoids(model.form, axes, name="uniform")
+        return ellipsoids, energy_weights(graph, ellipsoids), None
+    rehearsal = model.rehearse(prepared, seed)
+    graph = bounds.read_graph(model.scores(rehearsal), prepared.left_out[:2])
+    means = class_means(prepared.left_out, prepared.parts.left_out.y, task.classes)
+    ellipsoids = rehearsal_ellipsoids(graph, model.form, means)
+    return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
+
+
+def _uniform_axes(task: Task, rows: int, prepared: Prepared) -> np.ndarray:
+    """Equal axes, so long that rows of radius 1 have about the complexity guessed for the task; (R, K + 1).
+
+    The length is no more than the centre of the grid of radii; it comes from the images left out, not their labels.
+    """
+    axes = np.append(np.ones(prepared.left_out.shape[1]), UNIFORM_BIAS)
+    size = np.append(np.sqrt(np.square(prepared.left_out).mean(axis=0, dtype=np.float64)), 1.0)
+    full = 2 / np.sqrt(prepared.m) * 1.7 * rows * np.linalg.norm(axes * size)
+    return np.tile(axes * (task.guess / full), (rows, 1))
+
+
+def margins(scores: Scores, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Margins of a network on labelled inputs, float64 (n,)."""
+    found = [
+        margins_of(np.asarray(scores(values[s : s + 2048]), np.float64), labels[s : s + 2048])
+        for s in range(0, len(values), 2048)
+    ]
+    return np.concatenate(found)
+
+
+def _laps(marks: dict[str, float]) -> dict[str, float]:
+    """Seconds between the marks of a watch."""
+    return {name: round(t - before, 2) for (_, before), (name, t) in itertools.pairwise(marks.items())}

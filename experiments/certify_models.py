@@ -1,0 +1,142 @@
+"""The networks of `certify`, linear or convolutional: rehearsal, training inside a class, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import jax.numpy as jnp
+import numpy as np
+
+from bounds.ellipsoids import Ellipsoids
+from bounds.moments import P_GRID, contraction, khintchine
+from bounds.tree import Tree
+from bounds.tree_margin import MarginForm, tree_form
+from nets.certify import CertifyConfig, Chain, train_chain, train_chain_ellipsoids, train_ellipsoids, train_taps
+
+from .certify_data import Prepared
+from .certify_tasks import Task
+
+WARM = 200
+"""Steps of normal training before a rehearsal of convolutions."""
+Scores = Callable[[Any], Any]
+
+
+class Model(Protocol):
+    """What `certify_fit` needs of a kind of network; `params` are its own."""
+
+    form: MarginForm
+
+    def rehearse(self, prepared: Prepared, seed: int) -> Any: ...
+
+    def scores(self, params: Any) -> Scores: ...
+
+    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> Any: ...
+
+
+def model_of(task: Task, in_shape: tuple[int, ...]) -> Model:
+    """Convolutions where the task names some, else a linear network."""
+    if not task.convs:
+        return LinearModel(task, *_tree(task))
+    return ConvModel(task, *_tree(task), Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
+
+
+def _tree(task: Task) -> tuple[MarginForm, np.ndarray]:
+    tree = Tree.balanced(task.classes) if task.tree is None else Tree.given(task.tree, task.classes)
+    return tree_form(tree, task.classes), signs_of(tree, task.classes)
+
+
+def signs_of(tree: Tree, classes: int) -> np.ndarray:
+    """ε_S(r): 1 to the left of a split, −1 to its right, 0 for classes that are not under it; (C − 1, C).
+
+    Example:
+        >>> signs_of(Tree.balanced(3), 3).tolist()
+        [[1.0, -1.0, -1.0], [0.0, 1.0, -1.0]]
+    """
+    signs = np.zeros((len(tree.splits), classes))
+    for row, split in zip(signs, tree.splits, strict=True):
+        row[list(split.left)], row[list(split.right)] = 1.0, -1.0
+    return signs
+
+
+def class_means(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Σ over the samples of a class of x_j², and of 1, over the number of all samples: (C, K + 1)."""
+    flat = values.reshape(len(values), -1)
+    out = np.zeros((classes, flat.shape[1] + 1))
+    for start in range(0, len(flat), 4096):
+        part = np.square(np.asarray(flat[start : start + 4096], dtype=np.float64))
+        one_hot = np.equal.outer(np.arange(classes), labels[start : start + 4096]).astype(np.float64)
+        out += one_hot @ np.concatenate([part, np.ones((len(part), 1))], axis=1)
+    return out / len(values)
+
+
+def dense_scores(rows: np.ndarray, signs: np.ndarray, hidden: Scores = lambda x: x) -> Scores:
+    """x ↦ (h(x) Dᵀ + d) ε: Haar coefficients (S, K + 1) put together to one dense layer, float32."""
+    kernel, bias = jnp.asarray(rows[:, :-1].T @ signs, jnp.float32), jnp.asarray(rows[:, -1] @ signs, jnp.float32)
+    return lambda x: hidden(x) @ kernel + bias
+
+
+@dataclass(frozen=True, eq=False)
+class LinearModel:
+    """A dense layer on what the network receives; params: its Haar coefficients, (S, K + 1)."""
+
+    task: Task
+    form: MarginForm
+    signs: np.ndarray
+
+    def rehearse(self, prepared: Prepared, seed: int) -> np.ndarray:
+        y = prepared.parts.left_out.y
+        means = class_means(prepared.left_out, y, self.task.classes)
+        costs = 2 / np.sqrt(prepared.m) * (self.form.multipliers @ np.sqrt(self.form.weights @ means))
+        config = CertifyConfig(*self.task.rehearsal_steps, 1000, strength=self.task.strength, seed=seed)
+        weights, bias = train_taps(prepared.left_out, y, self.signs, costs, config)
+        return np.concatenate([weights, bias[:, None]], axis=1)
+
+    def scores(self, params: Any) -> Scores:
+        return dense_scores(params, self.signs)
+
+    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
+        config = CertifyConfig(*self.task.steps, self.task.batch_size, seed=seed)
+        weights, bias = train_ellipsoids(
+            prepared.certified.values, prepared.parts.certified.y, self.signs, ellipsoids.rows, costs, config,
+            start=start, tied=start is not None,
+        )  # fmt: skip
+        return np.concatenate([weights, bias[:, None]], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvModel:
+    """Convolutions and a dense layer; params: kernels and rows, as `nets.certify.Chain` names them."""
+
+    task: Task
+    form: MarginForm
+    signs: np.ndarray
+    chain: Chain
+
+    def rehearse(self, prepared: Prepared, seed: int) -> dict[str, Any]:
+        y, task, n = prepared.parts.left_out.y, self.task, len(self.chain.convs)
+        roots = np.sqrt(self.form.weights @ class_means(prepared.left_out, y, task.classes)) * 2 / np.sqrt(prepared.m)
+        p = min(P_GRID, key=lambda p: float(khintchine(p) * contraction(p) ** n))  # as in the certificate
+        moments = (float(khintchine(p)) * roots[:, :-1]).reshape(-1, *self.chain.in_shape)
+        constant = self.form.multipliers @ roots[:, -1]
+        charges = (self.signs, moments, self.form.multipliers, constant, float(contraction(p)))
+        config = CertifyConfig(*task.rehearsal_steps, 1000, learning_rate=0.03, strength=task.strength, seed=seed)
+        # From nothing the complexity wins at once and leaves nothing: begin with a network trained almost without it.
+        normal = replace(config, anneal=WARM, ramp=0, strength=0.02 * task.strength)
+        start = train_chain(self.chain, prepared.left_out, y, *charges, normal)
+        return train_chain(self.chain, prepared.left_out, y, *charges, config, start=start)
+
+    def scores(self, params: Any) -> Scores:
+        kernels = {name: jnp.asarray(value, jnp.float32) for name, value in params.items() if name != "rows"}
+        rows = np.asarray(params["rows"], dtype=np.float64)
+        return dense_scores(rows, self.signs, lambda x: self.chain.hidden(kernels, x))
+
+    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> Any:
+        config = CertifyConfig(*self.task.steps, self.task.batch_size, seed=seed)
+        shapes = enumerate(self.chain.kernels)
+        axes = {f"conv{i}": ellipsoids.hidden[i + 1][0, :-1].reshape(shape) for i, shape in shapes}
+        return train_chain_ellipsoids(
+            self.chain, prepared.certified.values, prepared.parts.certified.y, self.signs,
+            {**axes, "rows": ellipsoids.rows}, costs, config, start=start,
+        )  # fmt: skip
