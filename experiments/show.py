@@ -58,13 +58,6 @@ def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], left
     return table
 
 
-def show_declarations(console: Console, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Every bound with its guarantee, assumptions and source."""
-    columns = ("bound", "guarantee", "assumes", "source")
-    cells = [(r["bound"], r["guarantee"], "; ".join(r["assumes"]), r["source"]) for r in rows]
-    console.print(grid("Bounds", columns, cells, left=4))
-
-
 def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
     """Rows of `bounds.table`, and the reason wherever there is no number."""
     words = [name for name in ("network", "bound", "nodes") if name in frame]

@@ -14,7 +14,9 @@ import pandas as pd
 import pytest
 
 import bounds
+import nets
 from experiments.cli import main
+from experiments.registry import MODULES
 
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
 
@@ -47,6 +49,16 @@ def test_list_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     rows = strict(out)
     assert {row["bound"] for row in rows} == set(bounds.BOUNDS)
     assert all(row["guarantee"] and row["source"] for row in rows)
+
+
+def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "sparsifiers", "--json") == 0
+    names = {row["sparsifier"] for row in strict(capsys.readouterr().out)}
+    assert names == {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
+    assert run("list", "experiments", "--json") == 0
+    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(MODULES)
+    assert run("list", "theorems") == 2
+    assert "bounds, sparsifiers, experiments" in capsys.readouterr().err.replace("'", "")
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def committed() -> list[Path]:
     """Folders of results that an experiment has written."""
     found = []
     for path in sorted((ROOT / "results").glob("*/config.json")):
-        if json.loads(path.read_text(encoding="utf-8"))["experiment"] in MODULES:
+        if json.loads(path.read_text(encoding="utf-8")).get("experiment") in MODULES:
             found.append(path.parent)
     return found
 
