@@ -1,0 +1,74 @@
+"""Channels cut out of a trained network: what is smaller then, that it is the same function, and how long it takes."""
+
+import time
+from typing import Any
+
+import jax
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from nets.mask_statistics import summary
+from nets.masks import leaves, parameters
+from nets.removal import remove
+from nets.step import pure
+
+Images = npt.NDArray[np.float32]
+REPEATS = 9
+
+
+def removal(model: nnx.Module, masks: Any, images: Images) -> dict[str, Any]:
+    """Remove every channel without effect and measure both networks.
+
+    Args:
+        model: trained, and zero outside its masks.
+        masks: its masks.
+        images: on which the scores are compared and the time is taken.
+
+    Returns:
+        `channels` and `removed` (of all output channels of convolutions), `removed_share`; `arrays_before` and
+        `arrays_after` (numbers stored, zeros included), `dense_flops_before` and `…_after` (of one image if
+        zeros are multiplied too), `difference` (largest of a score, relative to the largest score),
+        `seconds_before` and `seconds_after` (shortest of several passes over the images), `images`.
+    """
+    small, small_masks = remove(model, masks=masks)
+    before, after = _scores(model), _scores(small)
+    old, new = np.asarray(before(images)), np.asarray(after(images))
+    first, second = _fastest((before, after), images)
+    sizes = [summary(jax.tree.map(np.ones_like, mask), model.positions()) for mask in (masks, small_masks)]
+    convolutions = [_channels(tree) for tree in (masks, small_masks)]
+    return {
+        "channels": convolutions[0],
+        "removed": convolutions[0] - convolutions[1],
+        "removed_share": 1 - convolutions[1] / convolutions[0],
+        "arrays_before": sizes[0]["parameters"],
+        "arrays_after": sizes[1]["parameters"],
+        "dense_flops_before": sizes[0]["flops"],
+        "dense_flops_after": sizes[1]["flops"],
+        "difference": float(np.abs(old - new).max() / np.abs(old).max()),
+        "seconds_before": first,
+        "seconds_after": second,
+        "images": len(images),
+    }
+
+
+def _channels(masks: Any) -> int:
+    """Output channels of all convolutions."""
+    return sum(leaf.shape[-1] for leaf in leaves(parameters(masks)).values() if np.ndim(leaf) == 4)
+
+
+def _scores(model: nnx.Module) -> Any:
+    params, apply = pure(model)
+    compiled = jax.jit(apply)
+    return lambda images: compiled(params, images).block_until_ready()
+
+
+def _fastest(functions: tuple[Any, ...], images: Images) -> list[float]:
+    """Seconds of the shortest call of each; they take turns, so that both meet the same machine."""
+    seconds: list[list[float]] = [[] for _ in functions]
+    for _ in range(REPEATS):
+        for place, function in enumerate(functions):
+            start = time.perf_counter()
+            function(images)
+            seconds[place].append(time.perf_counter() - start)
+    return [min(taken) for taken in seconds]
