@@ -26,6 +26,7 @@ from bounds.quantise import quantise
 from bounds.reader import ReadError, read_graph
 from bounds.sample import Sample
 from bounds.table import table
+from bounds.what_if import pruned, samples_needed, what_if_pruned, what_if_samples
 
 BOUNDS: dict[str, Callable[..., Bound]] = {
     "peeling": peeling,
@@ -93,7 +94,11 @@ __all__ = [
     "path_norm",
     "path_norm_layered",
     "peeling",
+    "pruned",
     "quantise",
     "read_graph",
+    "samples_needed",
     "table",
+    "what_if_pruned",
+    "what_if_samples",
 ]

@@ -15,6 +15,8 @@ from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp, rel_entr
 
 EPS = sys.float_info.epsilon
+LONG = 10**7
+"""With more errors than this the sum of the binomial distribution gives way to the Chernoff bound."""
 _LEAST, _MOST = sys.float_info.min, 1.0 - EPS / 2
 
 
@@ -58,6 +60,7 @@ def binomial_upper(k: int, n: int, log_delta: float) -> float:
 
     Returns:
         Never below the exact limit, above it by about 1e-12 relative and what 1e-13·log n! nats change; 1 for k = n.
+        With more than 10^7 errors it is `kl_upper`, which is never below it either.
 
     Raises:
         ValueError: k outside 0..n, or log δ not below 0.
@@ -75,6 +78,8 @@ def binomial_upper(k: int, n: int, log_delta: float) -> float:
         raise ValueError(f"log_delta={log_delta}; needed the logarithm of a probability above 0 and below 1")
     if k == n:
         return 1.0
+    if k > LONG:
+        return kl_upper(k / n, -log_delta / n)
     slack = 64 * EPS * (float(gammaln(n + 2)) + abs(log_delta) + 1)
     log_cdf = _log_cdf(k, n)
     return _root_upper(lambda e: log_cdf(e) - (log_delta - slack), _LEAST)

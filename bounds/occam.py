@@ -78,7 +78,8 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
 
 def inverted(sample: Sample, bits: int, delta: float, declaration: Declaration, terms: Mapping[str, object]) -> Bound:
     """Binomial inversion at δ·2^-bits as a Bound; the looser kl and Hoeffding forms stand in its terms."""
-    errors, m = int((sample.margins <= 0).sum()), sample.m
+    m = sample.m
+    errors = round(sample.train_error * m)  # a scaled sample has shares of margins, and an m of its own
     log_delta = math.log(delta) - bits * math.log(2)
     value = max(binomial_upper(errors, m, log_delta), errors / m)
     alone = max(binomial_upper(errors, m, math.log(delta)), errors / m)

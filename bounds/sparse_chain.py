@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +25,11 @@ from bounds.margin import Complexity, exp_or_inf
 
 NORM_SPREAD = 1e-9
 """Norms of nodes with equally many predecessors that differ by more, relatively, are worth a form per node."""
+MASK_FIXED = "fixed without the sample, as stated"
+MASK_NONE = "no zero lowers a count of predecessors"
+MASK_UNCOUNTED = "zeros are not counted on"
+MASK_PAID = "from the sample, paid for"
+"""What `terms` say of the zeros of the weights."""
 
 
 @dataclass(frozen=True)
@@ -208,18 +213,21 @@ def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Itera
     form per node are alternatives: with `mask_fixed` there is one of them, otherwise three share the prior weight.
     """
     if mask_fixed:
-        yield _shared(chain, energies, m, structural=False)
+        yield _main(_shared(chain, energies, m, structural=False), MASK_FIXED)
         if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), 0.0)
+            yield _as_alternative(_per_node(chain, energies, m, structural=False), 0.0, MASK_FIXED)
         return
-    yield _shared(chain, energies, m, structural=True)
+    lowered = any(layer.lowered for layer in chain.layers)
+    uncounted = MASK_UNCOUNTED if lowered else MASK_NONE
+    yield _main(_shared(chain, energies, m, structural=True), uncounted)
     if chain.spread:
-        yield _as_alternative(_per_node(chain, energies, m, structural=True), math.log(3.0))
-    if any(layer.lowered for layer in chain.layers):
-        price = math.log(3.0) + mask_nats(chain)
-        yield _as_alternative(_shared(chain, energies, m, structural=False), price, mask=mask_nats(chain))
+        yield _as_alternative(_per_node(chain, energies, m, structural=True), math.log(3.0), uncounted)
+    if lowered:
+        nats = mask_nats(chain)
+        price = math.log(3.0) + nats
+        yield _as_alternative(_shared(chain, energies, m, structural=False), price, MASK_PAID, nats)
         if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), price, mask=mask_nats(chain))
+            yield _as_alternative(_per_node(chain, energies, m, structural=False), price, MASK_PAID, nats)
 
 
 def mask_nats(chain: Chain) -> float:
@@ -229,9 +237,18 @@ def mask_nats(chain: Chain) -> float:
     return float(math.log(n + 1) + gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
 
 
-def _as_alternative(form: Complexity, nats: float, mask: float | None = None) -> Complexity:
-    terms = dict(form.terms) if mask is None else {**form.terms, "nats for the mask": mask}
-    return Complexity(form.log_scale, form.unit, nats, main=False, terms=terms)
+def _main(form: Complexity, mask: str) -> Complexity:
+    return replace(form, terms={**form.terms, **_mask_terms(mask, 0.0)})
+
+
+def _as_alternative(form: Complexity, nats: float, mask: str, mask_price: float = 0.0) -> Complexity:
+    terms = {**form.terms, **_mask_terms(mask, mask_price)}
+    return replace(form, nats=nats, main=False, terms=terms)
+
+
+def _mask_terms(mask: str, nats: float) -> dict[str, Any]:
+    """What was assumed of the zeros, and what they cost."""
+    return {"mask": mask, "nats for the mask": nats}
 
 
 def _log(values: np.ndarray | float) -> Any:

@@ -1,0 +1,244 @@
+"""What if: the same bound after pruning a layer of the network, or with more samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bounds.bound import Bound
+from bounds.evaluate import evaluate
+from bounds.graph import Dot, Graph, Linear
+from bounds.sample import Sample
+from bounds.scaled_sample import scaled
+
+MOST = 10**18
+"""Up to so many samples `samples_needed` looks."""
+NOT_A_CERTIFICATE = "what if there were {m} samples with the same shares of margins and energies: none were drawn"
+
+
+def pruned(graph: Graph, layer: int | str, density: float) -> Graph:
+    """The network with only the largest weights of one layer.
+
+    Of the n numbers that the layer's linear maps can choose, the round(density · n) largest |w| stay, of equal ones the
+    first; a kernel shared between positions counts once. Biases stay.
+
+    Args:
+        graph: any network.
+        layer: its index in `graph.layers`, or its name.
+        density: share kept, above 0 and at most 1.
+
+    Returns:
+        Another network of the same architecture: measure its sample anew, or use `what_if_pruned`.
+
+    Raises:
+        ValueError: no such layer, a layer without weights, a density outside (0, 1] or so low that nothing stays.
+
+    Example:
+        >>> import bounds
+        >>> w = np.array([[3.0, -1.0], [0.5, 2.0]], np.float32)
+        >>> sparse = pruned(bounds.read_graph(lambda x: x @ w, np.eye(2, dtype=np.float32)), -1, 0.5)
+        >>> bounds.evaluate(sparse, np.eye(2)).tolist()
+        [[3.0, 0.0], [0.0, 2.0]]
+
+    Source: magnitude pruning, Han, Pool, Tran, Dally, NeurIPS 2015.
+    """
+    index = _layer_index(graph, layer)
+    found = graph.layers[index]
+    dots = [term for term in getattr(found, "terms", ()) if isinstance(term, Dot)]
+    if not isinstance(found, Linear) or not dots:
+        raise ValueError(f"layer {layer!r} has no weights to prune; those that have: {', '.join(_prunable(graph))}")
+    if isinstance(density, bool) or not 0 < density <= 1:
+        raise ValueError(f"density is {density}; need a number above 0 and at most 1")
+    sizes = np.concatenate([np.abs(_numbers(term)).ravel() for term in dots])
+    kept = round(density * sizes.size)
+    if kept == 0:
+        raise ValueError(f"density {density} keeps none of the {sizes.size} weights of {found.name!r}; raise it")
+    keep = np.zeros(sizes.size, dtype=bool)
+    keep[np.argsort(-sizes, kind="stable")[:kept]] = True
+    thinned = iter(_thinned(dots, keep))
+    terms = tuple(next(thinned) if isinstance(term, Dot) else term for term in found.terms)
+    layers = (*graph.layers[:index], replace(found, terms=terms), *graph.layers[index + 1 :])
+    return replace(graph, layers=layers)
+
+
+def _layer_index(graph: Graph, layer: int | str) -> int:
+    if isinstance(layer, str):
+        named = [i for i, found in enumerate(graph.layers) if found.name == layer]
+        if len(named) != 1:
+            raise ValueError(f"{len(named)} layers are called {layer!r}; choose from {', '.join(_prunable(graph))}")
+        return named[0]
+    if isinstance(layer, bool) or not -len(graph.layers) <= layer < len(graph.layers):
+        raise ValueError(f"no layer {layer!r}; choose from {', '.join(_prunable(graph))}")
+    return layer % len(graph.layers)
+
+
+def _prunable(graph: Graph) -> list[str]:
+    """Index and name of the layers with weights."""
+    return [
+        f"{i} ({layer.name!r})"
+        for i, layer in enumerate(graph.layers)
+        if isinstance(layer, Linear) and any(isinstance(term, Dot) for term in layer.terms)
+    ]
+
+
+def _numbers(term: Dot) -> np.ndarray:
+    """What the term can choose: one set of weights where all its sets are the same."""
+    shared = bool((term.weight == term.weight[:1]).all())
+    return term.weight[:1] if shared else term.weight
+
+
+def _thinned(dots: list[Dot], keep: np.ndarray) -> list[Dot]:
+    found = []
+    for term in dots:
+        numbers = _numbers(term)
+        mine, keep = keep[: numbers.size].reshape(numbers.shape), keep[numbers.size :]
+        found.append(replace(term, weight=np.where(mine, term.weight, 0.0)))
+    return found
+
+
+def what_if_pruned(
+    bound: Callable[..., Bound],
+    graph: Graph,
+    x: Any,
+    y: Any,
+    *,
+    layer: int | str,
+    density: float,
+    delta: float = 1e-3,
+    preprocessing: str = "fixed",
+    **options: Any,
+) -> Bound:
+    """A bound of the network after magnitude pruning of one layer, without training it again.
+
+    The pruned network is evaluated on the sample, so that its own margins enter, and the mask, which was chosen from
+    trained weights, is paid for. Theorems that hold for all weights at once hold for every layer and density at once:
+    the best may be chosen after looking.
+
+    Args:
+        bound: a value of `bounds.BOUNDS` that speaks of the training sample.
+        graph: the network as it is.
+        x, y: the sample that trained it.
+        layer, density: as in `pruned`.
+        delta: failure probability.
+        preprocessing: as in `Sample.measure`.
+        options: further arguments of the bound.
+
+    Returns:
+        The bound, with the guarantee it has for any network; `terms` begin with the layer and the density.
+
+    Raises:
+        ValueError: as `pruned` and the bound; `mask_fixed` or `test` among the options.
+
+    Example:
+        >>> import bounds
+        >>> w = np.array([[4.0, 0.1], [-0.1, 4.0]], np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 500], np.array([0, 1] * 500)
+        >>> graph = bounds.read_graph(lambda x: x @ w, x[:2])
+        >>> found = what_if_pruned(bounds.occam, graph, x, y, layer=-1, density=0.5)
+        >>> found.terms["density"], found.terms["nonzeros"]
+        (0.5, 2)
+    """
+    for name, why in (("mask_fixed", "the mask comes from trained weights"), ("test", "it has margins of its own")):
+        if name in options:
+            raise ValueError(f"{name} was given, but the network is another one after pruning: {why}; leave it out")
+    sparse = pruned(graph, layer, density)
+    sample = Sample.measure(lambda batch: evaluate(sparse, np.asarray(batch)), x, y, preprocessing=preprocessing)
+    found = bound(sparse, sample, delta=delta, **options)
+    name = sparse.layers[_layer_index(graph, layer)].name
+    return replace(found, terms={"pruned layer": name, "density": density, **found.terms})
+
+
+def what_if_samples(
+    bound: Callable[..., Bound], graph: Graph, sample: Sample, m: int, *, delta: float = 1e-3, **options: Any
+) -> Bound:
+    """A bound of the same network if m samples had the same shares of margins and energies.
+
+    Args:
+        bound: a value of `bounds.BOUNDS` that speaks of the training sample.
+        graph: the network.
+        sample: measured.
+        m: number of samples to suppose.
+        delta: failure probability.
+        options: further arguments of the bound.
+
+    Returns:
+        The bound's arithmetic at m. Never a certificate, since nobody measured m samples: `guarantee` is "shape", and
+        the note says so.
+
+    Raises:
+        ValueError: m below 1, or what the bound refuses.
+
+    Example:
+        >>> import bounds
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
+        >>> sample = bounds.Sample.measure(f, x, y)
+        >>> graph = bounds.read_graph(f, x[:2])
+        >>> found = what_if_samples(bounds.galanti, graph, sample, 10000)
+        >>> now = bounds.galanti(graph, sample, delta=1e-3)
+        >>> round(now.complexity / found.complexity, 9), found.guarantee
+        (10.0, 'shape')
+    """
+    found = bound(graph, scaled(sample, m), delta=delta, **options)
+    note = "; ".join(part for part in (found.note, NOT_A_CERTIFICATE.format(m=m)) if part)
+    return replace(found, guarantee="shape", note=note)
+
+
+def samples_needed(
+    bound: Callable[..., Bound],
+    graph: Graph,
+    sample: Sample,
+    *,
+    target: float = 1.0,
+    tolerance: float = 0.0,
+    delta: float = 1e-3,
+    **options: Any,
+) -> int | None:
+    """From how many samples on a bound says something: an m at which its value falls below the target.
+
+    Args:
+        bound, graph, sample, delta, options: as in `what_if_samples`.
+        target: value to fall below; 1 is where a bound on an error begins to say something.
+        tolerance: stop when m is known within this relative precision, from above; 0 finds it exactly.
+
+    Returns:
+        m such that the value is below the target at m and not at m − 1, or 1; there is only one where the bound falls
+        with m, as all do up to the rounding of their grids. None where it stays above up to 10^18 samples, for which
+        a training error above the target is enough, or where it does not cover the network.
+
+    Raises:
+        ValueError: a target that is not positive, a negative tolerance, or what the bound refuses.
+
+    Example:
+        >>> import bounds
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
+        >>> sample, graph = bounds.Sample.measure(f, x, y), bounds.read_graph(f, x[:2])
+        >>> needed = samples_needed(bounds.occam, graph, sample, target=0.05)
+        >>> [what_if_samples(bounds.occam, graph, sample, m).value < 0.05 for m in (needed - 1, needed)]
+        [False, True]
+    """
+    if not 0.0 < target < math.inf:
+        raise ValueError(f"target is {target}; need a positive number, such as 1")
+    if not tolerance >= 0.0:
+        raise ValueError(f"tolerance is {tolerance}; need 0 for the exact m, or a relative precision such as 0.05")
+
+    def below(m: int) -> bool:
+        return bound(graph, scaled(sample, m), delta=delta, **options).value < target
+
+    if sample.train_error >= target:
+        return None  # no bound on the error lies below what the sample shows
+    low, high = 0, sample.m
+    while not below(high):
+        low, high = high, 4 * high
+        if high > MOST:
+            return None
+    while high - low > 1 and high > (1 + tolerance) * low:
+        # By the geometric mean while the ends are far apart.
+        middle = (low + high) // 2 if high < 2 * low else math.isqrt(max(low, 1) * high)
+        low, high = (low, middle) if below(middle) else (middle, high)
+    return high
