@@ -47,9 +47,9 @@ ALL = (
     ("mnist10-linear", "uniform"),
     ("mnist10-linear", "rehearsal"),
     ("mnist01", "rehearsal"),
+    ("mnist10-conv", "rehearsal"),
     ("mnist10-filters", "uniform"),
     ("mnist10-filters", "rehearsal"),
-    ("mnist10-conv", "rehearsal"),
 )
 
 
@@ -65,8 +65,8 @@ def run(
     rows = RowFile(folder / "rows.csv", ("task", "form", "seed"), keep=resume)
     console = Console(stderr=True, quiet=not progress)
     kept: tuple[Task, Prepared] | None = None
-    for name, form in config.cases:
-        for seed in config.seeds:
+    for seed in config.seeds:
+        for name, form in config.cases:
             if rows.group(name, form, seed):
                 continue
             options = CertifyOptions(name, form, config.preset, seed, config.delta)

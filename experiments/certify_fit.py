@@ -17,7 +17,7 @@ from bounds.graph import Graph
 from bounds.stream import margins_of
 
 from .certify_data import Prepared, energy_clip
-from .certify_models import Model, Scores, class_means, dense_scores, model_of
+from .certify_models import Model, Scores, class_means, dense_scores, model_of, tree_of
 from .certify_tasks import Task
 from .problems import Problem, unknown
 
@@ -25,6 +25,8 @@ FORMS = ("rehearsal", "uniform")
 """Where the axes of the class come from: a network trained on the images left out, or all equal (no label used)."""
 UNIFORM_BIAS = 0.25
 """τ of a bias beside axes of 1, where no rehearsal gives one."""
+GROWTH = 0.2
+"""How much longer the axes are one level further down the tree: digits that look alike need larger weights."""
 CLIPPED = 0.98
 """Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
 
@@ -81,7 +83,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     sample = bounds.Sample.measure(scores, prepared.certified, y, batch_size=2048)
     bound = ellipsoid_certificate(
         graph, sample, ellipsoids, energies, delta=delta,
-        choices={"configuration": task.tried}, tied_only=form == "rehearsal",
+        choices={"configuration": task.tried}, tied_only=True,
     )  # fmt: skip
     marks["certificate"] = time.perf_counter()
     frozen = None if rehearsal is None else margins(model.scores(rehearsal), values, y)
@@ -91,7 +93,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
 def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -> tuple[Ellipsoids, EnergyWeights, Any]:
     """The class, what it weighs the inputs with, and the rehearsal's parameters: all from the images left out."""
     if form == "uniform":
-        axes = _uniform_axes(task, len(model.form.rows), prepared)
+        axes = _uniform_axes(task, prepared)
         some = np.random.default_rng(0).normal(size=axes.shape)  # only the structure counts
         graph = bounds.read_graph(dense_scores(some, model.form.rows * 2), prepared.left_out[:2])
         ellipsoids = Ellipsoids(model.form, axes, name="uniform")
@@ -103,15 +105,18 @@ def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -
     return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
 
 
-def _uniform_axes(task: Task, rows: int, prepared: Prepared) -> np.ndarray:
-    """Equal axes, so long that rows of radius 1 have about the complexity guessed for the task; (R, K + 1).
+def _uniform_axes(task: Task, prepared: Prepared) -> np.ndarray:
+    """Equal axes in every row, longer by GROWTH with every level below the root; (R, K + 1).
+
+    They are so long that rows of radius 1 have about the complexity guessed for the task.
 
     The length is no more than the centre of the grid of radii; it comes from the images left out, not their labels.
     """
     axes = np.append(np.ones(prepared.left_out.shape[1]), UNIFORM_BIAS)
     size = np.append(np.sqrt(np.square(prepared.left_out).mean(axis=0, dtype=np.float64)), 1.0)
-    full = 2 / np.sqrt(prepared.m) * 1.7 * rows * np.linalg.norm(axes * size)
-    return np.tile(axes * (task.guess / full), (rows, 1))
+    rows = np.array([1.0 + GROWTH * split.depth for split in tree_of(task).splits])
+    full = 2 / np.sqrt(prepared.m) * 1.7 * rows.sum() * np.linalg.norm(axes * size)
+    return np.outer(rows, axes * (task.guess / full))
 
 
 def margins(scores: Scores, values: np.ndarray, labels: np.ndarray) -> np.ndarray:

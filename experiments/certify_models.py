@@ -42,8 +42,13 @@ def model_of(task: Task, in_shape: tuple[int, ...]) -> Model:
     return ConvModel(task, *_tree(task), Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
 
 
+def tree_of(task: Task) -> Tree:
+    """The task's tree over the classes."""
+    return Tree.balanced(task.classes) if task.tree is None else Tree.given(task.tree, task.classes)
+
+
 def _tree(task: Task) -> tuple[MarginForm, np.ndarray]:
-    tree = Tree.balanced(task.classes) if task.tree is None else Tree.given(task.tree, task.classes)
+    tree = tree_of(task)
     return tree_form(tree, task.classes), signs_of(tree, task.classes)
 
 
@@ -97,11 +102,9 @@ class LinearModel:
         return dense_scores(params, self.signs)
 
     def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
-        config = CertifyConfig(*self.task.steps, self.task.batch_size, seed=seed)
-        weights, bias = train_ellipsoids(
-            prepared.certified.values, prepared.parts.certified.y, self.signs, ellipsoids.rows, costs, config,
-            start=start, tied=start is not None,
-        )  # fmt: skip
+        config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
+        values, y = prepared.certified.values, prepared.parts.certified.y
+        weights, bias = train_ellipsoids(values, y, self.signs, ellipsoids.rows, costs, config, start=start)
         return np.concatenate([weights, bias[:, None]], axis=1)
 
 
@@ -133,7 +136,7 @@ class ConvModel:
         return dense_scores(rows, self.signs, lambda x: self.chain.hidden(kernels, x))
 
     def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> Any:
-        config = CertifyConfig(*self.task.steps, self.task.batch_size, seed=seed)
+        config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
         shapes = enumerate(self.chain.kernels)
         axes = {f"conv{i}": ellipsoids.hidden[i + 1][0, :-1].reshape(shape) for i, shape in shapes}
         return train_chain_ellipsoids(

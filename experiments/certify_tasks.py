@@ -31,6 +31,7 @@ class Task:
         batch_size, steps: of training, annealed and with the ramp alone.
         rehearsal_steps: of the rehearsal, the same two.
         strength: how many times the certificate's complexity the rehearsal pays: its own sample is small.
+        pull: the same for the certified network; 1 minimises the certificate, less the error at any certificate.
         guess: about how large the complexity will be, the centre of the grid of radii where there is no rehearsal.
     """
 
@@ -41,12 +42,13 @@ class Task:
     patches: tuple[int, int] | None = None
     convs: tuple[tuple[int, int, int], ...] = ()
     left_out: int = 2000
-    tried: int = 16
+    tried: int = 32
     tree: Any = None
     batch_size: int = 4000
     steps: tuple[int, int] = (600, 400)
     rehearsal_steps: tuple[int, int] = (600, 200)
     strength: float = 2.0
+    pull: float = 1.0
     guess: float = 0.2
 
     @property
@@ -59,9 +61,9 @@ EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientatio
 TASKS = {
     task.name: task
     for task in (
-        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=8, batch_size=2000),
+        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=16, batch_size=2000),
         Task("mnist10-linear", tree=TREE),
-        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=64),
+        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=128),
         Task(
             "mnist01",
             digits=(0, 1),
@@ -73,7 +75,7 @@ TASKS = {
             strength=1.0,
         ),
         Task(
-            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=16, batch_size=1000, steps=(300, 300)
+            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=32, batch_size=1000, steps=(300, 300)
         ),
         Task("digits-linear", dataset="digits", left_out=300, tried=1, tree=TREE, batch_size=500, steps=(200, 200)),
     )

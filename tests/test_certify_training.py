@@ -1,0 +1,139 @@
+"""Certificate-driven training: its complexities are those of the bounds, and it makes certificates smaller."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import bounds
+from bounds.head import read_head
+from bounds.moments import Columns, contraction, forward, khintchine, own_numbers, read_plan
+from bounds.tree import Tree
+from bounds.tree_margin import tree_form
+from nets import ConvNet
+from nets.certify import CertifyConfig, Chain, tap_moments, train_ellipsoids, train_taps
+from nets.certify.loop import visits
+from nets.certify.network import Charge, complexity, train_network
+from nets.step import pure
+
+
+def images(rng: np.random.Generator, n: int, size: int, channels: int = 1):
+    """Two classes told apart by which half is bright."""
+    y = rng.integers(0, 2, size=n)
+    x = 0.3 * rng.normal(size=(n, size, size, channels))
+    x[:, : size // 2] += np.where(y == 0, 1.0, -1.0)[:, None, None, None]
+    return x.astype(np.float32), y
+
+
+def class_energies(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
+    return np.stack([np.square(x[y == r].astype(np.float64)).sum(axis=0) for r in range(classes)])
+
+
+def charge_of(x: np.ndarray, y: np.ndarray, classes: int, p: float) -> Charge:
+    form = tree_form(Tree.balanced(classes), classes)
+    roots = np.sqrt(np.tensordot(form.weights, class_energies(x, y, classes).sum(axis=3), axes=1))
+    counts = np.sqrt(form.weights @ np.bincount(y, minlength=classes))
+    b = float(khintchine(p))
+    return Charge(form.rows, b * roots, b * counts, counts, form.multipliers, float(contraction(p)))
+
+
+@pytest.mark.parametrize("use_bias", [False, True])
+def test_the_complexity_of_a_convnet_is_that_of_the_peeling_pass(use_bias: bool) -> None:
+    rng = np.random.default_rng(0)
+    model = ConvNet(2, 3, in_shape=(6, 6, 2), classes=3, use_bias=use_bias, rngs=nnx.Rngs(0))
+    x, y = rng.normal(size=(20, 6, 6, 2)).astype(np.float32), np.arange(20) % 3
+    p, form = 3.0, tree_form(Tree.balanced(3), 3)
+    found = float(complexity(model, pure(model)[0], charge_of(x, y, 3, p)))
+    graph = bounds.read_graph(model, x[:2])
+    sample = bounds.Sample.measure(model, x, y)
+    plan, head = read_plan(graph), read_head(graph)
+    numbers = own_numbers(plan, tap=True)
+    energies = np.stack([graph.node_sums(0, e) for e in sample.class_energies])
+    columns = Columns.of_labels(energies, sample.class_counts.astype(float), form.weights, p)
+    q = forward(plan, numbers, columns)[head.nodes] * np.exp(-numbers.log_scales[-2])
+    expected = float((np.sqrt(head.square_norms(form.rows @ head.weights)) * (form.multipliers @ q.T)).sum())
+    if head.bias is not None:
+        roots = np.sqrt(form.weights @ sample.class_counts)
+        expected += float((np.abs(form.rows @ head.bias) * (form.multipliers @ roots)).sum())
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_scalar_moments_are_those_of_the_peeling_pass() -> None:
+    rng = np.random.default_rng(1)
+    chain = Chain((7, 7, 1), ((2, 2, 3), (2, 1, 2)))
+    params = chain.start(1, 0)
+    signs = np.array([[1.0, -1.0]])
+
+    def f(v):
+        return chain.scores(params, v, jnp.asarray(signs, jnp.float32))
+
+    graph = bounds.read_graph(f, rng.normal(size=(2, 7, 7, 1)).astype(np.float32)).partition("scalar")
+    plan, p = read_plan(graph), 2.5
+    x = rng.normal(size=(9, 7, 7, 1))
+    columns = Columns.of_moments(np.square(x).sum(axis=0).ravel(), 9, np.array([p]))
+    numbers = own_numbers(plan, tap=True)
+    q = forward(plan, numbers, columns)[:-1, 0]
+    moments = float(khintchine(p)) * np.sqrt(np.square(x).sum(axis=0))[None]
+    own = np.asarray(tap_moments(chain, params, jnp.asarray(moments, jnp.float32), float(contraction(p))))[0]
+    # The graph's scalar form has one number per row of a convolution where it cannot tell its taps apart.
+    assert own.shape == (chain.out,)
+    w = np.asarray(params["conv0"], np.float64)
+    first = float(contraction(p)) * sum(
+        np.abs(w[a, b, 0, 1]) * moments[0, 2 + a, 4 + b, 0] for a in range(2) for b in range(2)
+    )
+    only = Chain((7, 7, 1), chain.convs[:1])
+    one = np.asarray(tap_moments(only, params, jnp.asarray(moments, jnp.float32), float(contraction(p))))
+    assert one.reshape(3, 3, 3)[1, 2, 1] == pytest.approx(first, rel=1e-5)
+    assert (own > 0).all() and np.isfinite(q).all()
+
+
+def test_training_for_the_certificate_lowers_ramp_plus_complexity() -> None:
+    rng = np.random.default_rng(2)
+    x, y = images(rng, 400, 6)
+    model = ConvNet(1, 4, in_shape=(6, 6, 1), classes=2, use_bias=False, rngs=nnx.Rngs(0))
+    base = charge_of(x, y, 2, 2.0)
+    charge = Charge(
+        base.rows, base.moments * 2 / 2e4, base.constants * 2 / 2e4, base.last * 2 / 2e4, base.multipliers, base.factor
+    )
+    params, apply = pure(model)
+    trained = train_network(model, x, y, charge, CertifyConfig(60, 30, 200, 0.02))
+
+    def total(p):
+        scores = np.asarray(apply(p, jnp.asarray(x)), np.float64)
+        margin = np.where(y == 0, 1.0, -1.0) * (scores[:, 0] - scores[:, 1])
+        return min(
+            np.clip(1 - c * margin, 0, 1).mean() + c * float(complexity(model, p, charge))
+            for c in 1.2 ** np.arange(-40.0, 40.0)
+        )
+
+    assert total(trained) < 0.5 * total(params)
+    assert jax.tree.all(jax.tree.map(lambda a: bool(jnp.isfinite(a).all()), trained))
+
+
+def test_heads_stay_inside_their_ellipsoids_and_beat_the_start() -> None:
+    rng = np.random.default_rng(3)
+    x, y = images(rng, 600, 4)
+    v, signs = x.reshape(600, -1), np.array([[1.0, -1.0]])
+    tau = np.append(rng.uniform(0.2, 1.0, 16), 0.0)[None]
+    costs = np.array([2 / 60 * np.sqrt((np.square(tau[:, :-1]) @ np.square(v).mean(axis=0)).item())])
+    weights, bias = train_ellipsoids(v, y, signs, tau, costs, CertifyConfig(100, 50, 300))
+    assert bias.tolist() == [0.0]
+    a = float(np.linalg.norm(weights / tau[:, :-1]))
+    margin = np.where(y == 0, 2.0, -2.0) * (v @ weights[0])
+    assert np.clip(1 - margin, 0, 1).mean() + a * costs[0] < 0.3
+
+
+def test_taps_charged_more_are_used_less() -> None:
+    rng = np.random.default_rng(4)
+    y = rng.integers(0, 2, size=500)
+    v = np.stack([2.0 * y - 1.0, 2.0 * y - 1.0], axis=1).astype(np.float32)
+    costs = np.array([[0.01, 0.2, 0.01]])
+    weights, _ = train_taps(v, y, np.array([[-1.0, 1.0]]), costs, CertifyConfig(150, 50, 250))
+    assert abs(weights[0, 0]) > 10 * abs(weights[0, 1])
+
+
+def test_order_visits_everything_equally_often() -> None:
+    seen = visits(10, 5, 4, seed=0)
+    assert np.bincount(seen.ravel()).tolist() == [2] * 10
+    assert not np.array_equal(seen, visits(10, 5, 4, seed=1))
