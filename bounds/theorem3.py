@@ -83,7 +83,7 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
     for size in sizes:
         if math.isnan(size.log_scale) or size.log_scale == math.inf or math.isnan(size.unit):
             raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
-    ramps = _Ramps(sample.margins)
+    ramps = _Ramps(sample.margins, sample.m)
     points = [(size, *_best_point(size, ramps, delta, gamma)) for size in sizes]
     size, j, chosen, _ = min(points, key=lambda point: point[3])
     return _at(size, sample, j, chosen, delta)
@@ -92,15 +92,15 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
 class _Ramps:
     """Mean ramp losses of one sample at many γ: the margins are sorted once."""
 
-    def __init__(self, margins: np.ndarray) -> None:
-        self.m = len(margins)
+    def __init__(self, margins: np.ndarray, m: int) -> None:
+        self.m, self.measured = m, len(margins)  # they differ in a sample that was scaled to another m
         self.positive = np.sort(margins[margins > 0])
         self.sums = np.concatenate([[0.0], np.cumsum(self.positive)])
 
     def at(self, gammas: np.ndarray) -> np.ndarray:
         """mean max(0, min(1, 1 − M/γ)), float64 of the shape of γ, up to rounding."""
         below = np.searchsorted(self.positive, gammas)
-        return np.asarray((self.m - len(self.positive) + below - self.sums[below] / gammas) / self.m)
+        return np.asarray((self.measured - len(self.positive) + below - self.sums[below] / gammas) / self.measured)
 
 
 def _best_point(size: ClassSize, ramps: _Ramps, delta: float, gamma: float | str) -> tuple[int | None, float, float]:
