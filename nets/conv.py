@@ -14,17 +14,21 @@ from .init import check_sizes, dense, starting_weights
 
 
 class WeightNormConv(nnx.Module):
-    """Convolution, stride 1, no padding, with one gain for the whole layer: kernel = g · v/‖v‖_F.
+    """Convolution without padding, with one gain for the whole layer: kernel = g · v/‖v‖_F.
 
     Args:
         size: kernel height and width.
         n_in, n_out: channels.
+        stride: of rows and columns.
         init, use_bias: as for `ConvNet`; g starts at ‖v‖_F, so the kernel starts at v.
         rngs: source of keys.
     """
 
-    def __init__(self, size: int, n_in: int, n_out: int, *, init: str, use_bias: bool, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, size: int, n_in: int, n_out: int, *, stride: int = 1, init: str, use_bias: bool, rngs: nnx.Rngs
+    ) -> None:
         v, bias = starting_weights((size, size, n_in, n_out), (n_out,), size * size * n_in, init, rngs)
+        self.stride = stride
         self.v = nnx.Param(v)
         self.g = nnx.Param(jnp.linalg.norm(v.ravel()))
         self.bias = nnx.Param(bias) if use_bias else None
@@ -38,7 +42,7 @@ class WeightNormConv(nnx.Module):
         return v * (self.g[...] / norm)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = conv2d(x, self.kernel())
+        y = conv2d(x, self.kernel(), stride=self.stride)
         return y if self.bias is None else y + self.bias[...]
 
 
