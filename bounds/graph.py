@@ -291,8 +291,9 @@ class Graph:
 
 
 def label(layer: Layer) -> str:
-    """How a message names a layer: its name, and the file (without its folder), line and function that made it."""
-    return layer.name + (f" ({layer.where.rpartition('/')[2]})" if layer.where else "")
+    """How a message names a layer: a module by its name, another operation with the file, line and function it is in."""
+    made_up = " " in layer.name  # such as "dot 1"
+    return layer.name + (f" ({layer.where.rpartition('/')[2]})" if made_up and layer.where else "")
 
 
 def check_partition(nodes: str) -> None:

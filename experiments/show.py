@@ -59,18 +59,30 @@ def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], left
 
 
 def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
-    """Rows of `bounds.table`, and the reason wherever there is no number."""
+    """Rows of `bounds.table`, the smallest value of each network first, and the reason where there is no number."""
     words = [name for name in ("network", "bound", "nodes") if name in frame]
     parts = ["value", "margin_error", "complexity", "confidence", "gamma"]
+    found = frame[frame["value"].notna()].sort_values("value", kind="stable")
+    if "network" in frame:
+        found = found.sort_values("network", kind="stable", key=lambda c: c.map(list(frame["network"]).index))
     cells = [
         [row[name] for name in words] + [number(row[name]) for name in parts] + [row["guarantee"]]
-        for row in frame.to_dict(orient="records")
+        for row in found.to_dict(orient="records")
     ]
     heads = [*words, "value", "margin", "complexity", "confidence", "γ", "guarantee"]
     console.print(grid(title, heads, cells, left=len(words)))
-    for note in dict.fromkeys(f"{row.bound}: {row.note}" for row in frame.itertuples() if row.note):
+    for note in _notes(found) + _notes(frame[frame["value"].isna()]):
         console.print(Padding(Text(note), (0, 0, 0, 1)), style="dim")
     show_errors(console, frame)
+
+
+def _notes(frame: pd.DataFrame) -> list[str]:
+    """Every note once, after the bounds that it speaks of."""
+    names: dict[str, list[str]] = {}
+    for row in frame.itertuples():
+        if row.note and row.bound not in names.setdefault(row.note, []):
+            names[row.note].append(row.bound)
+    return [f"{', '.join(bounds)}: {note}" for note, bounds in names.items()]
 
 
 def show_errors(console: Console, frame: pd.DataFrame) -> None:
