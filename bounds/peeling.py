@@ -17,6 +17,7 @@ from bounds.energies_upper import EnergiesUpper, energies_upper
 from bounds.graph import Graph, Partition, check_partition
 from bounds.peeling_forms import Peeled
 from bounds.sample import Sample
+from bounds.sparse_chain import MASK_FIXED, MASK_UNCOUNTED
 from bounds.theorem3 import certify
 from bounds.tree import Tree
 from bounds.tree_margin import MOST_CLASSES, tree_form
@@ -105,7 +106,12 @@ def peeling(
         gamma=best.gamma,
         delta=delta,
         guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-        terms={"nodes": graph.nodes, "tree": str(chosen.nested) if graph.classes <= 20 else "balanced", **best.terms},
+        terms={
+            "nodes": graph.nodes,
+            "tree": str(chosen.nested) if graph.classes <= 20 else "balanced",
+            "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+            **best.terms,
+        },
         source=declaration.source,
         note=preprocessing_note(sample),
     )
