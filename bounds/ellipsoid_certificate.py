@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from bounds.bound import Bound, check_delta, check_gamma
-from bounds.ellipsoids import Ellipsoids, EnergyWeights, radii
+from bounds.ellipsoids import Ellipsoids, EnergyWeights, hidden_layers, radii
 from bounds.energies_upper import bernstein_upper
 from bounds.graph import Graph
 from bounds.margin import shares_up
+from bounds.moments.slopes import slope_prices
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize, certify
 from bounds.tree_margin import MarginForm
@@ -134,6 +135,7 @@ def ellipsoid_certificate(
         raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")
     counts = {name: n for name, n in (choices or {}).items() if n > 1}
     paid = {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}
+    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
     upper, inflation, log_inverse = _upper(ellipsoids.form, energies, delta, math.prod(counts.values()))
     own = radii(graph, ellipsoids)
     sizes = list(_sizes(ellipsoids, own, upper, sample.m, paid, tied_only))

@@ -24,7 +24,7 @@ from bounds.tree_margin import MOST_CLASSES, tree_form
 
 SOURCE = "sparsebounds, theorems 1–3 of docs/theory.md"
 ASSUMES = (
-    "ReLU, leaky ReLU or no activation",
+    "ReLU, leaky ReLU or no activation; a slope that is not customary is paid for, as if it had been trained",
     "convolutions, dense and local layers, biases, skips, pooling, concatenation, masks",
     "the last layer is linear",
 )
@@ -126,7 +126,8 @@ def forms_of_theorem_3(
         sample: measured.
         pixel_range: see `peeling`; None where it is not known.
         tree: fixed without looking at the sample; its sets of classes get energies of their own.
-        delta: of the whole certificate; half of it goes to the energies.
+        delta: of the whole certificate. Either form gets half of it; the one-sided form spends half of its half on the
+            energies, which hold with probability 1 − δ/4.
 
     Returns:
         One entry per form.
@@ -144,4 +145,4 @@ def forms_of_theorem_3(
     if pixel_range is None:
         return (None,)
     sets = [split.classes for split in tree.splits] if sample.classes <= MOST_CLASSES else []
-    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 2))
+    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 4))

@@ -19,6 +19,7 @@ from bounds.moments import P_GRID, Columns, Numbers, forward, own_numbers, read_
 from bounds.moments.numbers import is_tap
 from bounds.moments.plan import LinearStep
 from bounds.moments.rounding import all_ones, any_paid, rounded
+from bounds.moments.slopes import slope_prices
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize
 from bounds.tree import Tree, greedy_tree
@@ -115,6 +116,7 @@ class Peeled:
         }
         numbers |= {name: len(options) for name, options in choices.items()}
         paid = {f"choice of {name}": math.log(n) for name, n in numbers.items() if n > 1} | (prices or {})
+        paid |= slope_prices([s.slope for s in self.plan.steps if isinstance(s, LinearStep)])
         settings = [Setting(bool(t), r, bool(k), b) for t, r, k, b in itertools.product(*choices.values())]
         pairs = [(form, tau) for form in forms for tau in weights if tau.fits(form, len(self.head.nodes))]
         for (form, tau), energies, setting in itertools.product(pairs, upper, settings):

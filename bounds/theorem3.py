@@ -6,7 +6,8 @@ For a class fixed in advance, w.p. ≥ 1 − δ, for all its networks,
     err ≤ mean ramp φ_γ on S + (2/m) T⁺ + √(log(2/δ)/2m)               (one-sided; T⁺ ≥ E T, w.p. ≥ 1 − δ/2)
 
 where T bounds E_ξ sup Σ_i ξ_i φ_γ(M_i). Scale and γ are one number, c = scale/γ, on the grid ratio^j of `margin`; every
-other number is in `prices`, as log(1/weight).
+other number is in `prices`, as log(1/weight). Where the better of both forms counts, δ is here each form's half: the
+energies behind T⁺ must then hold w.p. ≥ 1 − δ/4.
 """
 
 from __future__ import annotations
