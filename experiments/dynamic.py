@@ -160,15 +160,16 @@ def rule(config: DynamicConfig, method: str, seed: int, samples: int) -> grow.Ru
         return None
     steps = config.epochs * -(-samples // config.batch_size)
     last = max(1, round(config.until * steps))
-    times = {"every": max(1, last // config.changes), "until": last, "seed": seed}
+    every = max(1, last // config.changes)
     if method in ("set", "rigl"):
-        return grow.METHODS[method](**times, fraction=config.fraction)
+        return grow.METHODS[method](every=every, until=last, seed=seed, fraction=config.fraction)
     if method != "chase":
         raise Problem(f"unknown method {method!r}: choose from {', '.join(DynamicConfig.methods)}")
     channel_every = max(1, last // config.channel_changes)
     return grow.Chase(
-        **times, extra=config.extra, channel_share=config.channel_share, channel_every=channel_every,
-        channel_until=min(last, channel_every * max(1, config.channel_changes - 1)), floor_share=config.floor_share,
+        every=every, until=last, seed=seed, extra=config.extra, channel_share=config.channel_share,
+        channel_every=channel_every, channel_until=min(last, channel_every * max(1, config.channel_changes - 1)),
+        floor_share=config.floor_share,
     )  # fmt: skip
 
 

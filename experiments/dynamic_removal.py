@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
+import nets
 from nets.mask_statistics import summary
 from nets.masks import leaves, parameters
 from nets.removal import remove
@@ -17,7 +18,7 @@ Images = npt.NDArray[np.float32]
 REPEATS = 9
 
 
-def removal(model: nnx.Module, masks: Any, images: Images) -> dict[str, Any]:
+def removal(model: nets.ResNet, masks: Any, images: Images) -> dict[str, Any]:
     """Remove every channel without effect and measure both networks.
 
     Args:

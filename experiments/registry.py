@@ -19,7 +19,9 @@ MODULES: dict[str, str] = {
     "compositional": "compositional",
     "sparsity": "sparsity_study",
     "dynamic": "dynamic",
+    "topology": "topology",
     "certificates": "certificates",
+    "pareto": "pareto",
 }
 """Name of the experiment → module of `experiments` with an attribute EXPERIMENT."""
 
