@@ -62,9 +62,10 @@ class CertifyOptions:
         task = find_task(self.task)
         if self.preset == "cpu":
             return task
-        short = tuple(max(50, n // 4) for n in task.steps), tuple(max(100, n // 4) for n in task.rehearsal_steps)
+        (a, b), (c, d) = task.steps, task.rehearsal_steps
+        steps, rehearsal_steps = (max(50, a // 4), max(50, b // 4)), (max(100, c // 4), max(100, d // 4))
         filters = None if task.filters is None else QUICK_FILTERS
-        return replace(task, steps=short[0], rehearsal_steps=short[1], filters=filters)
+        return replace(task, steps=steps, rehearsal_steps=rehearsal_steps, filters=filters)
 
 
 def certify(

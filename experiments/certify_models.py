@@ -26,7 +26,8 @@ Scores = Callable[[Any], Any]
 class Model(Protocol):
     """What `certify_fit` needs of a kind of network; `params` are its own."""
 
-    form: MarginForm
+    @property
+    def form(self) -> MarginForm: ...
 
     def rehearse(self, prepared: Prepared, seed: int) -> Any: ...
 
