@@ -239,6 +239,6 @@ def samples_needed(
             return None
     while high - low > 1 and high > (1 + tolerance) * low:
         # By the geometric mean while the ends are far apart.
-        middle = (low + high) // 2 if high < 2 * low else math.isqrt(max(low, 1) * high)
+        middle = (low + high) // 2 if high < 4 * low + 4 else math.isqrt(max(low, 1) * high)
         low, high = (low, middle) if below(middle) else (middle, high)
     return high

@@ -121,7 +121,7 @@ class Study:
         return self.trainer.fit(params, masks, 1000 * self.config.seed + seed)
 
     def network(self, method: str, density: float, seed: int) -> tuple[StridedNet, Tree, bool]:
-        """A trained network, its masks, and whether these were fixed without looking at the training sample.
+        """A trained network, its masks, and whether its zeros were fixed without looking at the training sample.
 
         Raises:
             Diverged: the loss became no number.
@@ -131,13 +131,14 @@ class Study:
         if method == DENSE:
             masks = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), masking.parameters(model))
             masking.set_parameters(model, self.dense(seed))
-            return model, masks, True
+            return model, masks, _zeros(model) == 0
         if method in TRAINED:
             masking.set_parameters(model, self.dense(seed))
         masks = self.masks(model, method, density, seed)
         masking.set_parameters(model, self.fit(masking.parameters(model), masks, seed))
-        # Trained weights are made of the sample; so is a score on a batch of it.
-        return model, masks, method not in TRAINED and not METHODS[method].data
+        # Trained weights are made of the sample; so is a score on a batch of it, and a weight that became zero.
+        drawn = method not in TRAINED and not METHODS[method].data
+        return model, masks, drawn and _zeros(model) == _zeros(masks)
 
     def masks(self, model: StridedNet, method: str, density: float, seed: int) -> Tree:
         """Booleans in the tree of the model's parameters."""
@@ -172,6 +173,12 @@ class Study:
         config = self.config
         found = bound_rows(model, self.data, delta=config.delta, mask_fixed=fixed, bits=config.bits)
         return filled(found, about)
+
+
+def _zeros(tree: Any) -> int:
+    """How many weights of a model, or entries of masks, are zero."""
+    leaves = masking.leaves(masking.parameters(tree)).items()
+    return sum(leaf.size - int(np.count_nonzero(leaf)) for path, leaf in leaves if masking.is_weight(path, leaf))
 
 
 def run(config: SparsityConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> dict[str, Any]:
