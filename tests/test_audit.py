@@ -26,13 +26,11 @@ KEPT = {
     "linear, constant, C=100",
     "linear, all sign patterns",
     "two layers, one-hot",
-    "two layers with biases, constant",
     "convolution with padding, constant",
     "one channel on 400 pixels",
     "convolution, constant, C=100",
     "unshared nodes with biases, constant",
     "one unit, one-hot, C=100",
-    "one unit, one-hot",
     "skip, biases, max pool, all sign patterns",
 }
 

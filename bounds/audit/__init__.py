@@ -5,7 +5,8 @@
 
 Three kinds of statements, each with its own file: `statements` (E sup of signed sums of scores, at fixed norms),
 `losses` (the same for ramp losses, against a whole row of the table), `simulate` (how often a certificate fails on a
-distribution known exactly). A bound that is not listed in one of them is still simulated.
+distribution known exactly). A bound that is not listed in one of them is still simulated. The library's own theorems
+have three more: `rules` (Theorem 1, rule by rule and on random graphs), `margins` (Theorem 2), `coverage` (Theorem 3).
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bounds.audit.cases import Preset
+from bounds.audit.coverage import audit_coverage
 from bounds.audit.losses import LOSSES, audit_losses
+from bounds.audit.margins import audit_margins
+from bounds.audit.rules import audit_nets, graph_cases, rule_cases
 from bounds.audit.run import ERRORS, TOLERANCE, Row, audit_statement
 from bounds.audit.simulate import audit_certificate, audit_code, audit_held_out
 from bounds.audit.statements import STATEMENTS
@@ -58,6 +62,11 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
     for statement in STATEMENTS:
         if statement.bound == bound:
             yield from audit_statement(statement, preset)
+    if bound == "peeling":
+        yield from audit_nets(rule_cases(preset))
+        yield from audit_nets(graph_cases(preset))
+        yield from audit_margins(preset)
+        yield from audit_coverage()
     for loss in LOSSES:
         if loss.bound == bound:
             yield from audit_losses(loss, row_of, preset)

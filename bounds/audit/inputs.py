@@ -27,7 +27,7 @@ def inputs(kind: str, m: int, shape: tuple[int, ...], seed: int = 0) -> np.ndarr
         "one-hot": np.eye(size)[np.arange(m) % size],
         "identical": np.tile(rng.normal(size=size), (m, 1)),
         "random": rng.normal(size=(m, size)),
-        "two directions": np.eye(size)[np.arange(m) % 2],
+        "two directions": np.eye(size)[np.arange(m) % min(2, size)],
     }
     return rows[kind].reshape(m, *shape)
 
