@@ -96,7 +96,7 @@ def _rows(case: NetCase) -> Iterator[Row]:
         s = float(np.prod([contraction(p, slope) for slope in slopes])) if activations else 1.0
         # Dropped everywhere, s divides by at most this: the rule of a skip adds what has no s.
         plain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
-        twins = (("s → 1", TEST, s),) if activations and plain else ()
+        twins: tuple[tuple[str, str, float], ...] = (("s → 1", TEST, s),) if activations and plain else ()
         twins += (("B dropped", TEST, float(khintchine(p))),) if p > 2 else ()
         lower = float(np.mean(best**p) ** (1 / p))
         yield Row("peeling", case.statement, f"{case.name}, p = {p:g}", lower, float(claim), 0.0, False, twins)
