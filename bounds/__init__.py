@@ -22,11 +22,12 @@ from bounds.pac_bayes import pac_bayes
 from bounds.parameter_count import parameter_count
 from bounds.path_norm import path_norm, path_norm_layered
 from bounds.peeling import peeling
+from bounds.pruned import pruned
 from bounds.quantise import quantise
 from bounds.reader import ReadError, read_graph
 from bounds.sample import Sample
 from bounds.table import table
-from bounds.what_if import pruned, samples_needed, what_if_pruned, what_if_samples
+from bounds.what_if import samples_needed, what_if_pruned, what_if_samples
 
 BOUNDS: dict[str, Callable[..., Bound]] = {
     "peeling": peeling,
