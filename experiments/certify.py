@@ -21,7 +21,8 @@ from bounds.binomial import binomial_upper
 from nets.filters import EdgeFilters
 
 from .certify_data import Prepared, load, prepare
-from .certify_fit import FORMS, Fitted, fit, margins
+from .certify_fit import FORMS, Fitted, fit
+from .certify_models import margins
 from .certify_tasks import Task, find_task
 from .output import plain
 from .problems import Problem, check_delta, unknown

@@ -14,6 +14,7 @@ from bounds.fingerprints import fingerprints
 from bounds.front_end import FrontEnd, Received
 from nets import data as datasets
 from nets.filters import cosine_patches, edge_features
+from nets.jitter import jittered
 
 from .certify_tasks import Task
 from .problems import Problem
@@ -43,6 +44,8 @@ class Prepared:
     certified: Received
     test: np.ndarray
     parts: Parts
+    rehearsal: Part
+    """What a rehearsal is trained on: the images left out, and jittered copies of them."""
 
     @property
     def m(self) -> int:
@@ -50,8 +53,11 @@ class Prepared:
 
     def then(self, apply: Callable[[Any], Any]) -> Prepared:
         """Behind one more fixed function."""
-        left, test = (np.asarray(apply(v), dtype=np.float32) for v in (self.left_out, self.test))
-        return Prepared(self.front_end.then(apply), left, self.certified.then(apply), test, self.parts)
+        left, test, more = (
+            np.asarray(apply(v), dtype=np.float32) for v in (self.left_out, self.test, self.rehearsal.x)
+        )
+        front_end, certified = self.front_end.then(apply), self.certified.then(apply)
+        return Prepared(front_end, left, certified, test, self.parts, Part(more, self.rehearsal.y))
 
 
 def load(task: Task, data_dir: Path | None, *, certified: int | None = None) -> Parts:
@@ -102,9 +108,13 @@ def prepare(task: Task, parts: Parts) -> Prepared:
         return jnp.clip(v, low, high) - mean
 
     front_end = base.then(centred)
+    left_out = np.asarray(centred(shown), dtype=np.float32)
+    more = [front_end.outputs(jittered(parts.left_out.x, task.copies, seed=0))] if task.copies else []
+    labels = np.concatenate([parts.left_out.y] * (task.copies + 1))
     return Prepared(
+        rehearsal=Part(np.concatenate([left_out, *more]), labels),
         front_end=front_end,
-        left_out=np.asarray(centred(shown), dtype=np.float32),
+        left_out=left_out,
         certified=front_end.receive(parts.certified.x),
         test=front_end.outputs(parts.test.x),
         parts=parts,

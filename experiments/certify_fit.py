@@ -14,10 +14,9 @@ from bounds.ellipsoid_certificate import Energies, ellipsoid_certificate, measur
 from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
 from bounds.ellipsoids import Ellipsoids, EnergyWeights, energy_weights
 from bounds.graph import Graph
-from bounds.stream import margins_of
 
 from .certify_data import Prepared, energy_clip
-from .certify_models import Model, Scores, class_means, dense_scores, model_of, tree_of
+from .certify_models import Model, Scores, class_means, dense_scores, margins, model_of, tree_of
 from .certify_tasks import Task
 from .problems import Problem, unknown
 
@@ -100,7 +99,7 @@ def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -
         return ellipsoids, energy_weights(graph, ellipsoids), None
     rehearsal = model.rehearse(prepared, seed)
     graph = bounds.read_graph(model.scores(rehearsal), prepared.left_out[:2])
-    means = class_means(prepared.left_out, prepared.parts.left_out.y, task.classes)
+    means = class_means(prepared.rehearsal.x, prepared.rehearsal.y, task.classes)
     ellipsoids = rehearsal_ellipsoids(graph, model.form, means)
     return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
 
@@ -117,15 +116,6 @@ def _uniform_axes(task: Task, prepared: Prepared) -> np.ndarray:
     rows = np.array([1.0 + GROWTH * split.depth for split in tree_of(task).splits])
     full = 2 / np.sqrt(prepared.m) * 1.7 * rows.sum() * np.linalg.norm(axes * size)
     return np.outer(rows, axes * (task.guess / full))
-
-
-def margins(scores: Scores, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Margins of a network on labelled inputs, float64 (n,)."""
-    found = [
-        margins_of(np.asarray(scores(values[s : s + 2048]), np.float64), labels[s : s + 2048])
-        for s in range(0, len(values), 2048)
-    ]
-    return np.concatenate(found)
 
 
 def _laps(marks: dict[str, float]) -> dict[str, float]:

@@ -31,6 +31,8 @@ class Task:
         batch_size, steps: of training, annealed and with the ramp alone.
         rehearsal_steps: of the rehearsal, the same two.
         strength: how many times the certificate's complexity the rehearsal pays: its own sample is small.
+        copies: jittered copies of every image left out that the rehearsal sees too.
+        starts: of the rehearsal of convolutions; the best on its own images is kept.
         pull: the same for the certified network; 1 minimises the certificate, less the error at any certificate.
         guess: about how large the complexity will be, the centre of the grid of radii where there is no rehearsal.
     """
@@ -48,6 +50,8 @@ class Task:
     steps: tuple[int, int] = (600, 400)
     rehearsal_steps: tuple[int, int] = (600, 200)
     strength: float = 2.0
+    copies: int = 0
+    starts: int = 1
     pull: float = 1.0
     guess: float = 0.2
 

@@ -99,6 +99,16 @@ def _tap_norms(kernel: jax.Array) -> jax.Array:
     return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
 
 
+def chain_complexity(
+    chain: Chain, params: Params, moments: Any, multipliers: Any, constant: Any, factor: float
+) -> float:
+    """Σ_S (Σ_i |D_Si| Σ_k mult_Sk q^k_i + |d_S| κ_S), arguments as for `train_chain`."""
+    q = tap_moments(chain, params, jnp.asarray(moments, jnp.float32), factor)
+    rows = jnp.abs(params["rows"])
+    reach = jnp.asarray(multipliers, jnp.float32) @ q
+    return float(jnp.sum(rows[:, :-1] * reach) + jnp.sum(rows[:, -1] * jnp.asarray(constant, jnp.float32)))
+
+
 def train_chain(
     chain: Chain,
     x: Any,
