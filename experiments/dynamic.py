@@ -116,7 +116,7 @@ def run(config: DynamicConfig, folder: Path, *, resume: bool, progress: bool, da
 
 def one_run(config: DynamicConfig, data: Dataset, method: str, seed: int) -> list[Row]:
     """Train a network by one method: rows of the parts network and layer per epoch, bound, and removal for Chase."""
-    model = nets.ResNet(config.width, in_shape=data.in_shape, classes=data.classes, rngs=nnx.Rngs(seed))
+    model = build(config, data, seed)
     masks = start_masks(config, model, method, seed)
     rows = _epoch_rows(statistics(masks, model.positions()), {"epoch": 0})
 
@@ -140,6 +140,11 @@ def one_run(config: DynamicConfig, data: Dataset, method: str, seed: int) -> lis
         found = removal(model, history.masks, data.x_test[: config.clock_images])
         rows.append({"part": "removal", "epoch": config.epochs, **found})
     return rows
+
+
+def build(config: DynamicConfig, data: Dataset, seed: int) -> nets.ResNet:
+    """The untrained network."""
+    return nets.ResNet(config.width, in_shape=data.in_shape, classes=data.classes, rngs=nnx.Rngs(seed))
 
 
 def start_masks(config: DynamicConfig, model: nets.ResNet, method: str, seed: int) -> Any:

@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from flax import nnx
 
-import nets
+from nets.channels import channels_of
 from nets.mask_statistics import summary
-from nets.masks import leaves, parameters
 from nets.removal import remove
 from nets.step import pure
 
@@ -18,30 +17,30 @@ Images = npt.NDArray[np.float32]
 REPEATS = 9
 
 
-def removal(model: nets.ResNet, masks: Any, images: Images) -> dict[str, Any]:
+def removal(model: Any, masks: Any, images: Images) -> dict[str, Any]:
     """Remove every channel without effect and measure both networks.
 
     Args:
-        model: trained, and zero outside its masks.
+        model: a network with `channels()` and `positions()`, trained, and zero outside its masks.
         masks: its masks.
         images: on which the scores are compared and the time is taken.
 
     Returns:
-        `channels` and `removed` (of all output channels of convolutions), `removed_share`; `arrays_before` and
-        `arrays_after` (numbers stored, zeros included), `dense_flops_before` and `…_after` (of one image if
-        zeros are multiplied too), `difference` (largest of a score, relative to the largest score),
-        `seconds_before` and `seconds_after` (shortest of several passes over the images), `images`.
+        `channels` and `removed` (of the output channels of all layers but the last), `removed_share`;
+        `arrays_before` and `…_after` (numbers stored, zeros included), `dense_flops_before` and `…_after` (of one
+        image if zeros are multiplied too), `difference` (largest of a score, relative to the largest score),
+        `seconds_before` and `…_after` (shortest of several passes over the images), `images`.
     """
     small, small_masks = remove(model, masks=masks)
     before, after = _scores(model), _scores(small)
     old, new = np.asarray(before(images)), np.asarray(after(images))
     first, second = _fastest((before, after), images)
     sizes = [summary(jax.tree.map(np.ones_like, mask), model.positions()) for mask in (masks, small_masks)]
-    convolutions = [_channels(tree) for tree in (masks, small_masks)]
+    channels, left = _channels(model), _channels(small)
     return {
-        "channels": convolutions[0],
-        "removed": convolutions[0] - convolutions[1],
-        "removed_share": 1 - convolutions[1] / convolutions[0],
+        "channels": channels,
+        "removed": channels - left,
+        "removed_share": 1 - left / channels,
         "arrays_before": sizes[0]["parameters"],
         "arrays_after": sizes[1]["parameters"],
         "dense_flops_before": sizes[0]["flops"],
@@ -53,9 +52,9 @@ def removal(model: nets.ResNet, masks: Any, images: Images) -> dict[str, Any]:
     }
 
 
-def _channels(masks: Any) -> int:
-    """Output channels of all convolutions."""
-    return sum(leaf.shape[-1] for leaf in leaves(parameters(masks)).values() if np.ndim(leaf) == 4)
+def _channels(model: Any) -> int:
+    """Output channels of all layers but the last: those in skips, which cannot be removed, count."""
+    return sum(group.count for group in channels_of(model))
 
 
 def _scores(model: nnx.Module) -> Any:

@@ -53,10 +53,10 @@ def conclusion(found: Mapping[str, Any]) -> str:
         parts.append(f"This run cannot decide about {', '.join(undecided)}.")
     where = f"only at densities {', '.join(apart)}" if len(apart) < len(found["accuracies"]) else "at every density"
     parts.append(
-        f"The methods' accuracies lie more than two standard errors apart {where}."
+        f"The methods' mean accuracies are spread by more than twice their standard error {where}."
         if apart
-        else "At no density do the methods' accuracies lie more than two standard errors apart: there is no ranking "
-        "that a score could predict."
+        else "At no density are the methods' mean accuracies spread by more than twice their standard error: there "
+        "may be no ranking that a score could predict."
     )
     return " ".join(parts)
 

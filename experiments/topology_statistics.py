@@ -78,7 +78,7 @@ def correlation(accuracy: Array, score: Array, seed: int = 0) -> dict[str, Any]:
     usable = spread[~np.isnan(spread)]
     low, high = np.quantile(usable, [0.025, 0.975]) if usable.size else (math.nan, math.nan)
     orders = np.array(list(itertools.permutations(range(accuracy.shape[2]))))
-    permuted = np.array([float(ratio(pooled(accuracy, score[..., order]), (0, 1))) for order in orders])
+    permuted = ratio(pooled(accuracy[:, :, None], score[..., orders]), (0, 1))
     p = math.nan if math.isnan(value) else float(np.mean(np.abs(permuted) >= abs(value) - 1e-12))
     sure = p <= 0.05 and (low > 0 or high < 0)
     verdict = ("positive" if value > 0 else "negative") if sure else "undecided"
