@@ -118,7 +118,7 @@ def document(result: Audit) -> dict[str, Any]:
             "bound": c.bound,
             "statement": c.statement,
             "ratio": c.row.ratio,
-            "slack": 1 / c.row.ratio if c.row.ratio > 0 else float("inf"),
+            "slack": _slack(c.row),
             "case": c.row.case,
             "violated": c.violated,
             "violation_expected": c.refuted,
@@ -134,7 +134,7 @@ def show(console: Console, result: Audit) -> None:
     """The closest ratio of every statement; then the twins; then the verdict."""
     heads = ("bound", "statement", "closest case", "ratio", "slack", "verdict")
     rows = [
-        (c.bound, c.statement, c.row.case, number(c.row.ratio), number(1 / c.row.ratio), _verdict(c))
+        (c.bound, c.statement, c.row.case, number(c.row.ratio), number(_slack(c.row)), _verdict(c))
         for c in result.closest
     ]
     console.print(grid(f"Closest ratios found, {result.config.preset} search", heads, rows, left=3))
@@ -142,6 +142,10 @@ def show(console: Console, result: Audit) -> None:
     _show_violations(console, result.rows)
     text = "A bound is violated." if result.failed else "No bound that should hold is violated."
     console.print(text, highlight=False)
+
+
+def _slack(row: Row) -> float:
+    return 1 / row.ratio if row.ratio > 0 else float("inf")
 
 
 def _verdict(found: Closest) -> str:

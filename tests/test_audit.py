@@ -31,6 +31,7 @@ KEPT = {
     "convolution, constant, C=100",
     "unshared nodes with biases, constant",
     "one unit, one-hot, C=100",
+    "one unit, one-hot",
     "skip, biases, max pool, all sign patterns",
 }
 

@@ -94,8 +94,9 @@ def _rows(case: NetCase) -> Iterator[Row]:
     slopes = [op.slope for op in net.ops if op.kind not in ("mean", "max")]
     for p, claim in zip(MOMENTS, right(x), strict=True):
         s = float(np.prod([contraction(p, slope) for slope in slopes])) if activations else 1.0
-        # Dropped everywhere, s divides by at most this: the rule of a skip adds what has no s.
-        plain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
+        # Without s everywhere the bound is smaller by exactly this where nothing joins a later layer: no skip, no bias.
+        chain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
+        plain = chain and (len(net.ops) == 1 or not any(op.biased for op in net.ops))
         twins: tuple[tuple[str, str, float], ...] = (("s → 1", TEST, s),) if activations and plain else ()
         twins += (("B dropped", TEST, float(khintchine(p))),) if p > 2 else ()
         lower = float(np.mean(best**p) ** (1 / p))
