@@ -12,7 +12,14 @@ from bounds.moments import Columns, contraction, forward, khintchine, own_number
 from bounds.tree import Tree
 from bounds.tree_margin import tree_form
 from nets import ConvNet
-from nets.certify import CertifyConfig, Chain, tap_moments, train_ellipsoids, train_taps
+from nets.certify import (
+    CertifyConfig,
+    Chain,
+    tap_moments,
+    train_chain_ellipsoids,
+    train_ellipsoids,
+    train_taps,
+)
 from nets.certify.loop import visits
 from nets.certify.network import Charge, complexity, train_network
 from nets.step import pure
@@ -131,6 +138,20 @@ def test_taps_charged_more_are_used_less() -> None:
     costs = np.array([[0.01, 0.2, 0.01]])
     weights, _ = train_taps(v, y, np.array([[-1.0, 1.0]]), costs, CertifyConfig(150, 50, 250))
     assert abs(weights[0, 0]) > 10 * abs(weights[0, 1])
+
+
+def test_convolutions_stay_inside_their_ellipsoids() -> None:
+    rng = np.random.default_rng(5)
+    x, y = images(rng, 200, 4)
+    chain, signs = Chain((4, 4, 1), ((2, 2, 2),)), np.array([[1.0, -1.0]])
+    start = chain.start(1, 0)
+    axes = {"conv0": rng.uniform(0.3, 1.0, size=(2, 2, 1, 2)), "rows": rng.uniform(0.3, 1.0, size=(1, chain.out + 1))}
+    config = CertifyConfig(40, 10, 100, 0.05)
+    params = train_chain_ellipsoids(chain, x, y, signs, axes, np.array([0.01]), config, start=start)
+    kernel = np.asarray(params["conv0"], np.float64)
+    assert (np.sqrt(np.square(kernel / axes["conv0"]).sum(axis=(0, 1, 2))) <= 1 + 1e-5).all()
+    scores = np.asarray(chain.scores(params, jnp.asarray(x), jnp.asarray(signs, jnp.float32)))
+    assert np.mean((scores[:, 0] - scores[:, 1]) * np.where(y == 0, 1.0, -1.0) > 0) > 0.9
 
 
 def test_order_visits_everything_equally_often() -> None:
