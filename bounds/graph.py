@@ -291,7 +291,7 @@ class Graph:
 
 
 def label(layer: Layer) -> str:
-    """How a message names a layer: a module by its name, another operation with the file, line and function it is in."""
+    """How a message names a layer: a module by its name, another operation with its file, line and function too."""
     made_up = " " in layer.name  # such as "dot 1"
     return layer.name + (f" ({layer.where.rpartition('/')[2]})" if made_up and layer.where else "")
 

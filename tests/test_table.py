@@ -166,5 +166,5 @@ def test_options_reach_the_bounds_that_take_them(data):
     given = given.set_index("bound")
     assert math.isnan(without["value"]["long_sedghi"]) and given["value"]["long_sedghi"] > 0
     assert without["value"]["galanti"] == given["value"]["galanti"]
-    with pytest.raises(ValueError, match="no bound takes the option 'pixel_rnge'.*pixel_range"):
+    with pytest.raises(ValueError, match=r"no bound takes the option 'pixel_rnge'.*pixel_range"):
         table(net, *data, delta=0.01, names=["galanti"], options={"pixel_rnge": (0.0, 1.0)})
