@@ -29,7 +29,7 @@ def draw_dynamic(rows: pd.DataFrame, path: Path) -> None:
         ratio = (last["spread"] / last["spread_random"]).where(last["spread_random"] > 0)
         _by_layer(third, last.assign(ratio=ratio), "ratio", "spread of channel densities / that of a random mask")
         third.axhline(1.0, color="#BBBBBB", lw=0.8, zorder=0)
-        _by_layer(fourth, last, "density", "density of the layer")
+        _by_layer(fourth, last, "density", "density of the layer (SET and RigL: that of ERK)")
         fourth.set_yscale("log")
         first.legend(frameon=False, fontsize=8, ncols=2)
         figure.savefig(path, format="png", dpi=150, metadata={"Software": None})

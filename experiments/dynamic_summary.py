@@ -11,6 +11,11 @@ from rich.console import Console
 from .show import grid, number
 
 Row = dict[str, Any]
+LEGEND = (
+    "below 0.8: channels with less than 0.8 × their layer's mean density",
+    "by chance: the same in a random mask with as many weights in every layer, and how far away that is",
+    "spread: standard deviation of channel densities relative to that mask's",
+)
 MEANS = ("test_error", "train_error", "parameters", "density", "flops", "alive", "channels", "below", "below_random")
 
 
@@ -85,15 +90,12 @@ def show_dynamic(console: Console, found: Mapping[str, Any]) -> None:
     cells = [
         [name, f"{row['test_error']:.2%}", number(row["parameters"], 6), number(row["flops"] / 1e6, 3),
          f"{row['alive']:.0f} of {row['channels']:.0f}", f"{row['below']:.1%}", f"{row['below_random']:.1%}",
-         f"{row['deviations']:+.1f}", number(row["spread_ratio"], 3)]
+         number(row["deviations"], 3), number(row["spread_ratio"], 3)]
         for name, row in found["methods"].items()
     ]  # fmt: skip
     console.print(grid("Channels after training", heads, cells, gap=2))
-    console.print(
-        "below 0.8: channels with less than 0.8 × their layer's mean density; by chance: the same in a random mask\n"
-        "with as many weights in every layer; spread: standard deviation of channel densities relative to that mask's",
-        highlight=False, style="dim",
-    )  # fmt: skip
+    for line in LEGEND:
+        console.print(line, highlight=False, style="dim")
     if (cut := found["removal"]) is not None:
         console.print(
             f"Chase: {cut['removed']:.0f} of {cut['channels']:.0f} channels cut out ({cut['removed_share']:.1%}), "
