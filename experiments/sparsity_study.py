@@ -1,9 +1,12 @@
 """What pruning does to accuracy, gap and bounds: six methods at five densities on a stride-2 convolutional network.
 
-Command: sparsebounds reproduce sparsity [--preset quick|cpu]; CPU, quick about a minute.
-Expected: errors rise below a density of about 0.1, first for random masks; the sound bounds with scalar nodes and the
-Occam bound fall with the density. To shrink: fewer methods, densities, seeds or epochs in the config. The bounds are
-those of `bounds.BOUNDS`; no figure of a paper is redone.
+Command: sparsebounds reproduce sparsity [--preset quick|cpu]; CPU.
+Expected (cpu): test error 2.3 % dense; at density 0.05 magnitude 6 %, SynFlow 8–9 %, SNIP 12 %, random 21 %; at 0.02
+only SynFlow is left with a quarter wrong, some networks are dead (all scores 0: every prediction counts as wrong). The
+gap falls to zero below 0.1. galanti with single units as nodes falls by a factor 18 (magnitude) to 55 (random) from
+density 1 to 0.05, with positions as nodes hardly at all before the network stops learning; the Occam bound of 16 values
+per layer falls from 0.90 to 0.41–0.42 (SynFlow, magnitude). To shrink: fewer methods, densities, seeds or epochs in the
+config. The bounds are those of `bounds.BOUNDS`; no figure of a paper is redone.
 """
 
 from pathlib import Path
