@@ -72,7 +72,6 @@ TASKS = {
             "mnist01",
             digits=(0, 1),
             convs=((2, 2, 4),) * 3,
-            starts=3,
             tried=8,
             batch_size=1000,
             steps=(200, 200),
