@@ -26,7 +26,7 @@ from nets.topology.network import SCORES, LayerTopology
 
 from .registry import Experiment
 from .row_file import RowFile
-from .small_images import load_small
+from .small_images import load_small, standardise
 from .topology_masks import METHODS, draw_masks
 from .topology_net import Apply, Params, SmallResNet, accuracy, function_of, train_masked
 from .topology_show import draw_topology, show_topology
@@ -67,7 +67,8 @@ class TopologyConfig:
 
 def run(config: TopologyConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> Row:
     """Every seed, density and method; a row is written after each, and rows that are there are kept."""
-    data = load_small(config.dataset, data_dir, train=config.train, test=config.test, seed=0, halved=config.halved)
+    size = {"train": config.train, "test": config.test}
+    data = standardise(load_small(config.dataset, data_dir, **size, seed=0, halved=config.halved))
     rows = RowFile(folder / "rows.csv", ("seed", "density", "method"), keep=resume)
     # Seeds first: a run that is stopped has complete comparisons.
     todo = [(s, d, method) for s in config.seeds for d in config.densities for method in config.methods]

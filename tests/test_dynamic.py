@@ -15,7 +15,7 @@ import nets
 from experiments import dynamic, dynamic_summary, reproduce
 from experiments.dynamic_channels import random_below, random_spread, statistics
 from experiments.problems import Problem
-from experiments.small_images import halve, load_small
+from experiments.small_images import halve, load_small, standardise
 from nets import grow, prune
 
 TINY = dataclasses.replace(
@@ -64,6 +64,9 @@ def test_half_resolution(tmp_path: Path) -> None:
     assert small[1, 1, 2, 0] == pytest.approx(images[1, 2:4, 4:6, 0].mean(), rel=1e-6)
     data = load_small("digits", None, train=20, test=10, seed=0, halved=True)
     assert data.in_shape == (4, 4, 1) and data.preprocessing == "fixed"
+    even = standardise(data)
+    assert even.preprocessing == "sample" and float(even.x_train.mean()) == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(even.x_test, (data.x_test - data.x_train.mean()) / data.x_train.std(), atol=1e-5)
     with pytest.raises(Problem, match="digits train has 1437"):
         load_small("digits", None, train=5000, test=None, seed=0, halved=True)
     with pytest.raises(Problem, match="mnist"):
