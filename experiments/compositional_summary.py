@@ -26,8 +26,8 @@ def samples_needed(rows: pd.DataFrame, level: float) -> float:
 
     Example:
         >>> rows = pd.DataFrame({"samples": [100, 400], "seed": 0, "test_error": [0.3, 0.1]})
-        >>> round(samples_needed(rows, 0.2)), samples_needed(rows, 0.05), samples_needed(rows, 0.4)
-        (200, inf, 100.0)
+        >>> round(samples_needed(rows, 0.2)), samples_needed(rows, 0.05), round(samples_needed(rows, 0.4))
+        (200, inf, 100)
     """
     found = [_crossing(group.sort_values("samples"), level) for _, group in rows.groupby("seed")]
     return float(np.exp(np.mean(found)))

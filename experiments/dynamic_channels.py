@@ -26,8 +26,8 @@ def random_below(weights: int, kept: int, channels: int) -> float:
         The exact probability: the expected share of such channels in a random mask.
 
     Example:
-        >>> random_below(4, 2, 2)                              # 2 of 4 weights: both in one channel with 1/3
-        0.3333333333333333
+        >>> random_below(4, 2, 2)                              # 2 of 4 weights: none in a channel with 1/6
+        0.16666666666666666
     """
     fan_in = weights // channels
     counts = np.arange(fan_in + 1)

@@ -1,6 +1,6 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
-from . import data, grow, mask_io, mask_statistics, masks, prune, removal
+from . import data, grow, mask_io, mask_statistics, masks, prune, removal, topology
 from .channels import Channels
 from .config import PRESETS, TrainConfig
 from .connectivity import Connectivity, Edges
@@ -35,6 +35,7 @@ __all__ = [
     "prune",
     "grow",
     "removal",
+    "topology",
     "data",
     "DataError",
     "Dataset",

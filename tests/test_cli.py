@@ -58,7 +58,7 @@ def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[st
     assert run("list", "experiments", "--json") == 0
     assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(MODULES)
     assert run("list", "theorems") == 2
-    assert "bounds, sparsifiers, experiments" in capsys.readouterr().err.replace("'", "")
+    assert "choose from bounds, experiments, sparsifiers" in capsys.readouterr().err.replace("'", "")
 
 
 @pytest.fixture(scope="module")
@@ -167,15 +167,15 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
 
 
 def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
-    options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "60", "--json"]
+    options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "120", "--json"]
     command = [sys.executable, "-m", "experiments", *options, "--out"]
     root = Path(__file__).resolve().parent.parent
     interrupted = subprocess.Popen(
         [*command, str(tmp_path / "a")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root
     )
     log = tmp_path / "a" / "checkpoints" / "mlp-rows.csv"
-    for _ in range(600):
-        if log.exists() and pd.read_csv(log)["epoch"].max() > 4:
+    for _ in range(1200):
+        if log.exists() and pd.read_csv(log)["epoch"].max() >= 1:
             break
         time.sleep(0.1)
     interrupted.send_signal(signal.SIGINT)
@@ -187,14 +187,14 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
     assert out == "" and err.count("\n") == 1 and "--resume" in err
     assert not (tmp_path / "a" / "rows.csv").exists()
     last = pd.read_csv(log)["epoch"].max()
-    assert 4 < last < 60
+    assert 1 <= last < 120
 
     assert run(*options, "--out", str(tmp_path / "a"), "--resume") == 0
     assert run(*options, "--out", str(tmp_path / "b")) == 0
     resumed, whole = (pd.read_csv(tmp_path / name / "rows.csv").drop(columns="seconds") for name in "ab")
     whole = whole[whole["epoch"].isin(resumed["epoch"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(resumed, whole)
-    assert resumed["epoch"].max() == 60 and whole["epoch"].nunique() >= 15
+    assert resumed["epoch"].max() == 120 and whole["epoch"].nunique() >= 15
 
 
 def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:

@@ -26,7 +26,7 @@ def slope_prices(slopes: Sequence[float]) -> dict[str, float]:
         >>> slope_prices([0.0, 0.3, 1.0])
         {}
         >>> round(slope_prices([0.0, 0.2371])["slopes of activations"] / math.log(2))
-        32
+        33
 
     Source: theorem 3 of docs/theory.md, "what is paid".
     """
