@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,16 @@ import numpy as np
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, refused
 from bounds.conclude import preprocessing_note
 from bounds.energies_upper import EnergiesUpper
+from bounds.fingerprints import as_fingerprints
+from bounds.front_end import Received
 from bounds.graph import PARTITIONS, Graph
 from bounds.head_weights import UNIFORM, HeadWeights
 from bounds.peeling import forms_of_theorem_3, peeling
 from bounds.peeling_forms import Peeled
 from bounds.reader import read_graph
 from bounds.sample import Sample
-from bounds.theorem3 import ClassSize, certify
+from bounds.sparse_chain import MASK_FIXED, MASK_UNCOUNTED
+from bounds.theorem3 import ClassSize, certify, choice_prices
 from bounds.tree import Tree
 from bounds.tree_margin import MOST_CLASSES, MarginForm, chosen_tree_form, sum_form, tree_form
 
@@ -35,6 +38,7 @@ def certificate(
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
+    choices: Mapping[str, int] | None = None,
     preprocessing: str = "fixed",
     batch_size: int = 1024,
 ) -> Bound:
@@ -46,16 +50,18 @@ def certificate(
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
         x, y: the m samples the certificate is about, drawn independently; inputs exactly as the network receives them,
-            after everything that was fixed without looking at these samples.
+            after everything that was fixed without looking at these samples; or x as `FrontEnd.receive` gives it.
         delta: allowed probability of failure.
         gamma: the margin, or "best".
         tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
         pixel_range: (lo, hi) in which every coordinate lies, known in advance: allows the one-sided form.
         weights: of the last layer, fixed without looking at the sample, see `rehearsal_weights`.
-        left_out: fingerprints of samples that shaped the weights or the front end (see `bounds.sample.fingerprints`):
-            none of them may be among x.
+        left_out: fingerprints of samples that shaped the grids, the tree or the front end (`bounds.fingerprints`): none
+            of them may be among x. Those that shaped `weights`, or the front end that received x, are known.
         nodes: one partition; None: the best of three.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample.
+        choices: of configurations compared with these samples at hand (front ends, architectures, …), by name: how many
+            there were, from a list fixed before. Each costs its logarithm, and energies hold for all of them.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
         batch_size: samples per call of f.
 
@@ -63,7 +69,7 @@ def certificate(
         A certificate; `terms` lists every choice with its price in nats. Value NaN for a network outside the theorem.
 
     Raises:
-        ValueError: bad data, δ, γ, tree or range; left-out samples among x.
+        ValueError: bad data, δ, γ, tree, range or choices; left-out samples among x.
         ReadError: a network that cannot be read.
 
     Example:
@@ -79,11 +85,11 @@ def certificate(
     Source: theorems 1–3 of docs/theory.md.
     """
     check_delta(delta)
-    graph = read_graph(f, np.asarray(x[:2]))
+    graph = read_graph(f, np.asarray((x.values if isinstance(x, Received) else x)[:2]))
     sample = Sample.measure(f, x, y, preprocessing=preprocessing, batch_size=batch_size)
     return certified(
         graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,
-        left_out=left_out, nodes=nodes, mask_fixed=mask_fixed,
+        left_out=left_out, nodes=nodes, mask_fixed=mask_fixed, choices=choices,
     )  # fmt: skip
 
 
@@ -99,6 +105,7 @@ def certified(
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
+    choices: Mapping[str, int] | None = None,
 ) -> Bound:
     """`certificate` of a graph and a sample that are at hand; arguments as there.
 
@@ -112,13 +119,15 @@ def certified(
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
-    check_left_out(sample, left_out)
+    for marks in (left_out, *(w.shaped_by for w in weights)):
+        check_left_out(sample, marks)
+    prices, options = choice_prices(choices)
     declaration = peeling.declaration  # type: ignore[attr-defined]
     shown = math.nan if isinstance(gamma, str) else float(gamma)
     fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
     try:
-        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta)
-        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed))
+        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta / options)
+        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, prices))
         _check_weights(weights, sizes)
     except NotCovered as reason:
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
@@ -131,7 +140,15 @@ def certified(
         gamma=best.gamma,
         delta=delta,
         guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-        terms=best.terms,
+        terms={
+            "tree fixed in advance": str(fixed.nested)
+            if graph.classes <= 20
+            else "balanced"
+            if tree is None
+            else "given",
+            "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+            **best.terms,
+        },
         source=declaration.source,
         note=preprocessing_note(sample),
     )
@@ -144,6 +161,9 @@ def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:
         sample: the certified samples.
         left_out: fingerprints of what shaped the front end, the weights or the grids; None where nothing did.
 
+    Raises:
+        ValueError: an overlap, something else than fingerprints, or a sample without any.
+
     Example:
         >>> s = Sample.measure(lambda x: x, np.eye(2), np.array([0, 1]))
         >>> check_left_out(s, s.fingerprints[:1])
@@ -153,11 +173,12 @@ def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:
     """
     if left_out is None:
         return
+    marks = as_fingerprints(left_out)
     if sample.fingerprints is None:
         raise ValueError(
             "the sample has no fingerprints to compare with those left out; measure it with Sample.measure"
         )
-    shared = int(np.isin(sample.fingerprints, np.asarray(left_out)).sum())
+    shared = int(np.isin(sample.fingerprints, marks).sum())
     if shared:
         raise ValueError(
             f"{shared} of the {sample.m} certified samples were among those left out; "
@@ -173,11 +194,12 @@ def _sizes(
     upper: Sequence[EnergiesUpper | None],
     nodes: str | None,
     mask_fixed: bool,
+    prices: Mapping[str, float],
 ) -> Iterable[ClassSize]:
     partitions = [p for p in PARTITIONS if nodes in (None, p)]
     if not partitions:
         raise ValueError(f"nodes={nodes!r}; needed one of {', '.join(map(repr, PARTITIONS))}, or None for the best")
-    price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
+    price = {**prices, **({"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {})}
     reasons: list[NotCovered] = []
     for partition in partitions:
         try:

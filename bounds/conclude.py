@@ -79,7 +79,9 @@ def conclude(
 
 
 def preprocessing_note(sample: Sample) -> str:
-    """Why a row is no certificate when the inputs were normalised by statistics of the sample itself."""
+    """Why a row is no certificate: inputs normalised by statistics of the sample itself, or a sample never drawn."""
     if sample.preprocessing == "fixed":
         return ""
+    if sample.preprocessing == "scaled":
+        return "no certificate: the sample was scaled to another m, and never drawn"
     return "no certificate: the inputs were normalised by statistics of the sample itself"

@@ -13,14 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.bound import Bound, check_delta, check_gamma
-from bounds.ellipsoids import Ellipsoids, EnergyWeights, hidden_layers, radii
+from bounds.bound import Bound, check_delta, check_gamma, check_match
+from bounds.certificate import check_left_out
+from bounds.conclude import preprocessing_note
+from bounds.ellipsoids import Ellipsoids, EnergyWeights, energy_weights, hidden_layers, radii
 from bounds.energies_upper import bernstein_upper
 from bounds.graph import Graph
 from bounds.margin import shares_up
 from bounds.moments.slopes import slope_prices
 from bounds.sample import Sample
-from bounds.theorem3 import ClassSize, certify
+from bounds.theorem3 import ClassSize, certify, choice_prices
 from bounds.tree_margin import MarginForm
 
 RATIOS = (1.1, 1.2, 1.5)
@@ -37,6 +39,8 @@ class Energies:
     squares: np.ndarray
     largest: np.ndarray
     m: int
+    weights: EnergyWeights
+    """What the inputs were weighed with."""
 
 
 def measure_energies(
@@ -79,7 +83,7 @@ def measure_energies(
             f"a weighted energy of the sample is {largest[worst]:.6g}, its stated limit {limits[worst]:.6g}; "
             "give a limit that holds for every input, or clip the inputs in a front end"
         )
-    return Energies(means / len(values), squares / len(values), stated, len(values))
+    return Energies(means / len(values), squares / len(values), stated, len(values), weights)
 
 
 def ellipsoid_certificate(
@@ -92,6 +96,7 @@ def ellipsoid_certificate(
     gamma: float | str = "best",
     choices: Mapping[str, int] | None = None,
     tied_only: bool = False,
+    left_out: np.ndarray | None = None,
 ) -> Bound:
     """The certificate of a network in a class of ellipsoids.
 
@@ -105,12 +110,14 @@ def ellipsoid_certificate(
         choices: of configurations made with the sample at hand (front ends, classes …), by name: how many there were.
             They enlarge the energies' union as well.
         tied_only: the rows share one radius, decided in advance; otherwise the best of that and the grids, paid for.
+        left_out: fingerprints of the samples that shaped the class (a rehearsal), if no front end refuses them already.
 
     Returns:
         A certificate, all prices in `terms`.
 
     Raises:
-        ValueError: δ, γ, or weights outside the class.
+        ValueError: δ, γ, choices, weights outside the class, energies of another class or sample, left-out samples
+            among the certified ones.
 
     Example:
         >>> from bounds import read_graph
@@ -131,12 +138,14 @@ def ellipsoid_certificate(
     """
     check_delta(delta)
     check_gamma(gamma)
+    check_match(graph, sample)
+    check_left_out(sample, left_out)
     if energies.m != sample.m:
         raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")
-    counts = {name: n for name, n in (choices or {}).items() if n > 1}
-    paid = {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}
+    _check_weights(energies.weights, energy_weights(graph, ellipsoids))
+    paid, options = choice_prices(choices)
     paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
-    upper, inflation, log_inverse = _upper(ellipsoids.form, energies, delta, math.prod(counts.values()))
+    upper, inflation, log_inverse = _upper(ellipsoids.form, energies, delta, options)
     own = radii(graph, ellipsoids)
     sizes = list(_sizes(ellipsoids, own, upper, sample.m, paid, tied_only))
     best = certify(sizes, sample, delta=delta, gamma=gamma)
@@ -156,7 +165,17 @@ def ellipsoid_certificate(
         guarantee="certificate" if sample.preprocessing == "fixed" else "published",
         terms=terms,
         source="sparsebounds, theorems 1–3 of docs/theory.md",
+        note=preprocessing_note(sample),
     )
+
+
+def _check_weights(measured: EnergyWeights, needed: EnergyWeights) -> None:
+    same = all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, atol=0.0)
+        for a, b in ((measured.inputs, needed.inputs), (measured.constant, needed.constant))
+    )
+    if not same:
+        raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
 
 
 def _upper(form: MarginForm, energies: Energies, delta: float, options: int) -> tuple[np.ndarray, float, float]:

@@ -25,3 +25,31 @@ def fingerprints(x: Any) -> np.ndarray:
     rows = np.asarray(x, dtype=np.float32).reshape(len(x), -1) + np.float32(0.0)  # −0 becomes 0
     digests = (hashlib.blake2b(row, digest_size=8).digest() for row in np.ascontiguousarray(rows))
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
+
+
+def as_fingerprints(marks: Any) -> np.ndarray:
+    """What a caller gave as fingerprints, if that is what it is.
+
+    Inputs, indices or a sample in their place would match nothing, and signed or floating numbers only by chance: an
+    overlap would pass unseen.
+
+    Raises:
+        ValueError: anything but unsigned 64-bit integers in one axis.
+
+    Example:
+        >>> as_fingerprints(fingerprints(np.eye(2))).shape
+        (2,)
+        >>> as_fingerprints(np.arange(2))
+        Traceback (most recent call last):
+        ...
+        ValueError: int64 of shape (2,) are no fingerprints; needed those that `fingerprints` returns, uint64 (n,)
+    """
+    found = np.asarray(marks)
+    if found.size == 0 and found.ndim == 1:
+        return np.zeros(0, dtype=np.uint64)
+    if found.ndim != 1 or found.dtype != np.uint64:
+        raise ValueError(
+            f"{found.dtype} of shape {found.shape} are no fingerprints; "
+            "needed those that `fingerprints` returns, uint64 (n,)"
+        )
+    return found

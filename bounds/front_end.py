@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bounds.fingerprints import fingerprints
+from bounds.fingerprints import as_fingerprints, fingerprints
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +29,9 @@ class Received:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.values.shape)
+
+    def __len__(self) -> int:
+        return len(self.values)
 
     def then(self, apply: Callable[[Any], Any]) -> Received:
         """The same after another fixed function, as behind `FrontEnd.then`."""
@@ -59,6 +62,9 @@ class FrontEnd:
 
     apply: Callable[[Any], Any]
     shaped_by: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
     def __call__(self, x: Any) -> jax.Array:
         return self.apply(x)

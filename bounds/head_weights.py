@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bounds.fingerprints import as_fingerprints
 from bounds.graph import Graph
 from bounds.head import read_head
 from bounds.tree_margin import MarginForm
@@ -24,6 +25,16 @@ class HeadWeights:
     """The form whose rows these are; None where every row has the same."""
     guess: float | None = None
     """scale/γ around which the grid lies; None: what the architecture suggests."""
+    shaped_by: np.ndarray | None = None
+    """Fingerprints of the samples that the axes come from, none of which may be certified; None where there are none."""
+
+    def __post_init__(self) -> None:
+        if self.tau2 is not None and not (np.isfinite(self.tau2).all() and (np.asarray(self.tau2) > 0).all()):
+            raise ValueError(f"the weights {self.name!r} hold τ² that are not finite or not above 0; needed axes")
+        if self.guess is not None and not 0.0 < self.guess < math.inf:
+            raise ValueError(f"the weights {self.name!r} guess scale/γ = {self.guess}; needed a number above 0")
+        if self.shaped_by is not None:
+            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
     def fits(self, form: MarginForm, nodes: int) -> bool:
         """Whether the axes are those of this form and of so many nodes."""

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from bounds.binomial import binomial_upper, kl_upper
 from bounds.bound import Bound, Declaration, Guarantee, check_delta, check_match, declare
 from bounds.code_length import graph_code, total_bits
+from bounds.conclude import preprocessing_note
 from bounds.graph import Graph
 from bounds.sample import Sample
 
@@ -110,6 +111,8 @@ def _preprocessed(sample: Sample) -> tuple[Guarantee, str]:
     """Constants of the normalisation that come from the sample are part of the network, and not in its code."""
     if sample.preprocessing == "fixed":
         return "certificate", ""
+    if sample.preprocessing == "scaled":
+        return "published", preprocessing_note(sample)
     return (
         "published",
         "no certificate: the inputs were normalised by statistics of the sample itself, which the code does not "

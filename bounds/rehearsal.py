@@ -31,7 +31,7 @@ def rehearsal_weights(
 
     Args:
         graph: the rehearsal network, of the architecture that is to be certified.
-        sample: the left-out samples; none of them may be certified (`certificate(…, left_out=sample.fingerprints)`).
+        sample: the left-out samples; `certificate` refuses to certify one of them.
         form: the form of the margin step, along a tree fixed without the certified samples.
         m: how many samples will be certified.
         gamma: the rehearsal's margin; None: the one that minimises ramp + complexity at m samples.
@@ -74,7 +74,7 @@ def rehearsal_weights(
     scale = np.where(sizes > 0, sizes, sizes.max()) / chosen
     full = np.ones((len(form.rows), len(peeled.head.nodes)))
     full[:, peeled.read] = tau2 * np.square(scale)[:, None]
-    return HeadWeights("rehearsal", full, form, guess=1.0)
+    return HeadWeights("rehearsal", full, form, guess=1.0, shaped_by=sample.fingerprints)
 
 
 def _best_gamma(sample: Sample, reach: float, m: int) -> float:

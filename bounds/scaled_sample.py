@@ -57,7 +57,7 @@ def scaled(sample: Sample, m: int) -> ScaledSample:
         class_energies=sample.class_energies * factor,
         margins=sample.margins,
         class_counts=_shared_out(sample.class_counts, int(m)),
-        preprocessing=sample.preprocessing,
+        preprocessing="scaled",  # whatever it was: no bound takes it for a sample that was drawn
         class_fourths=None if sample.class_fourths is None else sample.class_fourths * factor,
         largest=sample.largest,
         largest_norm=sample.largest_norm,

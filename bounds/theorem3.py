@@ -81,6 +81,8 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
 
     Source: theorem 3 of the theory page.
     """
+    if not sizes:
+        raise ValueError("no class of networks was given; needed at least one, such as the uniform weights")
     for size in sizes:
         if math.isnan(size.log_scale) or size.log_scale == math.inf or math.isnan(size.unit):
             raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
@@ -88,6 +90,29 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
     points = [(size, *_best_point(size, ramps, delta, gamma)) for size in sizes]
     size, j, chosen, _ = min(points, key=lambda point: point[3])
     return _at(size, sample, j, chosen, delta)
+
+
+def choice_prices(choices: Mapping[str, int] | None) -> tuple[dict[str, float], int]:
+    """What configurations cost that were compared with the sample at hand (front ends, graphs, classes …).
+
+    Args:
+        choices: by name, how many there were, from a list fixed before.
+
+    Returns:
+        log n of each, and how many combinations there are: energies must hold for all of them.
+
+    Raises:
+        ValueError: a number that is no whole number above 0.
+
+    Example:
+        >>> choice_prices({"front end": 1, "width": 3})
+        ({'choice of width, one of 3': 1.0986122886681098}, 3)
+    """
+    for name, n in (choices or {}).items():
+        if isinstance(n, bool) or n != int(n) or n < 1:
+            raise ValueError(f"choices[{name!r}] is {n!r}; needed how many there were, a whole number of at least 1")
+    counts = {name: int(n) for name, n in (choices or {}).items() if n > 1}
+    return {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}, math.prod(counts.values())
 
 
 class _Ramps:

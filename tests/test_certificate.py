@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 import bounds
-from bounds.certificate import check_left_out
+from bounds.certificate import certified, check_left_out
 from bounds.ellipsoid_certificate import measure_energies
 from bounds.ellipsoids import Ellipsoids, energy_weights, radii
 from bounds.energies_upper import energies_upper
+from bounds.fingerprints import fingerprints
+from bounds.front_end import FrontEnd
 from bounds.head_weights import HeadWeights, centred_windows
 from bounds.margin import grid_up, shares_up
 from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, Peeled, Setting
 from bounds.rehearsal import rehearsal_weights
+from bounds.scaled_sample import scaled
 from bounds.theorem3 import ClassSize, certify
 from bounds.tree import Tree
 from bounds.tree_margin import tree_form
@@ -247,6 +250,70 @@ def test_bad_input(options, message):
     x, y = drawn(50)
     with pytest.raises(ValueError, match=message):
         bounds.certificate(linear, x, y, **options)
+
+
+def test_only_fingerprints_can_be_left_out():
+    """Images, indices, a sample or signed numbers in their place would overlap and not be noticed."""
+    x, y = drawn(50)
+    sample = bounds.Sample.measure(linear, x, y)
+    for wrong in (x[:5], np.arange(5), sample, fingerprints(x[:5]).astype(np.int64), [True]):
+        with pytest.raises(ValueError, match="no fingerprints"):
+            bounds.certificate(linear, x, y, left_out=wrong)
+        with pytest.raises(ValueError, match="no fingerprints"):
+            FrontEnd(lambda v: v, wrong)
+    assert bounds.certificate(linear, x, y, left_out=[]).covered
+
+
+def test_a_rehearsal_on_certified_samples_is_refused():
+    """Without being told: the axes remember which samples they come from."""
+    x, y = sparse_problem(400, 0)
+    graph = bounds.read_graph(lambda x: x @ HEAD, x[:2], nodes="scalar")
+    own = bounds.Sample.measure(lambda x: x @ HEAD, x[:100], y[:100])
+    weights = rehearsal_weights(graph, own, tree_form(Tree.balanced(2), 2), m=400)
+    with pytest.raises(ValueError, match="100 of the 400"):
+        bounds.certificate(lambda x: x @ HEAD, x, y, nodes="scalar", weights=[weights])
+
+
+@pytest.mark.parametrize("tau2, guess", [([1.0, -0.9], None), ([1.0, 0.0], None), ([1.0, np.nan], None), (None, 0.0)])
+def test_axes_are_positive(tau2, guess):
+    """A negative τ² would lower both the norm of the row and what it reaches."""
+    with pytest.raises(ValueError, match="above 0"):
+        HeadWeights("wrong", None if tau2 is None else np.array(tau2), guess=guess)
+
+
+def test_configurations_that_were_tried_are_paid_for():
+    x, y = drawn(2000)
+    one, many = (
+        bounds.certificate(linear, x, y, pixel_range=(0.0, 1.0), gamma=1.0, choices={"front end": n}) for n in (1, 100)
+    )
+    assert many.terms["nats: choice of front end, one of 100"] == pytest.approx(math.log(100))
+    assert many.terms["form of theorem 3"] == "one-sided" and many.complexity > one.complexity  # the energies too
+    assert many.value > one.value
+    with pytest.raises(ValueError, match="how many there were"):
+        bounds.certificate(linear, x, y, choices={"front end": 0})
+
+
+def test_what_a_front_end_received_is_certified():
+    x, y = drawn(2000)
+    front = FrontEnd(lambda v: v - np.float32(0.5), fingerprints(x[:1] + 1))
+    received = front.receive(x)
+    found = bounds.certificate(linear, received, y, gamma=1.0)
+    assert found.value == bounds.certificate(linear, received.values, y, gamma=1.0).value
+    with pytest.raises(ValueError, match="3 of the 2000"):  # of the inputs before the front end
+        bounds.certificate(linear, received, y, left_out=fingerprints(x[:3]))
+
+
+def test_a_scaled_sample_is_no_certificate():
+    graph, sample = measured()
+    for row_of in (bounds.peeling, certified, bounds.galanti, bounds.parameter_count):
+        found = row_of(graph, scaled(sample, 10**9), delta=1e-3)
+        assert found.guarantee == "published" and "never drawn" in found.note
+
+
+def test_no_class_at_all():
+    x, y = drawn(50)
+    with pytest.raises(ValueError, match="no class"):
+        bounds.certificate(linear, x, y, weights=[])
 
 
 def test_too_few_samples_for_a_variance():

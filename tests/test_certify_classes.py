@@ -13,6 +13,7 @@ from bounds.bound import NotCovered
 from bounds.ellipsoid_certificate import Energies, ellipsoid_certificate, measure_energies
 from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
 from bounds.ellipsoids import Ellipsoids, chain_moment, energy_weights, radii
+from bounds.fingerprints import fingerprints
 from bounds.moments import contraction, khintchine
 from bounds.tree import Tree
 from bounds.tree_margin import tree_form
@@ -215,9 +216,25 @@ def test_a_sample_beyond_its_stated_limit_is_refused(measured) -> None:
     weights = energy_weights(graph, Ellipsoids(form, np.ones((2, 4))))
     with pytest.raises(ValueError, match="stated limit"):
         measure_energies(weights, form, x, y, weights.limits(np.full(3, 0.5)))
-    other = Energies(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), 17)
+    other = Energies(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), 17, weights)
     with pytest.raises(ValueError, match="energies of 17 samples"):
         ellipsoid_certificate(graph, sample, Ellipsoids(form, np.ones((2, 4))), other, delta=0.01)
+
+
+def test_what_does_not_belong_together_is_refused(measured) -> None:
+    """Energies of another class, left-out samples, and a number of configurations that would drop out of the union."""
+    graph, sample, x, y = measured
+    form = tree_form(Tree.balanced(3), 3)
+    ball, long = Ellipsoids(form, np.ones((2, 4))), Ellipsoids(form, np.full((2, 4), 2.0))
+    weights = energy_weights(graph, ball)
+    energies = measure_energies(weights, form, x, y, weights.limits(np.full(3, 1.5)))
+    with pytest.raises(ValueError, match="another class"):
+        ellipsoid_certificate(graph, sample, long, energies, delta=0.01)
+    with pytest.raises(ValueError, match="1 of the 4000 certified"):
+        ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, left_out=fingerprints(x[7:8]))
+    for n in (0, -3, 2.5):
+        with pytest.raises(ValueError, match="how many there were"):
+            ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, choices={"front end": n})
 
 
 def test_labels_drawn_at_random_get_no_certificate() -> None:
