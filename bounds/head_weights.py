@@ -26,7 +26,7 @@ class HeadWeights:
     guess: float | None = None
     """scale/γ around which the grid lies; None: what the architecture suggests."""
     shaped_by: np.ndarray | None = None
-    """Fingerprints of the samples that the axes come from, none of which may be certified; None where there are none."""
+    """Fingerprints of the samples that the axes come from, none of which may be certified; None without any."""
 
     def __post_init__(self) -> None:
         if self.tau2 is not None and not (np.isfinite(self.tau2).all() and (np.asarray(self.tau2) > 0).all()):
