@@ -125,6 +125,9 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
         tx: any optax optimiser.
         masks: nested dict of booleans with the paths of the parameters.
 
+    Raises:
+        ValueError: on `init`: masks that do not fit the parameters, as `check` says.
+
     Example:
         >>> tx = keep_zeros(optax.sgd(0.1, momentum=0.9), {"w": jnp.array([True, False])})
         >>> w = {"w": jnp.array([1.0, 0.0])}
@@ -133,11 +136,15 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
     """
     keep = parameters(masks)
 
+    def init(params: Tree) -> Any:
+        check(params, keep)
+        return tx.init(params)
+
     def update(updates: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
         updates, state = tx.update(zeroed(updates, keep), state, params)
         return zeroed(updates, keep), state
 
-    return optax.GradientTransformation(tx.init, update)
+    return optax.GradientTransformation(init, update)
 
 
 def density(masks: Tree, select: Callable[[str, Any], bool] = is_weight) -> float:

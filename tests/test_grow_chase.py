@@ -97,6 +97,32 @@ def test_the_first_change_of_chase_against_a_literal_loop() -> None:
     assert {(i, int(c)) for i in (1, 2) for c in np.flatnonzero(~state.alive[f"dense{i}"])} == set(gone)
 
 
+def test_a_layer_that_loses_all_its_weights_with_a_channel_grows_some_back() -> None:
+    """dense2 reads unit 0 of dense1 alone, which is the weakest and goes: what it reads then comes by its gradient."""
+    net = nets.MLP((3, 4, 4, 3), rngs=nnx.Rngs(0))
+    kernels = {f"dense{i}": np.ones(shape, bool) for i, shape in ((1, (3, 4)), (2, (4, 4)), (3, (4, 3)))}
+    kernels["dense2"][1:] = False
+    kernels["dense1"][2, 1:] = False
+    for layer in net.layers():
+        layer.kernel[...] = 0.5 + jnp.abs(layer.kernel[...])
+    net.dense1.kernel[...] = net.dense1.kernel[...].at[:, 0].set(0.01)
+    mask = {
+        name: {"kernel": jnp.asarray(keep), "bias": jnp.ones(keep.shape[1], bool)} for name, keep in kernels.items()
+    }
+    params = masks.parameters(masks.apply(net, mask))
+    slope = jax.tree.map(jnp.ones_like, params)
+    slope["dense2"]["kernel"] = 1e-3 * jnp.arange(1.0, 17.0).reshape(4, 4)  # smaller than anywhere else
+    for extra in (0.0, 0.5):
+        settings = {"channel_share": 0.125, "floor_share": 0.0, "extra": extra, "floor": 2}
+        rule = grow.Chase(every=4, until=8, channel_every=4, channel_until=4, **settings)
+        tx = rule.around(optax.sgd(0.1), mask, net)
+        _, state = tx.update(slope, tx.init(params)._replace(step=jnp.int32(3)), params)
+        now = arrays(state.masks)
+        assert not state.alive["dense1"][0] and now["dense2.kernel"].sum() >= 2 and now["dense2.kernel"][3, 2:].all()
+        total = sum(now[f"dense{i}.kernel"].sum() for i in (1, 2, 3))
+        assert total == round(25 * (1 + extra / 2))
+
+
 def test_channel_scores_by_hand() -> None:
     """One channel of 3 inputs and 2×1 kernels with weights 4, 2 active in one kernel and 3 in another."""
     mask = np.zeros((2, 1, 3, 2), bool)

@@ -169,6 +169,14 @@ def test_rewinding_brings_the_start_back_under_the_mask() -> None:
         np.testing.assert_array_equal(leaf, np.where(masks.leaves(mask)[path], start[path], 0))
 
 
+def test_rewinding_to_another_network_is_refused_by_its_first_path() -> None:
+    net = mlp(6, 4, 3)
+    with pytest.raises(ValueError, match=r"initial parameters do not fit the model at dense2\.bias: no such parameter"):
+        prune.rewind(net, mlp(6, 4), prune.random(net, 0.5))
+    with pytest.raises(ValueError, match=r"dense1\.bias: shape \(5,\) there, shape \(4,\) here"):
+        prune.rewind(net, mlp(6, 5, 3), prune.random(net, 0.5))
+
+
 def test_lottery_tickets_are_nested_and_start_where_the_network_did() -> None:
     net, seen = mlp(8, 6, 3), []
     start = np.array(net.dense1.kernel[...])

@@ -142,6 +142,8 @@ def test_keep_zeros_with_other_optimisers(make: object) -> None:
             updates, state = tx.update(gradient, state, params)
             params = optax.apply_updates(params, updates)
     assert float(params["w"][1]) == 0 and float(params["w"][0]) != 1 and bool(jnp.isfinite(params["w"]).all())
+    with pytest.raises(ValueError, match="masks have b, which is no parameter"):
+        tx.init({"w": params["w"]})
 
 
 def test_masks_of_a_linen_model() -> None:

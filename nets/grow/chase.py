@@ -37,7 +37,8 @@ class Chase(Rule):
         channel_until: T_f, the step at which S_c is reached, at most `until`.
         floor_share: β.
         score: which channels are amenable: one of `nets.grow.SCORES`.
-        floor: weights that every layer keeps at least, 1 or more.
+        floor: weights that every layer keeps at least, 1 or more; a layer that loses them with its channels grows them
+            back first.
 
     Raises:
         ValueError: on use: a setting out of range, dense masks, a network that declares no channels, or whose
@@ -130,8 +131,19 @@ class Chase(Rule):
         """Prune to the budget, then grow to the soft bound."""
         prunes, grows = jax.random.split(view.key)
         before = ranks.joined(view.masks)
-        kept = ranks.joined(keep_largest(view.size, view.masks, view.numbers["kept"], self.floor, prunes))
+        first = self._first(view)
+        budget = view.numbers["kept"] - jnp.sum(first, dtype=jnp.int32)
+        kept = ranks.joined(keep_largest(view.size, view.masks, budget, self.floor, prunes))
         count = view.numbers["grown"] - jnp.sum(kept, dtype=jnp.int32)
         candidates = ranks.joined(view.allowed) & ~before
-        grown = ranks.best(ranks.joined(view.gradient), candidates, count, grows)
-        return ranks.parted(kept | grown, view.masks)
+        worth = jnp.where(first, jnp.inf, ranks.joined(view.gradient))
+        return ranks.parted(kept | ranks.best(worth, candidates, count, grows), view.masks)
+
+    def _first(self, view: View) -> jax.Array:
+        """What grows before all else: channels that went may have left a layer with fewer weights than its floor."""
+        keys, found = ranks.keys(jax.random.fold_in(view.key, 4), view.masks), {}
+        for path, mask in view.masks.items():
+            free = (view.allowed[path] & ~mask).ravel()
+            lacks = self.floor - jnp.sum(mask, dtype=jnp.int32)
+            found[path] = ranks.best(view.gradient[path].ravel(), free, lacks, keys[path])
+        return ranks.joined(found)

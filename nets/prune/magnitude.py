@@ -70,7 +70,7 @@ def rewind(model: Any, initial: Any, masks: Tree) -> Any:
         The model; for a dict a new one.
 
     Raises:
-        ValueError: masks that do not fit.
+        ValueError: masks or initial parameters that do not fit the model; the message names the first path.
 
     Example:
         >>> start, mask = {"w": np.array([1.0, 2.0])}, {"w": np.array([True, False])}
@@ -80,11 +80,21 @@ def rewind(model: Any, initial: Any, masks: Tree) -> Any:
     Source: Frankle, Carbin, ICLR 2019; to an early step instead of the first: Frankle et al., ICML 2020.
     """
     masking.check(model, masks)
+    _check_initial(model, initial)
     start = masking.apply(masking.parameters(initial), masks)
     if hasattr(model, "__dict__") and not isinstance(model, dict):
         masking.set_parameters(model, start)
         return model
     return start
+
+
+def _check_initial(model: Any, initial: Any) -> None:
+    wanted, given = (masking.leaves(masking.parameters(tree)) for tree in (model, initial))
+    for path in sorted(wanted.keys() | given.keys()):
+        shapes = [np.shape(tree[path]) if path in tree else None for tree in (given, wanted)]
+        if shapes[0] != shapes[1]:
+            there, here = ("no such parameter" if shape is None else f"shape {shape}" for shape in shapes)
+            raise ValueError(f"the initial parameters do not fit the model at {path}: {there} there, {here} here")
 
 
 def lottery_ticket(
