@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 
 from bounds.bound import Bound, Declaration, NotCovered, check_delta, check_gamma, check_match, refused
-from bounds.graph import Graph
+from bounds.graph import Graph, Linear
 from bounds.margin import Complexity, step
+from bounds.moments.slopes import slope_prices
 from bounds.sample import Sample
 
 VECTOR = 4.0
@@ -33,7 +34,8 @@ def conclude(
         forms: gives the complexities that apply to the network; may raise NotCovered.
         graph, sample, delta, gamma: as every bound receives them.
         factor: what stands before the complexity, see `margin.step`.
-        nats: log(1/weight) of choices beyond those that the forms pay for themselves.
+        nats: log(1/weight) of choices beyond those that the forms pay for themselves; slopes of activations that may
+            have been trained are added here.
         note: what a reader must know about every row of this theorem.
 
     Returns:
@@ -61,6 +63,8 @@ def conclude(
     except NotCovered as reason:
         shown = math.nan if isinstance(gamma, str) else float(gamma)
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
+    slopes = slope_prices([layer.slope for layer in graph.layers if isinstance(layer, Linear)])
+    nats += math.fsum(slopes.values())
     steps = [step(form, sample, factor=factor, delta=delta, gamma=gamma, nats=nats) for form in found]
     best = min(steps, key=lambda s: s.value)
     fixed = sample.preprocessing == "fixed"
@@ -72,7 +76,7 @@ def conclude(
         gamma=best.gamma,
         delta=delta,
         guarantee=declaration.guarantee if fixed or declaration.guarantee != "certificate" else "published",
-        terms=best.terms,
+        terms={**best.terms, **{f"nats: {what}": price for what, price in slopes.items()}},
         source=declaration.source,
         note="; ".join(part for part in (preprocessing_note(sample), note) if part),
     )

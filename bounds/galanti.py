@@ -16,11 +16,12 @@ from typing import Literal
 
 import numpy as np
 
-from bounds import sparse_chain
+from bounds import plain_chain, sparse_chain
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
 from bounds.conclude import conclude
-from bounds.graph import PARTITIONS, Graph, Partition, check_partition
+from bounds.graph import PARTITIONS, Graph, Linear, Partition, check_partition
 from bounds.margin import Complexity
+from bounds.moments import slopes
 from bounds.sample import Sample
 
 SOURCE = (
@@ -28,7 +29,7 @@ SOURCE = (
     "NeurIPS 2023"
 )
 ASSUMES = (
-    "ReLU or leaky ReLU",
+    slopes.ASSUMES,
     "layered: every layer reads the one below it, no skips",
     "no max pooling (average pooling is covered)",
     "the last layer is linear",
@@ -165,7 +166,7 @@ def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed:
 @declare(
     summary="the sparse-network bound exactly as printed, for figures",
     guarantee="published",
-    assumes=(*ASSUMES[:2], "no pooling", "no biases (present ones are not counted)"),
+    assumes=("ReLU or leaky ReLU", ASSUMES[1], "no pooling", "no biases (present ones are not counted)"),
     source=f"{SOURCE}; as the authors' code evaluates it and others restate it",
 )
 def galanti_published(
@@ -216,6 +217,10 @@ def galanti_published(
         raise ValueError(f"version={version!r}; needed 'neurips' or 'v1'")
     if m is not None and m < 1:
         raise ValueError(f"m={m}; needed a positive number of samples")
+    for i, layer in enumerate(graph.layers):
+        if isinstance(layer, Linear):
+            plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
+            slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
     declaration = galanti_published.declaration  # type: ignore[attr-defined]
     try:
         chain = sparse_chain.read_chain(graph)

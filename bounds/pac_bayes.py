@@ -20,6 +20,7 @@ from bounds.conclude import preprocessing_note
 from bounds.graph import Dot, Graph, Linear, MaxPool, label
 from bounds.input_bound import Range, largest_norm
 from bounds.margin import exp_or_inf
+from bounds.moments import slopes
 from bounds.sample import Sample
 
 SHARP = 16 * math.e**2
@@ -102,7 +103,7 @@ def divergence(
     summary="PAC-Bayes with spectral norms, every constant explicit",
     guarantee="certificate",
     assumes=(
-        "ReLU or leaky ReLU",
+        slopes.ASSUMES,
         "layered, no skips",
         "no biases",
         "no pooling",
@@ -171,10 +172,11 @@ def pac_bayes(
     if not all(map(math.isfinite, [*spectral, *frobenius])):
         raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
     width = max(layer.size for layer in graph.layers)
+    paid = slopes.slope_prices([layer.slope for layer in graph.layers if isinstance(layer, Linear)])
 
     def at(value: float) -> Bound:
         found = divergence(spectral, frobenius, width=width, input_bound=bound, m=sample.m, gamma=value)
-        log_term = math.log(8 * sample.m * found.points / delta)
+        log_term = math.log(8 * sample.m * found.points / delta) + math.fsum(paid.values())
         whole = math.sqrt((2 * found.kl + log_term) / (2 * (sample.m - 1)))
         complexity = math.sqrt(found.kl / (sample.m - 1))
         confidence = log_term / (2 * (sample.m - 1)) / (whole + complexity)
@@ -197,6 +199,7 @@ def pac_bayes(
                 "grid points J": found.points,
                 "KL": found.kl,
                 "log(8mJ/delta)": log_term,
+                **{f"nats: {what}": price for what, price in paid.items()},
                 "m": sample.m,
             },
             source=declaration.source,

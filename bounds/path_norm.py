@@ -19,6 +19,7 @@ from bounds.bound import Bound, declare
 from bounds.conclude import conclude
 from bounds.graph import Graph, Linear
 from bounds.margin import Complexity, exp_or_inf
+from bounds.moments import slopes
 from bounds.norms import log_path_norm
 from bounds.sample import Sample
 from bounds.stages import read_stages
@@ -113,7 +114,7 @@ def layered_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity
     summary="path norm of any network: biases, skips, average and max pooling",
     guarantee="certificate",
     assumes=(
-        "ReLU or leaky ReLU",
+        slopes.ASSUMES,
         "average and max pooling, skips, biases, inference batch norm: whatever the reader takes",
     ),
     source="path norm of Neyshabur, Tomioka, Srebro, COLT 2015, on DAGs as in Gonon, Brisebarre, Riccietti, Gribonval, "

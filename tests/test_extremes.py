@@ -1,6 +1,8 @@
 """Networks, margins and probabilities at the edge of what numbers can say: a row or an error, never a wrong number."""
 
 import math
+from dataclasses import replace
+from functools import cache
 
 import jax
 import numpy as np
@@ -66,3 +68,51 @@ def test_weights_that_are_not_finite_are_refused_by_name(bad, place):
     weights[place][1, 1] = bad
     with pytest.raises(bounds.ReadError, match=r"layer dot .* has weights that are not finite"):
         bounds.read_graph(network(*weights), X[:1])
+
+
+@cache
+def leaky(slope):
+    f = lambda x: jax.nn.leaky_relu(x @ HIDDEN, slope) @ LAST  # noqa: E731
+    return bounds.read_graph(f, X[:1]), bounds.Sample.measure(f, X, Y)
+
+
+@every_bound
+def test_a_trained_slope_is_never_free(bound):
+    """PReLU: a class fixes its activations. 0.25, where it starts, is the program's own; 0.2371 has been learned."""
+    slopes = (0.25, 0.2371)
+    own, learned = (
+        evaluated(bounds.BOUNDS[bound], *leaky(slope), {"delta": 1e-3, "pixel_range": RANGE}) for slope in slopes
+    )
+    assert learned.guarantee == own.guarantee and math.isnan(learned.value) == math.isnan(own.value)
+    if own.guarantee != "certificate" or math.isnan(own.value):
+        return
+    if "bits" in learned.terms:  # a code holds every slope that is neither 0 nor 1
+        without = evaluated(bounds.BOUNDS[bound], *READ["huge"], {"delta": 1e-3})
+        assert learned.terms["parameters"] == without.terms["parameters"] + 1
+    else:
+        assert learned.terms["nats: slopes of activations"] == pytest.approx(32 * math.log(2))
+        assert learned.confidence > own.confidence and "nats: slopes of activations" not in own.terms
+
+
+@cache
+def biased():
+    f = lambda x: jax.nn.relu(x @ HIDDEN + 1) @ LAST + 2  # noqa: E731
+    return bounds.read_graph(f, X[:1]), bounds.Sample.measure(f, X, Y)
+
+
+@every_bound
+def test_a_graph_made_by_hand_has_no_way_around_the_checks(bound):
+    """NaN and inf in weights and biases, slopes that no theorem covers: what `read_graph` refuses is refused again."""
+    graph, sample = biased()
+    _, hidden, last = graph.layers
+    weight, bias = hidden.terms[0].weight.copy(), last.bias.copy()
+    weight[0, 1, 1], bias[1] = math.inf, math.nan
+    broken = [
+        (replace(hidden, terms=(replace(hidden.terms[0], weight=weight),)), last),
+        (hidden, replace(last, bias=bias)),
+        *((replace(hidden, slope=slope), last) for slope in (-0.5, 2.0, math.nan)),
+    ]
+    for layers in broken:
+        bad = replace(graph, layers=(graph.layers[0], *layers))
+        row = evaluated(bounds.BOUNDS[bound], bad, sample, {"delta": 1e-3, "pixel_range": RANGE})
+        assert not math.isfinite(row.value) or ("bits" in row.terms and row.value == 1.0), layers

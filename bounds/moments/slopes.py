@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 CUSTOMARY = (0.0, 0.01, 0.02, 0.05, 0.1, 1 / 6, 11 / 48, 0.2, 0.25, 0.3, 1 / 3, 0.5, 1.0)
 """Slopes below zero that people write down: ReLU, the defaults of the frameworks, RReLU at inference, no activation."""
+ASSUMES = "ReLU or leaky ReLU (a slope that is not customary is paid for, as if it had been trained)"
+"""What a bound says that pays `slope_prices`."""
 NATS = 31 * math.log(2.0)
 """float32 numbers in [0, 1] are fewer than 2^30; the last factor 2 pays for how many distinct slopes there are."""
 
@@ -22,6 +24,9 @@ def slope_prices(slopes: Sequence[float]) -> dict[str, float]:
     Returns:
         {"slopes of activations": nats}; empty where all are customary, and then taken for the architecture's.
 
+    Raises:
+        ValueError: a slope outside [0, 1]: no bound of this library covers it.
+
     Example:
         >>> slope_prices([0.0, 0.3, 1.0])
         {}
@@ -30,6 +35,9 @@ def slope_prices(slopes: Sequence[float]) -> dict[str, float]:
 
     Source: theorem 3 of docs/theory.md, "what is paid".
     """
+    for slope in slopes:
+        if not 0.0 <= slope <= 1.0:
+            raise ValueError(f"an activation with slope {slope} below zero; needed one between 0 and 1")
     other = {slope for slope in slopes if all(abs(slope - known) > 1e-6 for known in CUSTOMARY)}
     if not other:
         return {}
