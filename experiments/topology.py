@@ -89,7 +89,9 @@ def one_run(config: TopologyConfig, data: Dataset, seed: int, density: float, me
     order = rng.permutation(len(data.y_train))
     chosen = order[: config.batch]
     batch = data.x_train[chosen], data.y_train[chosen]
-    masks = draw_masks(method, apply, params, density, batch, seed=seed)
+    # As `nets.prune.grasp`: what GraSP keeps of a network without batch normalisation does not train.
+    scored = function_of(config.width, data.in_shape, data.classes, batch_norm=True) if method == "grasp" else apply
+    masks = draw_masks(method, scored, params, density, batch, seed=seed)
     layers = network_topology(masks, zeroed(params, masks))
     index = visits(config, len(data.y_train), rng)
     trained = train_masked(apply, params, masks, data.x_train, data.y_train, index, config.learning_rate)

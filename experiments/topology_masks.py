@@ -14,6 +14,7 @@ import numpy as np
 
 from nets import prune, weight_norm
 from nets.masks import is_weight, leaves, name, with_leaves, zeroed
+from nets.prune.sensitivity import TEMPERATURE
 from nets.step import sample_losses
 
 from .topology_net import Apply, Params
@@ -31,7 +32,7 @@ def draw_masks(
 
     Args:
         method: one of `METHODS`.
-        apply: scores from parameters and images.
+        apply: scores from parameters and images; for GraSP of the network with batch normalisation.
         params: at the start, as `nets.step.pure` gives them.
         density: share of all weights kept.
         batch: (images, labels), for those that look at data.
@@ -73,8 +74,8 @@ def _kept(scores: dict[str, np.ndarray], density: float, floor: int) -> dict[str
     return {path: (leaf >= least) & (leaf > -np.inf) for path, leaf in scores.items()}
 
 
-def _loss(apply: Apply, kernels: Params, x: Any, y: Any) -> jax.Array:
-    return jnp.mean(sample_losses(apply(weight_norm.undone(kernels), x), y, "cross_entropy"))
+def _loss(apply: Apply, kernels: Params, x: Any, y: Any, temperature: float = 1.0) -> jax.Array:
+    return jnp.mean(sample_losses(apply(weight_norm.undone(kernels), x) / temperature, y, "cross_entropy"))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -86,10 +87,10 @@ def _sensitivity(apply: Apply, kernels: Params, x: Any, y: Any) -> Params:
 
 @functools.partial(jax.jit, static_argnums=0)
 def _of_hessian(apply: Apply, kernels: Params, x: Any, y: Any) -> Params:
-    """w · (H∇L), ∇ by the weights that can be pruned."""
+    """w · (H∇L), ∇ by the weights that can be pruned, L the loss of scores/200."""
 
     def gradient(values: Params) -> Params:
-        return jax.grad(functools.partial(_loss, apply))(values, x, y)
+        return jax.grad(functools.partial(_loss, apply))(values, x, y, TEMPERATURE)
 
     def only_weights(path: Any, leaf: jax.Array) -> jax.Array:
         return leaf if is_weight(name(path), leaf) else jnp.zeros_like(leaf)

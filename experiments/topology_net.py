@@ -12,6 +12,7 @@ import optax
 from flax import nnx
 from jax import lax
 
+from nets.batch_norm import with_batch_norm
 from nets.init import dense
 from nets.masks import zeroed
 from nets.residual import Block, ChannelNormConv
@@ -53,9 +54,10 @@ class SmallResNet(nnx.Module):
 
 
 @functools.lru_cache(maxsize=8)
-def function_of(width: int, in_shape: tuple[int, int, int], classes: int) -> Apply:
+def function_of(width: int, in_shape: tuple[int, int, int], classes: int, *, batch_norm: bool = False) -> Apply:
     """Scores from parameters and images: one object per shape, so that whatever is compiled of it is compiled once."""
-    return pure(SmallResNet(width, in_shape=in_shape, classes=classes, rngs=nnx.Rngs(0)))[1]
+    model = SmallResNet(width, in_shape=in_shape, classes=classes, rngs=nnx.Rngs(0))
+    return pure(with_batch_norm(model) if batch_norm else model)[1]
 
 
 def train_masked(

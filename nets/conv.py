@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from .batch_norm import standardised
 from .channels import Channels
 from .conv_ops import conv2d
 from .init import check_sizes, dense, starting_weights
@@ -32,6 +33,7 @@ class WeightNormConv(nnx.Module):
         self.v = nnx.Param(v)
         self.g = nnx.Param(jnp.linalg.norm(v.ravel()))
         self.bias = nnx.Param(bias) if use_bias else None
+        self.by_batch = False  # see `nets.batch_norm`
 
     def kernel(self) -> jax.Array:
         """The kernel the layer applies, (size, size, n_in, n_out); zero where v is all zero."""
@@ -43,6 +45,7 @@ class WeightNormConv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = conv2d(x, self.kernel(), stride=self.stride)
+        y = standardised(y) if self.by_batch else y
         return y if self.bias is None else y + self.bias[...]
 
 

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from .batch_norm import standardised
 from .channels import Channels
 from .conv_ops import conv2d
 from .init import check_sizes, dense
@@ -34,6 +35,7 @@ class ChannelNormConv(nnx.Module):
         self.g = nnx.Param(jnp.asarray(np.linalg.norm(v.reshape(-1, n_out), axis=0)))
         self.bias = nnx.Param(jnp.asarray(np.zeros(n_out, np.float32)))
         self.stride = stride
+        self.by_batch = False  # see `nets.batch_norm`
 
     def kernel(self) -> jax.Array:
         """The kernel the layer applies, (3, 3, n_in, n_out); zero in channels where v is all zero."""
@@ -43,7 +45,8 @@ class ChannelNormConv(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(batch, rows, columns, n_in) to (batch, ⌈rows/stride⌉, ⌈columns/stride⌉, n_out)."""
-        return conv2d(x, self.kernel(), stride=self.stride, padding=1) + self.bias[...]
+        y = conv2d(x, self.kernel(), stride=self.stride, padding=1)
+        return (standardised(y) if self.by_batch else y) + self.bias[...]
 
 
 class Block(nnx.Module):

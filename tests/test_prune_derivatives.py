@@ -11,8 +11,11 @@ from flax import nnx
 
 import nets
 from nets import masks, prune
+from nets.batch_norm import with_batch_norm
+from nets.conv_ops import conv2d
 from nets.prune.magnitude import applied
 from nets.prune.sensitivity import _gradient
+from nets.strided import StridedNet
 
 X = np.random.RandomState(0).randn(12, 5).astype(np.float32)
 Y = np.random.RandomState(1).randint(0, 3, 12)
@@ -27,10 +30,10 @@ def kernels(net: nets.MLP) -> list[np.ndarray]:
     return [np.asarray(layer.kernel[...], np.float64) for layer in net.layers()]
 
 
-def literal_loss(weights: list[jax.Array], loss: str) -> jax.Array:
+def literal_loss(weights: list[jax.Array], loss: str, temperature: float = 1.0) -> jax.Array:
     """The loss of the small network on the batch, written out."""
     biases = [layer.bias[...] for layer in small().layers()]
-    scores = jnp.maximum(X @ weights[0] + biases[0], 0) @ weights[1] + biases[1]
+    scores = (jnp.maximum(X @ weights[0] + biases[0], 0) @ weights[1] + biases[1]) / temperature
     if loss == "mse":
         return jnp.mean((scores - jnp.eye(3)[Y]) ** 2)
     return -jnp.mean(jax.nn.log_softmax(scores)[jnp.arange(12), Y])
@@ -54,16 +57,63 @@ def test_snip_keeps_the_largest_sensitivities(loss: str) -> None:
     assert is_top(scores, kept(prune.snip(small(), 0.375, batch=(X, Y), loss=loss)), 12)
 
 
-def test_grasp_against_the_dense_hessian() -> None:
-    """w ∘ (H g) with H formed entry by entry; biases stand still."""
+@pytest.mark.parametrize("settings", [{}, {"temperature": 1.0}])
+def test_grasp_against_the_dense_hessian(settings: dict[str, float]) -> None:
+    """w ∘ (H g) with H formed entry by entry, of the loss at 1/200 of the scores by default; biases stand still."""
     weights = [jnp.asarray(k, jnp.float32) for k in kernels(small())]
     flat, shape = jax.flatten_util.ravel_pytree(weights)
-    slope = jax.grad(lambda v: literal_loss(shape(v), "cross_entropy"))(flat)
-    hessian = jax.hessian(lambda v: literal_loss(shape(v), "cross_entropy"))(flat)
+
+    def loss(v: jax.Array) -> jax.Array:
+        return literal_loss(shape(v), "cross_entropy", settings.get("temperature", 200.0))
+
+    slope, hessian = jax.grad(loss)(flat), jax.hessian(loss)(flat)
     scores = [np.asarray(s) for s in shape(flat * (hessian @ slope))]
-    assert is_top(scores, kept(prune.grasp(small(), 0.375, batch=(X, Y))), 12)
-    # The sign: without the least of the weights kept, the gradient's norm falls more than with the greatest dropped.
-    assert min(s.min() for s in scores) < 0 < max(s.max() for s in scores)
+    assert is_top(scores, kept(prune.grasp(small(), 0.375, batch=(X, Y), **settings)), 12)
+
+
+def test_grasp_keeps_what_the_gradient_would_lose_most_without() -> None:
+    """The sign, by shrinking every weight a little by itself: ½‖∇L‖² falls fastest for the weights kept."""
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
+        flat, shape = jax.flatten_util.ravel_pytree([jnp.asarray(k) for k in kernels(small())])
+
+        def half_square(v: jax.Array) -> jax.Array:
+            return 0.5 * jnp.sum(jax.grad(lambda u: 1e2 * literal_loss(shape(u), "cross_entropy", 200.0))(v) ** 2)
+
+        change = 1e-6 * jnp.eye(flat.size)
+        less, more = (jax.vmap(half_square)(flat * (1 + sign * change)) for sign in (-1, 1))
+        lost = np.asarray(more - less)
+    keep = np.concatenate([k.ravel() for k in kept(prune.grasp(small(), 0.375, batch=(X, Y)))])
+    assert lost[keep].min() > lost[~keep].max() and lost.min() < 0 < lost.max()
+    with pytest.raises(ValueError, match="temperature is 0"):
+        prune.grasp(small(), 0.5, batch=(X, Y), temperature=0)
+
+
+def test_grasp_does_not_keep_the_positive_weights_for_being_positive() -> None:
+    """Without batch normalisation the score is signal: kept weights are mostly positive, and scores explode."""
+    net = nets.ResNet(8, in_shape=(8, 8, 1), classes=3, rngs=nnx.Rngs(0))
+    x = np.random.RandomState(0).randn(24, 8, 8, 1).astype(np.float32)
+    y = np.random.RandomState(1).randint(0, 3, 24)
+    weights = {path: np.asarray(leaf) for path, leaf in masks.leaves(masks.parameters(net)).items() if "conv" in path}
+    found = {}
+    for batch_norm in (True, False):
+        mask = prune.grasp(net, 0.2, batch=(x, y), batch_norm=batch_norm)
+        inside = [weights[path][np.asarray(masks.leaves(mask)[path])] for path in weights if path.endswith(".v")]
+        copy = masks.apply(nnx.clone(net), mask)
+        found[batch_norm] = np.mean(np.concatenate(inside) > 0), float(jnp.std(copy(jnp.asarray(x)), axis=0).mean())
+    assert found[True][0] < 0.65 < 0.75 < found[False][0]
+    assert 10 * found[True][1] < found[False][1]
+
+
+def test_batch_normalisation_of_a_copy_written_out() -> None:
+    net = StridedNet((3,), in_shape=(4, 4, 1), classes=2, rngs=nnx.Rngs(0))
+    net.conv1.bias[...] = jnp.array([0.5, -0.5, 0.0])
+    x = jnp.asarray(np.random.RandomState(0).randn(6, 4, 4, 1).astype(np.float32))
+    maps = np.asarray(conv2d(x, net.conv1.kernel(), stride=2), np.float64)
+    maps = (maps - maps.mean((0, 1, 2))) / np.sqrt(maps.var((0, 1, 2)) + 1e-5) + np.array([0.5, -0.5, 0.0])
+    wanted = np.maximum(maps, 0).reshape(6, -1) @ np.asarray(net.dense.kernel[...]) + np.asarray(net.dense.bias[...])
+    before = net(x)
+    np.testing.assert_allclose(with_batch_norm(net)(x), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(net(x), before)  # the network itself is as it was
 
 
 def test_scores_of_a_weight_normalised_layer_are_those_of_its_kernel() -> None:

@@ -93,7 +93,7 @@ METHODS: dict[str, Method] = {
                ("batch", "loss", "floor"), snip),
         Method("iterative_snip", "SNIP in 20 rounds", "de Jorge et al., ICLR 2021", True,
                ("batch", "loss", "floor"), iterative_snip),
-        Method("grasp", "largest w · H∇L on a batch", "Wang et al., ICLR 2020", True,
+        Method("grasp", "largest w · H∇L on a batch, under batch normalisation", "Wang et al., ICLR 2020", True,
                ("batch", "loss", "floor"), grasp),
         Method("synflow", "largest |w| · ∂R/∂|w| of the network with absolute weights, 100 rounds",
                "Tanaka et al., NeurIPS 2020", False, ("in_shape", "floor"), synflow),

@@ -10,6 +10,7 @@ from flax import nnx
 
 from .. import masks as masking
 from .. import weight_norm
+from ..batch_norm import with_batch_norm
 from ..step import pure, sample_losses
 from .magnitude import applied
 from .select import as_masks, best, check_density, weights
@@ -17,7 +18,8 @@ from .select import as_masks, best, check_density, weights
 Tree = Any
 Batch = tuple[Any, Any]
 Loss = str | Callable[[jax.Array, jax.Array], jax.Array]
-Scorer = Callable[[Tree], dict[str, np.ndarray]]
+TEMPERATURE = 200.0
+"""What GraSP divides the scores by."""
 
 
 def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross_entropy", floor: int = 0) -> Tree:
@@ -60,22 +62,32 @@ def grasp(
     batch: Batch,
     loss: Loss = "cross_entropy",
     floor: int = 0,
-    temperature: float = 1.0,
+    temperature: float = TEMPERATURE,
+    batch_norm: bool = True,
 ) -> Tree:
     """Keep the weights that the size of the gradient rests on: the largest w · (H ∇L), H the Hessian of L.
 
     Removing weight w changes ½‖∇L‖² by −w·(H∇L) to first order. The product is a directional derivative of the
     gradient, `jax.jvp` of `jax.grad`: the Hessian is never formed.
 
+    The method was made for networks with batch normalisation, where a larger signal is worth nothing. Without it the
+    highest scores are those of weights that make the signal larger, in networks of ReLUs nearly all positive ones, and
+    under the mask the scores become a thousand times what they were. So L is by default that of
+    `nets.batch_norm.with_batch_norm(model)`, which makes a difference to networks with convolutions of this package.
+
     Args:
         model, density, batch, loss, floor: as for `snip`.
-        temperature: scores are divided by it before the loss.
+        temperature: scores are divided by it before the loss. At 1 the curvature of the softmax takes part, and with it
+            weights that make predictions wrong are kept, as these raise the gradient too.
+        batch_norm: False scores the network as it is.
 
-    Returns, Raises as for `snip`.
+    Returns, Raises as for `snip`; also ValueError for a temperature that is not above 0.
 
-    Source: Wang, Zhang, Grosse, ICLR 2020.
+    Source: Wang, Zhang, Grosse, ICLR 2020; the temperature of 200 from the authors' released code.
     """
-    gradient = _gradient(model, batch, loss, temperature)
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature is {temperature!r}; need a number above 0, as in 200")
+    gradient = _gradient(with_batch_norm(model) if batch_norm else model, batch, loss, temperature)
 
     def score(kernels: Tree) -> Tree:
         along = jax.tree_util.tree_map_with_path(_only_weights, gradient(kernels))
