@@ -136,19 +136,65 @@ def ellipsoid_certificate(
 
     Source: theorems 1–3 of docs/theory.md.
     """
+    needed = energy_weights(graph, ellipsoids)
+    check_inputs(graph, sample, energies, needed, delta=delta, gamma=gamma, left_out=left_out)
+    paid, options = choice_prices(choices)
+    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
+    form = ellipsoids.form
+    counted = form.multipliers != 0
+    log_inverse = math.log(int(counted.sum()) * options * 2.0 / delta)
+    upper, ratios = bernstein_limits(form, energies, log_inverse)
+    reach = (form.multipliers * np.sqrt(sample.m * upper)).sum(axis=1)
+    return concluded(
+        sample, radii(graph, ellipsoids), reach, paid, (float(ratios[counted].max(initial=1.0)), log_inverse),
+        name=ellipsoids.name, tied_only=tied_only, delta=delta, gamma=gamma,
+    )  # fmt: skip
+
+
+def check_inputs(
+    graph: Graph,
+    sample: Sample,
+    energies: Energies,
+    needed: EnergyWeights,
+    *,
+    delta: float,
+    gamma: float | str,
+    left_out: np.ndarray | None,
+) -> None:
+    """Raise ValueError unless a graph, its sample and energies weighed as needed belong together."""
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
     check_left_out(sample, left_out)
     if energies.m != sample.m:
         raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")
-    _check_weights(energies.weights, energy_weights(graph, ellipsoids))
-    paid, options = choice_prices(choices)
-    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
-    upper, inflation, log_inverse = _upper(ellipsoids.form, energies, delta, options)
-    own = radii(graph, ellipsoids)
-    sizes = list(_sizes(ellipsoids, own, upper, sample.m, paid, tied_only))
-    best = certify(sizes, sample, delta=delta, gamma=gamma)
+    _check_weights(energies.weights, needed)
+
+
+def concluded(
+    sample: Sample,
+    own: np.ndarray,
+    reach: np.ndarray,
+    paid: dict[str, float],
+    measured: tuple[float, float],
+    *,
+    name: str,
+    tied_only: bool,
+    delta: float,
+    gamma: float | str,
+) -> Bound:
+    """Theorem 3 for rows of radii `own` that add `reach` to T at radius 1.
+
+    Args:
+        sample: the margins.
+        own, reach: (R,).
+        paid: prices of choices in nats.
+        measured: the largest root of energy bounds over means, and log(1/failure probability) of each.
+        name: of the class.
+        tied_only, delta, gamma: as for `ellipsoid_certificate`.
+    """
+    inflation, log_inverse = measured
+    best = certify(_sizes(name, reach, own, paid, tied_only), sample, delta=delta, gamma=gamma)
     terms = {
         "energies: confidence bounds / means": inflation,
         "energies: log(1/failure probability) of each": log_inverse,
@@ -178,21 +224,16 @@ def _check_weights(measured: EnergyWeights, needed: EnergyWeights) -> None:
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
 
 
-def _upper(form: MarginForm, energies: Energies, delta: float, options: int) -> tuple[np.ndarray, float, float]:
-    """U_{S,k} where it is needed, (R, K), the largest root of U/mean, and log(1/ε) of each."""
-    needed = form.multipliers != 0
-    log_inverse = math.log(int(needed.sum()) * options * 2.0 / delta)
+def bernstein_limits(form: MarginForm, energies: Energies, log_inverse: float) -> tuple[np.ndarray, np.ndarray]:
+    """U ≥ E λ_k(y)² Z(x) for every weighted energy Z and sub-sample k, w.p. 1 − ε each; and √(U/mean)."""
     reach = form.weights.max(axis=1)[None, :] * energies.largest[:, None]
     upper = np.minimum(bernstein_upper(energies.means, energies.squares, reach, energies.m, log_inverse), reach)
-    ratio = np.sqrt(upper / np.maximum(energies.means, 1e-300))
-    return np.where(needed, upper, 0.0), float(ratio[needed & (energies.means > 0)].max(initial=1.0)), log_inverse
+    positive = energies.means > 0
+    return upper, np.sqrt(np.divide(upper, energies.means, out=np.ones_like(upper), where=positive))
 
 
-def _sizes(
-    ellipsoids: Ellipsoids, own: np.ndarray, upper: np.ndarray, m: int, paid: dict[str, float], tied_only: bool
-) -> list[ClassSize]:
+def _sizes(name: str, reach: np.ndarray, own: np.ndarray, paid: dict[str, float], tied_only: bool) -> list[ClassSize]:
     """One radius for all rows, and, unless that was settled in advance, a radius per row on each grid."""
-    reach = (ellipsoids.form.multipliers * np.sqrt(m * upper)).sum(axis=1)
     largest = float(own.max(initial=0.0))
     log_scale = math.log(largest) if largest > 0 else -math.inf
     options: tuple[float | None, ...] = (None,) if tied_only or len(own) == 1 else (None, *RATIOS)
@@ -205,7 +246,7 @@ def _sizes(
             shares, nats = shares_up(own / largest, ratio)
         prices = {**paid, **({"radii of the rows on their grid": nats} if nats else {})}
         terms = {
-            "weights of the last layer": ellipsoids.name,
+            "weights of the last layer": name,
             "rows share one radius": ratio is None,
             "rows a_S / scale": shares.round(9).tolist(),
             "complexity of each row / all": (shares * reach / max(float(shares @ reach), 1e-300)).round(6).tolist(),

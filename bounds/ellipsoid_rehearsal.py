@@ -12,6 +12,7 @@ from bounds.ellipsoids import Ellipsoids, chain_moment, hidden_layers
 from bounds.graph import Dot, Graph, Linear
 from bounds.head import read_head
 from bounds.moments import contraction, khintchine
+from bounds.orthants import Orthants
 from bounds.tree_margin import MarginForm
 
 WEIGHT_FLOOR = 0.1
@@ -25,6 +26,7 @@ def rehearsal_ellipsoids(
     form: MarginForm,
     means: np.ndarray,
     *,
+    signed: bool = False,
     weight_floor: float = WEIGHT_FLOOR,
     moment_floor: float = MOMENT_FLOOR,
 ) -> Ellipsoids:
@@ -37,6 +39,7 @@ def rehearsal_ellipsoids(
         graph: the rehearsal network, of the architecture to be certified; a chain of linear layers and activations.
         form: of the margin step, along a tree fixed without the certified samples.
         means: (C, inputs + 1) float64: Σ over the left-out samples of a class of x_j² and of 1, over their number.
+        signed: the class fixes the sign of every weight, too: that of the rehearsal's, 1 where that is 0.
         weight_floor, moment_floor: the two shares.
 
     Returns:
@@ -76,7 +79,23 @@ def rehearsal_ellipsoids(
     for index in reversed(layers):
         hidden[index] = _hidden_axes(graph, index, q[:, 0], squares[-1, 0], weights, weight_floor, moment_floor)
         weights += _passed_down(graph, index, hidden[index], weights)
-    return Ellipsoids(form, tau, hidden, name="rehearsal")
+    if not signed:
+        return Ellipsoids(form, tau, hidden, name="rehearsal")
+    orthants = Orthants(_signs(rows), {index: _hidden_signs(graph, index) for index in layers})
+    return Ellipsoids(form, tau, hidden, name="rehearsal, with its signs", orthants=orthants)
+
+
+def _signs(weights: np.ndarray) -> np.ndarray:
+    return np.where(weights < 0, -1.0, 1.0)
+
+
+def _hidden_signs(graph: Graph, index: int) -> np.ndarray:
+    """Of the weights, and of the biases: where rows that share weights disagree in the bias's, that of the largest."""
+    layer, dot = _parts(graph, index)
+    order, (b_count, f_count, n) = _order(layer, dot)
+    bias = (np.zeros(layer.size) if layer.bias is None else layer.bias)[order].reshape(b_count, f_count, n)
+    largest = np.take_along_axis(bias, np.abs(bias).argmax(axis=1)[:, None], axis=1)
+    return _signs(np.concatenate([np.asarray(dot.weight), largest], axis=1))
 
 
 def _axes(rows: np.ndarray, moments: np.ndarray, weight_floor: float, moment_floor: float) -> np.ndarray:

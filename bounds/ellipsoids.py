@@ -21,6 +21,7 @@ from bounds.bound import NotCovered
 from bounds.graph import Dot, Graph, Linear, label
 from bounds.head import read_head
 from bounds.moments import P_GRID, contraction, khintchine
+from bounds.orthants import GROWTH, HALF, Orthants, radius_of, squares_in
 from bounds.tree_margin import MarginForm
 
 Axes = np.ndarray
@@ -36,6 +37,8 @@ class Ellipsoids:
     hidden: Mapping[int, Axes] = field(default_factory=dict)
     """Layer of the graph → float64 (B, K + 1, N): τ of its weights, and of its bias."""
     name: str = "uniform"
+    orthants: Orthants | None = None
+    """The signs of all weights, where the class fixes them: p = 2 then, without the factors of the activations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +90,22 @@ def energy_weights(graph: Graph, ellipsoids: Ellipsoids) -> EnergyWeights:
     layers = hidden_layers(graph)
     head = read_head(graph)
     _check_axes("the last layer", ellipsoids.rows, (len(ellipsoids.form.rows), len(head.elements) + 1))
-    p = chain_moment(graph)
+    signed = ellipsoids.orthants is not None
+    p = 2.0 if signed else chain_moment(graph)
     weights = np.zeros((len(ellipsoids.rows), int(graph.offsets[-2])))
     weights[:, head.elements] = np.square(ellipsoids.rows[:, :-1])
     hidden_constant = np.zeros(len(weights))
     for index in reversed(layers):
-        weights, added = _below(graph, index, np.asarray(ellipsoids.hidden.get(index, np.zeros(0))), weights, p)
+        factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))  # type: ignore[union-attr]
+        axes = factor * np.asarray(ellipsoids.hidden.get(index, np.zeros(0)))
+        weights, added = _below(graph, index, axes, weights)
         hidden_constant += added
+    weights = weights[:, : graph.layers[0].size]
+    if signed:
+        share = HALF * GROWTH**2
+        return EnergyWeights(share * weights, share * (np.square(ellipsoids.rows[:, -1]) + hidden_constant), p)
     b2 = float(khintchine(p)) ** 2
-    inputs = b2 * weights[:, : graph.layers[0].size]
-    return EnergyWeights(inputs, np.square(ellipsoids.rows[:, -1]) + b2 * hidden_constant, p)
+    return EnergyWeights(b2 * weights, np.square(ellipsoids.rows[:, -1]) + b2 * hidden_constant, p)
 
 
 def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
@@ -110,11 +119,14 @@ def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
         layer = graph.layers[index]
         assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
         first = int(graph.offsets[index])
-        scale[first : first + layer.size] = _row_radii(layer, layer.terms[0], ellipsoids.hidden[index], scale)
+        signs = None if ellipsoids.orthants is None else ellipsoids.orthants.hidden[index]
+        scale[first : first + layer.size] = _row_radii(layer, layer.terms[0], ellipsoids.hidden[index], signs, scale)
     head = read_head(graph)
     bias = np.zeros(graph.classes) if head.bias is None else head.bias
     rows = ellipsoids.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
-    return np.asarray(np.sqrt(np.square(_over(rows, ellipsoids.rows)).sum(axis=1)))
+    orthant = None if ellipsoids.orthants is None else ellipsoids.orthants.rows
+    right, wrong = squares_in(over_axes(rows, ellipsoids.rows), orthant)
+    return radius_of(right.sum(axis=1), wrong.sum(axis=1))
 
 
 def chain_moment(graph: Graph) -> float:
@@ -143,8 +155,11 @@ def hidden_layers(graph: Graph) -> list[int]:
     return list(range(1, len(graph.layers) - 1))
 
 
-def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray, p: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of the layer that a hidden layer reads, from those of its own elements; and what its biases add."""
+def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of the layer that a hidden layer reads, from those of its own elements; and what its biases add.
+
+    Its axes come with the factor of its activation.
+    """
     layer = graph.layers[index]
     assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
     dot = layer.terms[0]
@@ -154,7 +169,7 @@ def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray, p: float) 
     first = int(graph.offsets[index])
     own = weights[:, first : first + layer.size]
     own = own[:, np.arange(layer.size) if dot.order is None else dot.order].reshape(-1, b_count, f_count, n)
-    tau2 = np.square(axes) * float(contraction(p, layer.slope)) ** 2
+    tau2 = np.square(axes)
     below = np.zeros((len(weights), int(graph.offsets[index]) + 1))
     for b in range(b_count):
         seen = dot.taps.rows(b)  # (F, K), ABSENT is −1: the last column, dropped
@@ -164,27 +179,32 @@ def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray, p: float) 
     return below[:, :-1], np.einsum("rbfn,bn->r", own, tau2[:, -1])
 
 
-def _row_radii(layer: Linear, dot: Dot, axes: Axes, scale: np.ndarray) -> np.ndarray:
+def _row_radii(layer: Linear, dot: Dot, axes: Axes, signs: Axes | None, scale: np.ndarray) -> np.ndarray:
     """‖w_n/τ_n‖ of every element of a layer, weights multiplied by the scale of what they read: (size,)."""
     b_count, f_count, _ = dot.taps.shape
     n = dot.weight.shape[2]
     order = np.arange(layer.size) if dot.order is None else dot.order
-    out = np.zeros((b_count, f_count, n))
+    right, wrong = np.zeros((2, b_count, f_count, n))
     for b in range(b_count):
         seen = dot.taps.rows(b)
-        reading = np.where(seen >= 0, scale[seen], 0.0)
-        out[b] = np.square(reading) @ np.square(_over(dot.weight[b], axes[b, :-1]))
+        reading = np.square(np.where(seen >= 0, scale[seen], 0.0))
+        parts = squares_in(over_axes(dot.weight[b], axes[b, :-1]), None if signs is None else signs[b, :-1])
+        right[b], wrong[b] = (reading @ part for part in parts)
     if layer.bias is not None:
         biases = layer.bias[order].reshape(b_count, f_count, n)
-        out += np.square(_over(biases, np.broadcast_to(axes[:, None, -1], biases.shape)))
+        over = over_axes(biases, np.broadcast_to(axes[:, None, -1], biases.shape))
+        parts = squares_in(over, None if signs is None else signs[:, None, -1])
+        right, wrong = right + parts[0], wrong + parts[1]
     # Rows that share weights share their scale: the largest.
-    shared = np.broadcast_to(np.sqrt(out.max(axis=1, keepdims=True)), out.shape)
+    out = radius_of(right, wrong)
+    shared = np.broadcast_to(out.max(axis=1, keepdims=True), out.shape)
     radii = np.empty(layer.size)
     radii[order] = shared.ravel()
     return radii
 
 
-def _over(weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def over_axes(weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """weights / axes, 0 where both are; ValueError where only the axis is."""
     if ((axes == 0) & (weights != 0)).any():
         raise ValueError("a weight differs from 0 where the class fixes its axis to 0; train inside the class")
     return np.divide(weights, axes, out=np.zeros(np.broadcast_shapes(weights.shape, axes.shape)), where=axes > 0)

@@ -29,6 +29,12 @@ from .problems import Problem, check_delta, unknown
 
 PRESETS = ("quick", "cpu")
 QUICK_FILTERS = EdgeFilters(strides=(5,))
+SHAPES = {
+    "boxes": ", sides and signs of the class",
+    "signed": ", axes and signs of the class",
+    "rehearsal": ", axes of the class",
+    "uniform": "",
+}
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,15 @@ class CertifyOptions:
 
     Args:
         task: see `certify_tasks.TASKS`.
-        form: "rehearsal" or "uniform".
+        form: what fixes the class, see `certify_fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
+            for networks without hidden layers, signed for all others.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
         seed: of the training.
         delta: probability that the certificate fails.
     """
 
     task: str
-    form: str = "rehearsal"
+    form: str | None = None
     preset: str = "cpu"
     seed: int = 0
     delta: float = 1e-3
@@ -53,10 +60,15 @@ class CertifyOptions:
         check_delta(self.delta)
         if self.preset not in PRESETS:
             raise unknown("preset", self.preset, PRESETS)
-        if self.form not in FORMS:
+        if self.form is not None and self.form not in FORMS:
             raise unknown("form", self.form, FORMS)
         if not 0 <= self.seed < 2**32:
             raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
+
+    @property
+    def chosen(self) -> str:
+        """The form that is run."""
+        return self.form or ("signed" if find_task(self.task).convs else "boxes")
 
     def resolved(self) -> Task:
         """The task as the preset runs it."""
@@ -87,22 +99,22 @@ def certify(
     """
     task = options.resolved()
     ready = prepare(task, load(task, data_dir)) if prepared is None else prepared
-    return document(options, task, fit(task, options.form, ready, seed=options.seed, delta=options.delta))
+    return document(options, task, fit(task, options.chosen, ready, seed=options.seed, delta=options.delta))
 
 
 def document(options: CertifyOptions, task: Task, fitted: Fitted) -> dict[str, Any]:
     """What a reader should see of a certified network."""
     bound, parts = fitted.bound, fitted.prepared.parts
     wrong = int((margins(fitted.scores, fitted.prepared.test, parts.test.y) <= 0).sum())
-    tested, labels_used = len(parts.test.y), options.form == "rehearsal"
+    tested, labels_used = len(parts.test.y), options.chosen != "uniform"
     left_out = {
         "images": len(parts.left_out.y),
         "labels_used": labels_used,
-        "for": "mean and range of what the network receives" + (", axes of the class" if labels_used else ""),
+        "for": "mean and range of what the network receives" + SHAPES[options.chosen],
     }
     return {
         "task": task.name,
-        "form": options.form,
+        "form": options.chosen,
         "preset": options.preset,
         "seed": options.seed,
         "value": bound.value,
@@ -146,7 +158,7 @@ def limits(fitted: Fitted) -> dict[str, Any]:
         positions with the largest share of the complexity; the factor of the activations.
     """
     bound, parts = fitted.bound, fitted.prepared.parts
-    tree_rows = fitted.ellipsoids.form.rows
+    tree_rows = fitted.family.form.rows
     shares = bound.terms["complexity of each row / all"]
     names = [_split_name(row) for row in tree_rows]
     ramps = np.clip(1 - margins(fitted.scores, fitted.prepared.certified.values, parts.certified.y) / bound.gamma, 0, 1)

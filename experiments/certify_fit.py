@@ -10,22 +10,26 @@ from typing import Any
 import numpy as np
 
 import bounds
+from bounds.boxes import Boxes, box_certificate, box_of_rehearsal, box_reach, box_weights, measure_boxes, pairs
 from bounds.ellipsoid_certificate import Energies, ellipsoid_certificate, measure_energies
 from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
 from bounds.ellipsoids import Ellipsoids, EnergyWeights, energy_weights
 from bounds.graph import Graph
 
 from .certify_data import Prepared, energy_clip
-from .certify_models import Model, Scores, class_means, dense_scores, margins, model_of, tree_of
+from .certify_models import Family, Model, Scores, class_means, dense_scores, margins, model_of, tree_of
 from .certify_tasks import Task
 from .problems import Problem, unknown
 
-FORMS = ("rehearsal", "uniform")
-"""Where the axes of the class come from: a network trained on the images left out, or all equal (no label used)."""
+FORMS = ("boxes", "signed", "rehearsal", "uniform")
+"""What fixes the class: a network trained on the images left out, by boxes with its signs, by ellipsoids with its
+signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""
 UNIFORM_BIAS = 0.25
 """τ of a bias beside axes of 1, where no rehearsal gives one."""
 GROWTH = 0.2
 """How much longer the axes are one level further down the tree: digits that look alike need larger weights."""
+FLOOR = 0.1
+"""Share of a row's mean weight and mean size that every side of a box gets."""
 CLIPPED = 0.98
 """Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
 
@@ -39,9 +43,10 @@ class Fitted:
     """From what the network receives to scores."""
     graph: Graph
     prepared: Prepared
-    ellipsoids: Ellipsoids
+    family: Family
     energies: Energies
     weights: EnergyWeights
+    """What every row weighs the inputs with."""
     rehearsal_margins: np.ndarray | None
     """Of the rehearsal network, frozen, on the certified images."""
     seconds: dict[str, float]
@@ -67,29 +72,52 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
         raise unknown("form", form, FORMS)
     if form == "uniform" and task.convs:
         raise Problem(f"{task.name} has no uniform form: the axes of its hidden layers come from a rehearsal")
+    if form == "boxes" and task.convs:
+        raise Problem(f"{task.name} has no form with boxes: they are for networks without hidden layers")
     marks = {"start": time.perf_counter()}
-    model = model_of(task, prepared.left_out.shape[1:])
-    ellipsoids, weights, rehearsal = _class(task, form, model, prepared, seed)
+    model = model_of(task, prepared.left_out.shape[1:], form)
+    family, weights, rehearsal = _class(task, form, model, prepared, seed)
     limits = np.quantile(weights.of(prepared.left_out), CLIPPED, axis=0)
     prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits))
     marks["rehearsal"] = time.perf_counter()
     values, y = prepared.certified.values, prepared.parts.certified.y
-    energies = measure_energies(weights, ellipsoids.form, values, y, limits)
-    costs = 2 / np.sqrt(prepared.m) * (ellipsoids.form.multipliers * np.sqrt(energies.means)).sum(axis=1)
-    scores = model.scores(model.train(prepared, ellipsoids, costs, rehearsal, seed))
+    energies, costs = _measured(family, weights, values, y, limits)
+    scores = model.scores(model.train(prepared, family, costs, rehearsal, seed))
     marks["training"] = time.perf_counter()
     graph = bounds.read_graph(scores, values[:2])
     sample = bounds.Sample.measure(scores, prepared.certified, y, batch_size=2048)
-    bound = ellipsoid_certificate(
-        graph, sample, ellipsoids, energies, delta=delta,
-        choices={"configuration": task.tried}, tied_only=True,
-    )  # fmt: skip
+    choices = {"configuration": task.tried}
+    if isinstance(family, Boxes):
+        bound = box_certificate(graph, sample, family, energies, delta=delta, choices=choices)
+    else:
+        bound = ellipsoid_certificate(graph, sample, family, energies, delta=delta, choices=choices, tied_only=True)
     marks["certificate"] = time.perf_counter()
     frozen = None if rehearsal is None else margins(model.scores(rehearsal), values, y)
-    return Fitted(bound, scores, graph, prepared, ellipsoids, energies, weights, frozen, _laps(marks))
+    return Fitted(bound, scores, graph, prepared, family, energies, _by_row(family, weights), frozen, _laps(marks))
 
 
-def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -> tuple[Ellipsoids, EnergyWeights, Any]:
+def _measured(
+    family: Family, weights: EnergyWeights, values: np.ndarray, y: np.ndarray, limits: np.ndarray
+) -> tuple[Energies, np.ndarray]:
+    """The energies of the sample, and what a radius of one in every row adds to the bound, for training."""
+    form, m = family.form, len(y)
+    if isinstance(family, Boxes):
+        energies = measure_boxes(family, values, y, limits)
+        own = energies.means[np.arange(len(limits)), [k for _, k in pairs(form)]]
+        return energies, 2 / m * box_reach(family, own, m)
+    energies = measure_energies(weights, form, values, y, limits)
+    return energies, 2 / np.sqrt(m) * (form.multipliers * np.sqrt(energies.means)).sum(axis=1)
+
+
+def _by_row(family: Family, weights: EnergyWeights) -> EnergyWeights:
+    """Of boxes the weights for the whole sample, a row each."""
+    if isinstance(family, Ellipsoids):
+        return weights
+    whole = [i for i, (_, k) in enumerate(pairs(family.form)) if k == 0]
+    return EnergyWeights(weights.inputs[whole], weights.constant[whole], weights.p)
+
+
+def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -> tuple[Family, EnergyWeights, Any]:
     """The class, what it weighs the inputs with, and the rehearsal's parameters: all from the images left out."""
     if form == "uniform":
         axes = _uniform_axes(task, prepared)
@@ -100,7 +128,11 @@ def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -
     rehearsal = model.rehearse(prepared, seed)
     graph = bounds.read_graph(model.scores(rehearsal), prepared.left_out[:2])
     means = class_means(prepared.rehearsal.x, prepared.rehearsal.y, task.classes)
-    ellipsoids = rehearsal_ellipsoids(graph, model.form, means)
+    if form == "boxes":
+        largest = np.abs(prepared.left_out).max(axis=0).astype(np.float64)
+        boxes = box_of_rehearsal(model.form, rehearsal, means, largest, side_floor=FLOOR, size_floor=FLOOR)
+        return boxes, box_weights(boxes), rehearsal
+    ellipsoids = rehearsal_ellipsoids(graph, model.form, means, signed=form == "signed")
     return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
 
 

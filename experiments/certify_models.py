@@ -9,8 +9,10 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 
+from bounds.boxes import FIRST, Boxes
 from bounds.ellipsoids import Ellipsoids
 from bounds.moments import P_GRID, contraction, khintchine
+from bounds.orthants import HALF, Orthants
 from bounds.stream import margins_of
 from bounds.tree import Tree
 from bounds.tree_margin import MarginForm, tree_form
@@ -18,6 +20,7 @@ from nets.certify import (
     CertifyConfig,
     Chain,
     chain_complexity,
+    train_boxes,
     train_chain,
     train_chain_ellipsoids,
     train_ellipsoids,
@@ -29,7 +32,11 @@ from .certify_tasks import Task
 
 WARM = 200
 """Steps of normal training before a rehearsal of convolutions."""
+CHARGED = {"signed": HALF, "boxes": (HALF * FIRST) ** 2}
+"""Share of every energy that a class with fixed signs is charged for; others are charged for all of it."""
 Scores = Callable[[Any], Any]
+Family = Ellipsoids | Boxes
+"""A class of networks."""
 
 
 class Model(Protocol):
@@ -42,14 +49,15 @@ class Model(Protocol):
 
     def scores(self, params: Any) -> Scores: ...
 
-    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> Any: ...
+    def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any: ...
 
 
-def model_of(task: Task, in_shape: tuple[int, ...]) -> Model:
-    """Convolutions where the task names some, else a linear network."""
+def model_of(task: Task, in_shape: tuple[int, ...], form: str) -> Model:
+    """Convolutions where the task names some, else a linear network; `form`: what the class will fix."""
+    share = CHARGED.get(form, 1.0)
     if not task.convs:
-        return LinearModel(task, *_tree(task))
-    return ConvModel(task, *_tree(task), Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
+        return LinearModel(task, *_tree(task), share)
+    return ConvModel(task, *_tree(task), share, Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
 
 
 def tree_of(task: Task) -> Tree:
@@ -108,10 +116,11 @@ class LinearModel:
     task: Task
     form: MarginForm
     signs: np.ndarray
+    share: float
 
     def rehearse(self, prepared: Prepared, seed: int) -> np.ndarray:
         x, y = prepared.rehearsal.x, prepared.rehearsal.y
-        means = class_means(x, y, self.task.classes)
+        means = class_means(x, y, self.task.classes) * self.share
         costs = 2 / np.sqrt(prepared.m) * (self.form.multipliers @ np.sqrt(self.form.weights @ means))
         config = CertifyConfig(*self.task.rehearsal_steps, 1000, strength=self.task.strength, seed=seed)
         weights, bias = train_taps(x, y, self.signs, costs, config)
@@ -120,10 +129,17 @@ class LinearModel:
     def scores(self, params: Any) -> Scores:
         return dense_scores(params, self.signs)
 
-    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
+    def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
         config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
         values, y = prepared.certified.values, prepared.parts.certified.y
-        weights, bias = train_ellipsoids(values, y, self.signs, ellipsoids.rows, costs, config, start=start)
+        if isinstance(family, Boxes):
+            sides = family.sides * family.signs
+            weights, bias = train_boxes(values, y, self.signs, sides, costs, config, start=start)
+            return np.concatenate([weights, bias[:, None]], axis=1)
+        orthant = None if family.orthants is None else family.orthants.rows
+        weights, bias = train_ellipsoids(
+            values, y, self.signs, family.rows, costs, config, start=start, orthant=orthant
+        )
         return np.concatenate([weights, bias[:, None]], axis=1)
 
 
@@ -134,39 +150,45 @@ class ConvModel:
     task: Task
     form: MarginForm
     signs: np.ndarray
+    share: float
     chain: Chain
 
     def rehearse(self, prepared: Prepared, seed: int) -> dict[str, Any]:
         """The best of several beginnings, compared on the rehearsal's own images: this costs no union."""
         x, y, task, n = prepared.rehearsal.x, prepared.rehearsal.y, self.task, len(self.chain.convs)
-        roots = np.sqrt(self.form.weights @ class_means(x, y, task.classes)) * 2 / np.sqrt(prepared.m)
+        means = class_means(x, y, task.classes) * self.share
+        roots = np.sqrt(self.form.weights @ means) * 2 / np.sqrt(prepared.m)
         p = min(P_GRID, key=lambda p: float(khintchine(p) * contraction(p) ** n))  # as in the certificate
-        moments = (float(khintchine(p)) * roots[:, :-1]).reshape(-1, *self.chain.in_shape)
-        factor, constant = float(contraction(p)), self.form.multipliers @ roots[:, -1]
+        scale, factor = (1.0, 1.0) if self.share < 1.0 else (float(khintchine(p)), float(contraction(p)))
+        moments = (scale * roots[:, :-1]).reshape(-1, *self.chain.in_shape)
+        constant = self.form.multipliers @ roots[:, -1]
         charges = (self.signs, moments, self.form.multipliers, constant, factor)
-        found = []
-        for start_seed in range(seed * task.starts, (seed + 1) * task.starts):
-            config = CertifyConfig(
-                *task.rehearsal_steps, 1000, learning_rate=0.03, strength=task.strength, seed=start_seed
-            )
-            # From nothing the complexity wins at once and leaves nothing: begin with a network trained without it.
-            normal = replace(config, anneal=WARM, ramp=0, strength=0.02 * task.strength)
-            start = train_chain(self.chain, x, y, *charges, normal)
-            params = train_chain(self.chain, x, y, *charges, config, start=start)
-            loss = np.clip(1 - margins(self.scores(params), x, y), 0, 1).mean()
-            found.append((float(loss) + chain_complexity(self.chain, params, *charges[1:]), start_seed, params))
-        return min(found, key=lambda f: f[:2])[2]
+        config = CertifyConfig(*task.rehearsal_steps, 1000, learning_rate=0.03, strength=task.strength, seed=seed)
+        starts = [self.chain.start(len(self.signs), seed * task.starts + k) for k in range(task.starts)]
+        # From nothing the complexity wins at once and leaves nothing: begin with networks trained without it.
+        normal = replace(config, anneal=WARM, ramp=0, strength=0.02 * task.strength)
+        starts = train_chain(self.chain, x, y, *charges, normal, starts=starts)
+        found = train_chain(self.chain, x, y, *charges, config, starts=starts)
+        ramps = [float(np.clip(1 - margins(self.scores(params), x, y), 0, 1).mean()) for params in found]
+        sizes = [chain_complexity(self.chain, params, *charges[1:]) for params in found]
+        return found[int(np.argmin(np.add(ramps, sizes)))]
 
     def scores(self, params: Any) -> Scores:
         kernels = {name: jnp.asarray(value, jnp.float32) for name, value in params.items() if name != "rows"}
         rows = np.asarray(params["rows"], dtype=np.float64)
         return dense_scores(rows, self.signs, lambda x: self.chain.hidden(kernels, x))
 
-    def train(self, prepared: Prepared, ellipsoids: Ellipsoids, costs: np.ndarray, start: Any, seed: int) -> Any:
+    def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any:
+        assert isinstance(family, Ellipsoids)
         config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
-        shapes = enumerate(self.chain.kernels)
-        axes = {f"conv{i}": ellipsoids.hidden[i + 1][0, :-1].reshape(shape) for i, shape in shapes}
+        orthants = family.orthants
         return train_chain_ellipsoids(
             self.chain, prepared.certified.values, prepared.parts.certified.y, self.signs,
-            {**axes, "rows": ellipsoids.rows}, costs, config, start=start,
+            self._named(family), costs, config, start=start,
+            orthants=None if orthants is None else self._named(orthants),
         )  # fmt: skip
+
+    def _named(self, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
+        """Numbers of all weights, named and shaped like the parameters."""
+        shapes = enumerate(self.chain.kernels)
+        return {f"conv{i}": found.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": found.rows}

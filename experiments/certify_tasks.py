@@ -65,21 +65,22 @@ EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientatio
 TASKS = {
     task.name: task
     for task in (
-        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=16, batch_size=2000),
-        Task("mnist10-linear", tree=TREE),
-        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=128),
+        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=64, batch_size=2000),
+        Task("mnist10-linear", tree=TREE, tried=128),
+        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=512),
         Task(
             "mnist01",
             digits=(0, 1),
             convs=((2, 2, 4),) * 3,
-            tried=8,
+            tried=64,
             batch_size=1000,
             steps=(200, 200),
             rehearsal_steps=(400, 200),
             strength=1.0,
+            starts=6,
         ),
         Task(
-            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=32, batch_size=1000, steps=(300, 300)
+            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=128, batch_size=1000, steps=(300, 300)
         ),
         Task("digits-linear", dataset="digits", left_out=300, tried=1, tree=TREE, batch_size=500, steps=(200, 200)),
     )

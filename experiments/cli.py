@@ -181,9 +181,14 @@ def show_plan(console: Console, document: dict[str, Any]) -> None:
 def certify(
     task: Annotated[str, typer.Option(help="mnist01-linear, mnist10-filters, …; an unknown name lists them all.")],
     preset: Annotated[str, typer.Option(help="quick (fewer steps and filters) or cpu.")] = "cpu",
-    form: Annotated[str, typer.Option(help="rehearsal, or uniform: no label of the images left out is used.")] = (
-        "rehearsal"
-    ),
+    form: Annotated[
+        str | None,
+        typer.Option(
+            help="What fixes the class: boxes or signed (a rehearsal and its signs), rehearsal (signs free), or "
+            "uniform: no label of the images left out is used.",
+            show_default="boxes, or signed where layers are hidden",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
     delta: Annotated[float, typer.Option(help="Probability that the certificate fails.")] = 1e-3,
     data_dir: Annotated[

@@ -38,7 +38,7 @@ class ParetoConfig:
     """
 
     task: str = "mnist10-linear"
-    form: str = "rehearsal"
+    form: str = "boxes"
     strengths: tuple[float, ...] = (0.01, 0.1, 0.3, 1.0, 3.0)
     preset: str = "cpu"
     seed: int = 0

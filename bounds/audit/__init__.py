@@ -6,7 +6,8 @@
 Three kinds of statements, each with its own file: `statements` (E sup of signed sums of scores, at fixed norms),
 `losses` (the same for ramp losses, against a whole row of the table), `simulate` (how often a certificate fails on a
 distribution known exactly). A bound that is not listed in one of them is still simulated. The library's own theorems
-have three more: `rules` (Theorem 1, rule by rule and on random graphs), `margins` (Theorem 2), `coverage` (Theorem 3).
+have more: `rules` (Theorem 1, rule by rule and on random graphs), `orthants` and `boxes` (with fixed signs), `margins`
+(Theorem 2), `coverage` (Theorem 3).
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bounds.audit.boxes import audit_boxes
 from bounds.audit.cases import Preset
 from bounds.audit.coverage import audit_coverage
 from bounds.audit.losses import LOSSES, audit_losses
 from bounds.audit.margins import audit_margins
+from bounds.audit.orthants import audit_orthants
 from bounds.audit.rules import audit_nets, graph_cases, rule_cases
 from bounds.audit.run import ERRORS, TOLERANCE, Row, audit_statement
 from bounds.audit.simulate import audit_certificate, audit_code, audit_held_out
@@ -65,6 +68,8 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
     if bound == "peeling":
         yield from audit_nets(rule_cases(preset))
         yield from audit_nets(graph_cases(preset))
+        yield from audit_orthants(preset)
+        yield from audit_boxes(preset)
         yield from audit_margins(preset)
         yield from audit_coverage()
     for loss in LOSSES:

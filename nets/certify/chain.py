@@ -7,6 +7,7 @@ factor s of its activation: q = s · conv(|kernel|, q below). It sees as many "i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from nets.conv_ops import conv2d
 
-from .head import ball_start
+from .head import ball_start, not_negative
 from .loop import CertifyConfig, inside, minimise
 from .objective import adam, round_steps
 
@@ -120,9 +121,9 @@ def train_chain(
     factor: float,
     config: CertifyConfig,
     *,
-    start: Params | None = None,
-) -> Params:
-    """Minimise mean loss + strength · Σ_S (Σ_i |D_Si| Σ_k mult_Sk q^k_i + |d_S| κ_S), scalar nodes.
+    starts: Sequence[Params],
+) -> list[Params]:
+    """Minimise mean loss + strength · Σ_S (Σ_i |D_Si| Σ_k mult_Sk q^k_i + |d_S| κ_S), scalar nodes, from each start.
 
     Args:
         chain: the architecture.
@@ -133,10 +134,10 @@ def train_chain(
         constant: (S,): κ_S.
         factor: s of every activation.
         config: settings.
-        start: parameters to begin with, of a normally trained network for instance.
+        starts: parameters to begin with; they are trained side by side, on the same batches, and do not meet.
 
     Returns:
-        Parameters: kernels conv0, conv1, …, and rows (S, out + 1), the bias last.
+        Parameters, one set per start: kernels conv0, conv1, …, and rows (S, out + 1), the bias last.
     """
     q0, mult = jnp.asarray(moments, jnp.float32), jnp.asarray(multipliers, jnp.float32)
     kappa, codes = jnp.asarray(constant, jnp.float32), jnp.asarray(signs, jnp.float32)
@@ -145,11 +146,16 @@ def train_chain(
         q = mult @ tap_moments(chain, p, q0, factor)
         return jnp.sum(jnp.abs(p["rows"][:, :-1]) * q) + jnp.sum(jnp.abs(p["rows"][:, -1]) * kappa)
 
-    def scores(p: Params, v: jax.Array) -> jax.Array:
-        return chain.scores(p, v, codes)
+    def all_scores(p: Params, v: jax.Array) -> jax.Array:
+        return jax.vmap(lambda one: chain.scores(one, v, codes))(p)
 
-    first = chain.start(len(signs), config.seed) if start is None else start
-    return minimise(first, scores, complexity, x, y, config, adam(config.learning_rate, config.steps))
+    def mean_complexity(p: Params) -> jax.Array:
+        return jnp.mean(jax.vmap(complexity)(p))
+
+    # Adam goes coordinate by coordinate and does not see the factor 1/(number of starts).
+    stacked = jax.tree.map(lambda *values: jnp.stack(values), *starts)
+    found = minimise(stacked, all_scores, mean_complexity, x, y, config, adam(config.learning_rate, config.steps))
+    return [jax.tree.map(lambda value, k=k: value[k], found) for k in range(len(starts))]
 
 
 def train_chain_ellipsoids(
@@ -162,6 +168,7 @@ def train_chain_ellipsoids(
     config: CertifyConfig,
     *,
     start: Params,
+    orthants: dict[str, np.ndarray] | None = None,
 ) -> Params:
     """Minimise mean loss + strength · a Σ_S κ_S over kernels and rows inside fixed ellipsoids.
 
@@ -170,11 +177,14 @@ def train_chain_ellipsoids(
         axes: τ of every kernel, of its shape (the ellipsoid of an output channel has radius 1), and of the rows.
         costs: (S,): κ_S, what a common radius of one adds to the bound.
         start: parameters to begin with.
+        orthants: 1 and −1, of the shapes of `axes`: the signs that the class fixes; None: any.
 
     Returns:
         Parameters inside the class, at margin γ = 1.
     """
     names = [f"conv{i}" for i in range(len(chain.convs))]
+    if orthants is not None:  # what is trained is then not negative
+        axes = {n: value * orthants[n] for n, value in axes.items()}
     shapes = {n: jnp.asarray(axes[n] / math.sqrt(math.prod(axes[n].shape[:3])), jnp.float32) for n in names}
     row_axes = axes["rows"] / math.sqrt(axes["rows"].shape[1])
     row_shape, codes = jnp.asarray(row_axes, jnp.float32), jnp.asarray(signs, jnp.float32)
@@ -188,7 +198,7 @@ def train_chain_ellipsoids(
     begin, scale = {}, np.ones(chain.in_shape[2])
     for n in names:
         kernel = np.asarray(start[n], np.float64) * scale[:, None]
-        u = np.divide(kernel, np.asarray(shapes[n]), out=np.zeros_like(kernel), where=np.asarray(shapes[n]) > 0)
+        u = np.divide(kernel, np.asarray(shapes[n]), out=np.zeros_like(kernel), where=np.asarray(shapes[n]) != 0)
         scale = np.maximum(np.sqrt(np.square(u).mean(axis=(0, 1, 2))), 1e-6)
         begin[n] = jnp.asarray(u / scale, jnp.float32)
     rows = np.asarray(start["rows"], np.float64) * np.append(np.tile(scale, chain.out // len(scale)), 1.0)
@@ -202,4 +212,5 @@ def train_chain_ellipsoids(
         return jnp.exp(p["log_a"][0]) * total
 
     tx = round_steps(config.learning_rate, config.steps)
-    return weights(minimise(begin, scores, complexity, x, y, config, tx))
+    project = (lambda p: p) if orthants is None else not_negative
+    return weights(minimise(begin, scores, complexity, x, y, config, tx, project))

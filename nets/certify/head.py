@@ -57,6 +57,7 @@ def train_ellipsoids(
     *,
     start: np.ndarray | None = None,
     tied: bool = True,
+    orthant: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise mean loss + strength · Σ_S a_S κ_S over D inside the ellipsoids ‖(D_S, d_S)/τ_S‖ ≤ a_S.
 
@@ -66,12 +67,15 @@ def train_ellipsoids(
         costs: (S,): κ_S, what a radius of one adds to the bound.
         start: (S, K + 1) coefficients to begin with; zeros where not given.
         tied: one radius for all splits instead of one each.
+        orthant: (S, K + 1) of 1 and −1: the signs that the class fixes; None: any.
 
     Returns:
         (D, d), float64 (S, K) and (S,), at margin γ = 1, inside ellipsoids of the radii that training found best.
     """
     # A weight is axis · radius · u: the steps are of one size relative to the ball of mean squares that holds u.
-    axes = jnp.asarray(tau / np.sqrt(tau.shape[1]), jnp.float32)
+    # Where signs are fixed, u is not negative.
+    shape = tau / np.sqrt(tau.shape[1]) * (1.0 if orthant is None else orthant)
+    axes = jnp.asarray(shape, jnp.float32)
     price, codes = jnp.asarray(costs, jnp.float32), jnp.asarray(signs, jnp.float32)
 
     def weights(p: dict[str, jax.Array]) -> jax.Array:
@@ -84,10 +88,68 @@ def train_ellipsoids(
     def complexity(p: dict[str, jax.Array]) -> jax.Array:
         return jnp.sum(jnp.exp(p["log_a"]) * price)
 
-    first = ball_start(np.zeros(tau.shape) if start is None else start, np.asarray(axes, np.float64), tied)
+    first = ball_start(np.zeros(tau.shape) if start is None else start, shape, tied)
     tx = round_steps(config.learning_rate, config.steps)
-    found = np.asarray(weights(minimise(first, scores, complexity, features, labels, config, tx)), dtype=np.float64)
+    project = (lambda p: p) if orthant is None else not_negative
+    trained = minimise(first, scores, complexity, features, labels, config, tx, project)
+    found = np.asarray(weights(trained), dtype=np.float64)
     return found[:, :-1], found[:, -1]
+
+
+def train_boxes(
+    features: Any,
+    labels: Any,
+    signs: np.ndarray,
+    sides: np.ndarray,
+    costs: np.ndarray,
+    config: CertifyConfig,
+    *,
+    start: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise mean loss + strength · a Σ_S κ_S over D between 0 and a · sides.
+
+    Args:
+        features, labels, signs, config: as for `train_taps`.
+        sides: (S, K + 1), each with the sign of its weight, the last column for the constant.
+        costs: (S,): κ_S, what a common radius of one adds to the bound.
+        start: (S, K + 1) coefficients to begin with, of radius one.
+
+    Returns:
+        (D, d), float64 (S, K) and (S,), at margin γ = 1, inside boxes of the radius that training found best.
+    """
+    edges, codes = jnp.asarray(sides, jnp.float32), jnp.asarray(signs, jnp.float32)
+    total = jnp.float32(np.sum(costs))
+
+    def weights(p: dict[str, jax.Array]) -> jax.Array:
+        return p["u"] * edges * jnp.exp(p["log_a"])
+
+    def scores(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+        w = weights(p)
+        return (x @ w[:, :-1].T + w[:, -1]) @ codes
+
+    def complexity(p: dict[str, jax.Array]) -> jax.Array:
+        return jnp.exp(p["log_a"]) * total
+
+    def project(p: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return {"u": jnp.clip(p["u"], 0.0, 1.0), "log_a": p["log_a"]}
+
+    u = np.divide(start, sides, out=np.zeros_like(start), where=sides != 0)
+    first = project({"u": jnp.asarray(u, jnp.float32), "log_a": jnp.zeros((), jnp.float32)})
+    tx = round_steps(config.learning_rate, config.steps)
+    found = np.asarray(
+        weights(minimise(first, scores, complexity, features, labels, config, tx, project)), dtype=np.float64
+    )
+    return found[:, :-1], found[:, -1]
+
+
+def not_negative(p: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The nearest parameters without negative numbers, apart from the logarithms of radii.
+
+    Example:
+        >>> not_negative({"u": jnp.array([-1.0, 2.0]), "log_a": jnp.array([-3.0])})["u"].tolist()
+        [0.0, 2.0]
+    """
+    return {name: value if name == "log_a" else jnp.maximum(value, 0.0) for name, value in p.items()}
 
 
 def ball_start(weights: np.ndarray, axes: np.ndarray, tied: bool) -> dict[str, jax.Array]:
@@ -98,7 +160,7 @@ def ball_start(weights: np.ndarray, axes: np.ndarray, tied: bool) -> dict[str, j
         >>> float(jnp.exp(p["log_a"])[0] ** 2), bool(jnp.allclose(jnp.mean(p["u"] ** 2), 1.0))
         (12.5, True)
     """
-    u = np.divide(weights, axes, out=np.zeros_like(weights), where=axes > 0)
+    u = np.divide(weights, axes, out=np.zeros_like(weights), where=axes != 0)
     sizes = np.sqrt(np.square(u).mean(axis=1))
     a = np.where(sizes > 0, np.maximum(sizes, sizes.max() / 10), 1.0)
     a = np.full(1, a.max()) if tied else a

@@ -50,6 +50,7 @@ def minimise(
     y: Any,
     config: CertifyConfig,
     tx: optax.GradientTransformation,
+    project: Callable[[Params], Params] = lambda p: p,
 ) -> Params:
     """Minimise mean annealed loss of the margins at γ = 1, plus strength · complexity.
 
@@ -60,6 +61,7 @@ def minimise(
         x, y: the sample.
         config: settings.
         tx: an optax optimiser.
+        project: after every step, back to what the parameters are allowed to be.
 
     Returns:
         The parameters after the last step.
@@ -76,7 +78,7 @@ def minimise(
             rows, share = given
             gradient = jax.grad(loss)(p, x[rows], y[rows], share)
             updates, state = tx.update(gradient, state, p)
-            return (optax.apply_updates(p, updates), state), None
+            return (project(optax.apply_updates(p, updates)), state), None
 
         return lax.scan(one, (p, tx.init(p)), (index, shares))[0][0]
 

@@ -15,15 +15,16 @@ HINGE = 3.0
 
 
 def margins(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    """f_y − max_{r≠y} f_r of every row.
+    """f_y − max_{r≠y} f_r of every row: scores (…, B, C), labels (B,).
 
     Example:
         >>> margins(jnp.array([[1.0, 3.0, 2.0]]), jnp.array([1])).tolist()
         [1.0]
     """
-    own = jnp.take_along_axis(scores, labels[:, None], axis=1)[:, 0]
-    rest = jnp.where(jax.nn.one_hot(labels, scores.shape[1], dtype=bool), -jnp.inf, scores)
-    return own - jnp.max(rest, axis=1)
+    index = jnp.broadcast_to(labels[:, None], (*scores.shape[:-1], 1))
+    own = jnp.take_along_axis(scores, index, axis=-1)[..., 0]
+    rest = jnp.where(jax.nn.one_hot(labels, scores.shape[-1], dtype=bool), -jnp.inf, scores)
+    return own - jnp.max(rest, axis=-1)
 
 
 def annealed(margin: jax.Array, share: jax.Array | float) -> jax.Array:

@@ -1,0 +1,62 @@
+"""Classes whose weights have the signs written down in advance: peeled one-sidedly, at no factor per activation.
+
+A row w = w' + w'' belongs to the class if w' has the signs of the class and ‖w'/τ‖ ≤ a, and ‖w''/τ‖ ≤ SLACK·a with any
+signs: rounding in float32 must not decide whether a network belongs to it. With P_j² = E (sup Σ_n ξ_n z_j(x_n))₊²
+
+    P_j ≤ (1 + √2·SLACK) √(Σ_i τ_i² P_i²)        P of an input = √(½ Σ_n x_n²), of the constant 1 = √(½ m)
+
+where an ellipsoid of free signs has s √(Σ_i τ_i² q_i²) and no ½. Proof: docs/theory.md, "Signs".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+SLACK = 1e-4
+"""Share of every row that may have other signs than the class says."""
+GROWTH = 1.0 + math.sqrt(2.0) * SLACK
+"""What this costs per layer: two-sided moments are at most √2 times the one-sided ones."""
+HALF = 0.5
+"""E (Σ ξ_n x_n)₊² = ½ Σ x_n²."""
+
+
+@dataclass(frozen=True, eq=False)
+class Orthants:
+    """1 or −1 for every weight, fixed without looking at the sample; of the shapes of the axes."""
+
+    rows: np.ndarray
+    hidden: Mapping[int, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for signs in (self.rows, *self.hidden.values()):
+            if not np.isin(signs, (-1.0, 1.0)).all():
+                raise ValueError("signs of weights that are neither 1 nor -1")
+
+
+def squares_in(over: np.ndarray, signs: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Squares of weights over axes: of those with the right sign, and of all others.
+
+    Example:
+        >>> right, wrong = squares_in(np.array([2.0, -3.0]), np.array([1.0, 1.0]))
+        >>> right.tolist(), wrong.tolist()
+        ([4.0, 0.0], [0.0, 9.0])
+    """
+    square = np.square(over)
+    if signs is None:
+        return square, np.zeros_like(square)
+    right = over * signs >= 0
+    return np.where(right, square, 0.0), np.where(right, 0.0, square)
+
+
+def radius_of(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+    """The smallest a with ‖w'/τ‖ ≤ a and ‖w''/τ‖ ≤ SLACK·a, from the two sums of squares.
+
+    Example:
+        >>> radius_of(np.array([4.0]), np.array([1.0])).round(6).tolist()
+        [10000.0]
+    """
+    return np.maximum(np.sqrt(right), np.sqrt(wrong) / SLACK)
