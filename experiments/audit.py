@@ -84,7 +84,7 @@ def run(config: AuditConfig, folder: Path | None = None, *, tell: Callable[[str]
 
 
 def _write(result: Audit, folder: Path) -> None:
-    console = Console(record=True, file=io.StringIO(), width=118)
+    console = Console(record=True, file=io.StringIO(), width=140)
     show(console, result)
     table = "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n"
     files = {"config.json": to_json(asdict(result.config)), "rows.csv": frame(result.rows).to_csv(index=False)}
@@ -155,11 +155,24 @@ def _verdict(found: Closest) -> str:
 
 
 def _show_twins(console: Console, found: Sequence[Closest]) -> None:
-    rows = []
-    for c in found:
-        rows += [(c.bound, c.statement, name, "this audit") for name in c.caught]
-        rows += [(c.bound, c.statement, name, test) for name, test in c.inside]
-    console.print(grid("Broken twins, and what catches them", ("bound", "statement", "twin", "by"), rows, left=4))
+    heads = ("bound", "statement", "twin")
+    caught = [(c.bound, c.statement, ", ".join(c.caught)) for c in found if c.caught]
+    inside = [(c.bound, f"{c.statement}: {name}", _short(test)) for c in found for name, test in c.inside]
+    console.print(grid("Broken twins that this audit catches", heads, caught, left=3))
+    console.print(
+        grid("Twins inside the slack, and the test that fails for them", ("bound", "twin", "test"), inside, left=3)
+    )
+    console.print(" half of it: a factor 2 missing, or m doubled", style="dim", highlight=False)
+
+
+def _short(test: str) -> str:
+    """A test without its folder.
+
+    Example:
+        >>> _short("tests/test_graf.py::test_by_hand")
+        'test_graf::test_by_hand'
+    """
+    return test.removeprefix("tests/").replace(".py::", "::")
 
 
 def _show_violations(console: Console, rows: Iterable[Row]) -> None:

@@ -15,7 +15,7 @@ from bounds.audit.inputs import inputs, sign_patterns
 from bounds.audit.losses import LOSSES, audit_losses, loss_cases
 from bounds.audit.run import audit_statement, confirmed
 from bounds.audit.search import all_signs, half_signs, search, some_signs
-from bounds.audit.statements import STATEMENTS
+from bounds.audit.statements import HALF, STATEMENTS
 from bounds.bound import Bound, declare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,17 +91,17 @@ def test_the_search_is_sharp(found):
     [
         ("galanti", "without √|pred| of the last layer"),
         ("galanti", "without 1 + √(2 logs)"),
-        ("galanti", "half of it (a factor 2 missing, or m doubled)"),
+        ("galanti", HALF),
         ("neyshabur_frobenius", "without √C"),
-        ("neyshabur_frobenius", "half of it (a factor 2 missing, or m doubled)"),
-        ("neyshabur_l1", "half of it (a factor 2 missing, or m doubled)"),
+        ("neyshabur_frobenius", HALF),
+        ("neyshabur_l1", HALF),
         ("neyshabur_two_layer", "without √C"),
         ("golowich", "without C"),
         ("golowich_sharp", "without log C"),
         ("golowich_l1", "without C"),
-        ("path_norm_layered", "half of it (a factor 2 missing, or m doubled)"),
-        ("path_norm", "half of it (a factor 2 missing, or m doubled)"),
-        ("gonon", "half of it (a factor 2 missing, or m doubled)"),
+        ("path_norm_layered", HALF),
+        ("path_norm", HALF),
+        ("gonon", HALF),
     ],
 )
 def test_a_broken_twin_is_caught(found, bound, twin):
@@ -111,7 +111,7 @@ def test_a_broken_twin_is_caught(found, bound, twin):
 def test_twins_that_the_audit_does_not_see_have_a_test_that_does(found):
     rows = [row for rows in found.values() for row in rows]
     tests = {test for row in rows for _, test, _ in row.broken} | {loss.test for loss in LOSSES}
-    for test in tests | set(bounds.audit.CODES.values()):
+    for test in tests | set(bounds.audit.CODES.values()) | set(simulate.ROWS.values()):
         file, name = test.split("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
 
@@ -121,6 +121,13 @@ def test_every_bound_is_audited():
     searched = {s.bound for s in STATEMENTS} | {s.bound for s in LOSSES} | set(bounds.audit.CODES)
     certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
     assert certificates - searched <= {"held_out", "long_sedghi", "pac_bayes"}, "simulation alone is for these"
+
+
+def test_every_certificate_has_broken_twins():
+    certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
+    others = {"neyshabur_two_layer", "held_out", *bounds.audit.CODES}
+    assert certificates == set(simulate.ROWS) | others
+    assert any(s.twins for s in STATEMENTS if s.bound == "neyshabur_two_layer")
 
 
 # Bounds that have no statement about scores; `sparsebounds audit` searches the losses of others too.
@@ -148,6 +155,10 @@ def test_networks_that_know_the_sample_by_heart(name, monkeypatch):
         rows = simulate.audit_certificate(name, row_of)
         assert not any(row.violated for row in rows)
         assert rows or name in ("held_out", "neyshabur_two_layer")
+        for row in rows if name in simulate.ROWS else ():
+            factors = {twin: factor for twin, _, factor in row.broken}
+            assert 1 < factors["half the complexity"] <= 2
+            assert name == "pac_bayes" or factors["without the union"] > 1
 
 
 def test_a_code_pays_for_what_it_can_learn():

@@ -162,6 +162,9 @@ def test_every_factor_is_in_the_terms(name, gamma):
     assert t["c = scale/gamma"] == pytest.approx(math.prod(s) / bound.gamma, rel=1e-9)
     nats = sum(math.log(2 * (abs(j) + 1) * (abs(j) + 2)) for j in grid_numbers(t["b_i/s_i of the class"]))
     assert t["nats paid for choices"] == pytest.approx(nats, rel=1e-9)
+    j = t["grid index j"]
+    paid = math.log(2 * (abs(j) + 1) * (abs(j) + 2) / 0.01) + nats
+    assert bound.confidence == pytest.approx(2 * math.sqrt(paid / (2 * sample.m)), rel=1e-9)
     assert bound.value == pytest.approx(sample.ramp(bound.gamma) + bound.complexity + bound.confidence, rel=1e-12)
 
 

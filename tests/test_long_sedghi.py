@@ -63,6 +63,9 @@ def test_every_factor_is_in_the_terms():
     literal = 2 / m + math.sqrt(162 * (math.log(3) + log_b + math.log(m)) / (2 * m))
     assert bound.complexity == pytest.approx(literal, rel=1e-9)
     assert t["nats paid for choices"] == pytest.approx(math.log(2 * (abs(j) + 1) * (abs(j) + 2)))
+    i = t["grid index j"]
+    paid = math.log(2 * (abs(i) + 1) * (abs(i) + 2) / 0.01) + t["nats paid for choices"]
+    assert bound.confidence == pytest.approx(2 * math.sqrt(paid / (2 * m)), rel=1e-9)
     assert bound.value == pytest.approx(sample.ramp(gamma) + bound.complexity + bound.confidence, rel=1e-12)
 
 

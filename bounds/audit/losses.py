@@ -19,6 +19,8 @@ from bounds.audit.families import losses
 from bounds.audit.inputs import inputs
 from bounds.audit.run import CHECKED, Row, confirmed
 from bounds.audit.search import Found, all_signs, search
+from bounds.audit.simulate import ROWS
+from bounds.audit.statements import HALF
 from bounds.bound import Bound
 from bounds.evaluate import evaluate
 from bounds.graph import Graph
@@ -94,7 +96,7 @@ def _row(statement: LossStatement, row_of: Any, case: LossCase) -> Row:
     m, options = len(case.x), dict(statement.options)
     claims = [row_of(graph, sample_of(graph, case.x), delta=DELTA, gamma=1.0, **options) for graph in graphs]
     claim = max(_claim(bound) for bound in claims)
-    half = ("half of it (a factor 2 missing, or m doubled)", statement.test, 2.0)
+    half = (HALF, statement.test, 2.0)
     return Row(statement.bound, "ramp losses", case.name, found.moment()[0] / m, claim, 0.0, False, (half,))
 
 
@@ -129,20 +131,18 @@ def sample_of(graph: Graph, x: np.ndarray) -> Sample:
     return Sample(len(x), graph.classes, energies, by_class, margins, counts)
 
 
-_TERMS = "::test_every_factor_is_in_the_terms"
-_CHAINS = "test_chains_against_products_of_absolute_matrices"
 INPUTS = (("input_bound", 1.0),)
 LOSSES: tuple[LossStatement, ...] = (
-    LossStatement("bartlett", "two_one", f"tests/test_bartlett.py{_TERMS}"),
-    LossStatement("bartlett_dudley", "two_one", "tests/test_dudley.py::test_literal_twin"),
-    LossStatement("graf_norms", "two_one", f"tests/test_graf.py{_TERMS}"),
-    LossStatement("graf_params", "two_one", f"tests/test_graf.py{_TERMS}"),
-    LossStatement("graf_dudley", "two_one", "tests/test_dudley.py::test_literal_twin"),
-    LossStatement("ledent", "two_one", f"tests/test_ledent.py{_TERMS}", INPUTS),
+    LossStatement("bartlett", "two_one", ROWS["bartlett"]),
+    LossStatement("bartlett_dudley", "two_one", ROWS["bartlett_dudley"]),
+    LossStatement("graf_norms", "two_one", ROWS["graf_norms"]),
+    LossStatement("graf_params", "two_one", ROWS["graf_params"]),
+    LossStatement("graf_dudley", "two_one", ROWS["graf_dudley"]),
+    LossStatement("ledent", "two_one", "tests/test_ledent.py::test_every_factor_is_in_the_terms", INPUTS),
     LossStatement("neyshabur_two_layer", "units", "tests/test_neyshabur.py::test_two_layers_by_hand"),
-    LossStatement("neyshabur_frobenius", "frobenius", "tests/test_neyshabur.py::test_the_whole_row"),
-    LossStatement("golowich_sharp", "rows", "tests/test_golowich.py::test_literal"),
-    LossStatement("galanti", "rows", "tests/test_galanti.py::test_worked_values_of_the_sound_form"),
-    LossStatement("peeling", "difference", "tests/test_peeling.py::test_frobenius_form_by_hand"),
-    LossStatement("path_norm_layered", "l1 path", f"tests/test_path_norm.py::{_CHAINS}"),
+    LossStatement("neyshabur_frobenius", "frobenius", ROWS["neyshabur_frobenius"]),
+    LossStatement("golowich_sharp", "rows", ROWS["golowich_sharp"]),
+    LossStatement("galanti", "rows", ROWS["galanti"]),
+    LossStatement("peeling", "difference", ROWS["peeling"]),
+    LossStatement("path_norm_layered", "l1 path", ROWS["path_norm_layered"]),
 )

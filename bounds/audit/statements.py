@@ -119,9 +119,13 @@ def _stages(graph: Graph, energies: np.ndarray, m: int) -> float:
     return math.sqrt(2 * float(layered_complexity(graph, energies, m).terms["logs"]))
 
 
+HALF = "half of it"
+"""A factor 2 missing, or m doubled."""
+
+
 def twins(test: str, factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
     """Twins that one test sees; every bound has the one that is half as large."""
-    half = Twin("half of it (a factor 2 missing, or m doubled)", _two, test)
+    half = Twin(HALF, _two, test)
     return (half, *(Twin(name, factor, test) for name, factor in (factors or {}).items()))
 
 
