@@ -14,6 +14,17 @@ from .show import grid
 Row = Mapping[str, Any]
 
 
+SEARCHES = (
+    {"sparsifier": "nets.prune.lottery_ticket", "when": "over several trainings",
+     "summary": "smallest |w| go, the rest goes back to its start, again and again",
+     "source": "Frankle, Carbin, ICLR 2019"},
+    {"sparsifier": "nets.topology.pags", "when": "before training",
+     "summary": "masks of a method drawn again, a layer's kept where its topology scores rise",
+     "source": "Hoang et al., NeurIPS 2023"},
+)  # fmt: skip
+"""What has arguments of its own, such as a training or a method to draw from."""
+
+
 def _bounds() -> list[Row]:
     declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
     return [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
@@ -29,7 +40,7 @@ def _sparsifiers() -> list[Row]:
         {"sparsifier": f"nets.grow.{m.name}", "when": "during training", "summary": m.summary, "source": m.source}
         for m in grow.METHODS.values()
     ]
-    return [*before, *during]
+    return [*before, *SEARCHES, *during]
 
 
 def _experiments() -> list[Row]:

@@ -54,7 +54,8 @@ def test_list_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
 def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "sparsifiers", "--json") == 0
     names = {row["sparsifier"] for row in strict(capsys.readouterr().out)}
-    assert names == {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
+    registered = {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
+    assert names == registered | {"nets.prune.lottery_ticket", "nets.topology.pags"}
     assert run("list", "experiments", "--json") == 0
     assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(MODULES)
     assert run("list", "theorems") == 2
@@ -290,3 +291,5 @@ def test_evaluate_takes_the_range_of_the_inputs(
     assert values[0] is None and values[1] > 0
     assert run(*arguments, "--pixel-range", "2", "1") == 2
     assert "--pixel-range 2 1 is no range" in capsys.readouterr().err
+    assert run(*arguments, "--pixel-range", "90", "99") == 2
+    assert "--pixel-range 90 99 does not hold the data" in capsys.readouterr().err
