@@ -20,7 +20,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bounds.bound import Bound, NotCovered
-from bounds.ellipsoid_certificate import SLACK as TOLERANCE
 from bounds.ellipsoid_certificate import Energies, bernstein_limits, check_inputs, concluded, measure_energies
 from bounds.ellipsoids import EnergyWeights, hidden_layers, over_axes
 from bounds.graph import Graph
@@ -77,7 +76,7 @@ def measure_boxes(boxes: Boxes, values: np.ndarray, labels: np.ndarray, limits: 
     """
     flat = np.asarray(values).reshape(len(values), -1)
     seen = np.maximum(flat.max(axis=0), -flat.min(axis=0))
-    if (seen > boxes.largest[:-1] * (1 + TOLERANCE)).any():
+    if (seen > boxes.largest[:-1]).any():
         raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
     return measure_energies(box_weights(boxes), boxes.form, values, labels, limits)
 

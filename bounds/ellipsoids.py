@@ -62,12 +62,14 @@ class EnergyWeights:
         return np.square(np.ravel(largest)) @ self.inputs.T + self.constant
 
 
-def energy_weights(graph: Graph, ellipsoids: Ellipsoids) -> EnergyWeights:
+def energy_weights(graph: Graph, ellipsoids: Ellipsoids, *, frozen: int = 0) -> EnergyWeights:
     """The weights of the inputs, ω, with the constants of Theorem 1 in them, for the best p.
 
     Args:
         graph: a chain of linear layers with activations; only its structure counts here.
         ellipsoids: the class.
+        frozen: the last layer that is taken for an input, as if all up to it were fixed in advance; the weights are
+            then of its elements, in a network whose hidden rows have radius 1. For people who ask what a layer costs.
 
     Returns:
         EnergyWeights: Σ_i |D_{S,i}| q_i ≤ a_S √(Σ_n Z_S(x_n)) for every network of the class.
@@ -95,12 +97,13 @@ def energy_weights(graph: Graph, ellipsoids: Ellipsoids) -> EnergyWeights:
     weights = np.zeros((len(ellipsoids.rows), int(graph.offsets[-2])))
     weights[:, head.elements] = np.square(ellipsoids.rows[:, :-1])
     hidden_constant = np.zeros(len(weights))
-    for index in reversed(layers):
+    for index in (i for i in reversed(layers) if i > frozen):
         factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))  # type: ignore[union-attr]
         axes = factor * np.asarray(ellipsoids.hidden.get(index, np.zeros(0)))
         weights, added = _below(graph, index, axes, weights)
         hidden_constant += added
-    weights = weights[:, : graph.layers[0].size]
+    first = int(graph.offsets[frozen])
+    weights = weights[:, first : first + graph.layers[frozen].size]
     if signed:
         share = HALF * GROWTH**2
         return EnergyWeights(share * weights, share * (np.square(ellipsoids.rows[:, -1]) + hidden_constant), p)
@@ -114,6 +117,17 @@ def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
     Raises:
         ValueError: a weight that is not 0 where its axis is.
     """
+    scale = hidden_radii(graph, ellipsoids)
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    rows = ellipsoids.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
+    orthant = None if ellipsoids.orthants is None else ellipsoids.orthants.rows
+    right, wrong = squares_in(over_axes(rows, ellipsoids.rows), orthant)
+    return radius_of(right.sum(axis=1), wrong.sum(axis=1))
+
+
+def hidden_radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
+    """Radius of the row of every element of the graph, what it reads scaled to radius 1; 1 for inputs: (elements,)."""
     scale = np.ones(int(graph.offsets[-1]))
     for index in hidden_layers(graph):
         layer = graph.layers[index]
@@ -121,12 +135,7 @@ def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
         first = int(graph.offsets[index])
         signs = None if ellipsoids.orthants is None else ellipsoids.orthants.hidden[index]
         scale[first : first + layer.size] = _row_radii(layer, layer.terms[0], ellipsoids.hidden[index], signs, scale)
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = ellipsoids.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
-    orthant = None if ellipsoids.orthants is None else ellipsoids.orthants.rows
-    right, wrong = squares_in(over_axes(rows, ellipsoids.rows), orthant)
-    return radius_of(right.sum(axis=1), wrong.sum(axis=1))
+    return scale
 
 
 def chain_moment(graph: Graph) -> float:

@@ -8,12 +8,12 @@ all costs. Minutes on two idle cores: linear and fixed-filter tasks below 4, con
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +22,7 @@ from nets.filters import EdgeFilters
 
 from .certify_data import Prepared, load, prepare
 from .certify_fit import FORMS, Fitted, fit
+from .certify_limits import limits
 from .certify_models import margins
 from .certify_tasks import Task, find_task
 from .output import plain
@@ -150,48 +151,6 @@ def _binomial(errors: int, n: int, delta: float) -> float:
     return binomial_upper(errors, n, math.log(delta))
 
 
-def limits(fitted: Fitted) -> dict[str, Any]:
-    """What the value consists of: shares of its three parts, and where ramp and complexity come from.
-
-    Returns:
-        shares of ramp, complexity and confidence; complexity per split of the classes; ramp per class; the input
-        positions with the largest share of the complexity; the factor of the activations.
-    """
-    bound, parts = fitted.bound, fitted.prepared.parts
-    tree_rows = fitted.family.form.rows
-    shares = bound.terms["complexity of each row / all"]
-    names = [_split_name(row) for row in tree_rows]
-    ramps = np.clip(1 - margins(fitted.scores, fitted.prepared.certified.values, parts.certified.y) / bound.gamma, 0, 1)
-    per_class = np.bincount(parts.certified.y, weights=ramps, minlength=tree_rows.shape[1]) / len(ramps)
-    return {
-        "ramp": bound.margin_error / bound.value,
-        "complexity": bound.complexity / bound.value,
-        "confidence": bound.confidence / bound.value,
-        "complexity per split of the classes": dict(zip(names, np.multiply(shares, bound.complexity), strict=True)),
-        "ramp per class": {str(r): float(v) for r, v in enumerate(per_class)},
-        "positions": _positions(fitted),
-        "p": fitted.weights.p,
-    }
-
-
-def _split_name(row: np.ndarray) -> str:
-    left, right = (" ".join(str(r) for r in np.flatnonzero(side)) for side in (row > 0, row < 0))
-    return f"{left} | {right}"
-
-
-def _positions(fitted: Fitted, most: int = 5) -> list[dict[str, Any]]:
-    """The input coordinates with the largest share of the weighted energies, row by row weighted by its complexity."""
-    values = fitted.prepared.left_out
-    energy = np.square(values.reshape(len(values), -1)).mean(axis=0, dtype=np.float64)
-    z = fitted.weights.inputs * energy
-    rows = z / np.maximum(z.sum(axis=1) + fitted.weights.constant, 1e-300)[:, None]
-    share = np.asarray(fitted.bound.terms["complexity of each row / all"]) @ rows
-    order = np.argsort(share)[::-1][:most]
-    return [
-        {"position": [int(i) for i in np.unravel_index(k, values.shape[1:])], "share": float(share[k])} for k in order
-    ]
-
-
 def show(console: Console, found: dict[str, Any]) -> None:
     """The certificate for people."""
     console.print(
@@ -211,6 +170,12 @@ def show(console: Console, found: dict[str, Any]) -> None:
         f"({max(ramps.values()):.4f} of the ramp)",
         highlight=False,
     )
+    positions, layers = found["limits"]["positions"], found["limits"]["complexity if all up to this layer were fixed"]
+    console.print(f"dearest input: {positions[0]['position']} ({positions[0]['share']:.1%})", highlight=False)
+    for (_, whole), (name, rest) in itertools.pairwise(layers.items()):
+        console.print(
+            f"were all layers up to {name} fixed, complexity {rest:.4f} instead of {whole:.4f}", highlight=False
+        )
     for name, held in found["held_out"].items():
         console.print(f"for comparison, binomial bound from {held['of']} {name}: {held['value']:.4f}", highlight=False)
     images, used = found["left_out"]["images"], "with" if found["labels_used"] else "without"

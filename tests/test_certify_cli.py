@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bounds.binomial import binomial_upper
-from experiments import certify, certify_data, certify_fit, certify_tasks
+from experiments import certify, certify_data, certify_fit, certify_limits, certify_tasks
 from experiments.certificates import figure
 from experiments.cli import main
 from experiments.problems import Problem
@@ -99,3 +99,23 @@ def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> Non
     np.testing.assert_allclose(rows["value"], rows[["ramp", "complexity", "confidence"]].sum(axis=1))
     figure(rows, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_the_layers_cost_is_in_the_document() -> None:
+    """A network with a convolution on the digits: the complexity falls with every layer that is taken for fixed."""
+    task = replace(
+        certify_tasks.find_task("digits-linear"), convs=((2, 2, 3),), steps=(20, 10), rehearsal_steps=(30, 10), starts=2
+    )
+    prepared = certify_data.prepare(task, certify_data.load(task, None))
+    fitted = certify_fit.fit(task, "signed", prepared, seed=0, delta=0.01)
+    layers = certify_limits.limits(fitted)["complexity if all up to this layer were fixed"]
+    assert next(iter(layers)) == "input" and len(layers) == 2
+    whole, rest = layers.values()
+    assert whole == fitted.bound.complexity and 0 < rest < whole
+    assert fitted.bound.value > fitted.bound.complexity and fitted.family.orthants is not None
+
+
+def test_forms_of_the_command() -> None:
+    assert [certify.CertifyOptions(t).chosen for t in ("mnist01", "mnist10-filters")] == ["signed", "boxes"]
+    with pytest.raises(Problem, match="no form with boxes"):
+        certify_fit.fit(certify_tasks.find_task("mnist01"), "boxes", None, seed=0, delta=0.01)  # type: ignore[arg-type]
