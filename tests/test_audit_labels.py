@@ -91,6 +91,22 @@ def _options(name, row_of, gamma, fresh):
     return options | ({"gamma": gamma} if "gamma" in known else {}) | ({"test": fresh} if "test" in known else {})
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+def test_it_is_the_complexity_that_says_so(classes):
+    """So many samples that the confidence alone is no bound: a complexity twenty times smaller would be seen."""
+    rng, m, d = np.random.default_rng(classes), 1000, 2000
+    x, y = np.clip(rng.normal(size=(m, d)), -6, 6).astype(np.float32), rng.integers(0, classes, m)
+    gram = x.astype(np.float64) @ x.T
+    w = (x.T @ np.linalg.solve(gram, np.eye(classes)[y] - 1 / classes)).astype(np.float32)  # margins 1, least norm
+    graph, sample = bounds.read_graph(lambda v: v @ w, x[:2]), bounds.Sample.measure(lambda v: v @ w, x, y)
+    assert sample.ramp(0.9) == 0.0
+    for row_of, options in ((certified, OPTIONS), (bounds.peeling, OPTIONS), (bounds.peeling, {})):
+        found = row_of(graph, sample, delta=DELTA, gamma=0.9, **options)
+        assert found.value >= 1 - 1 / classes
+        assert found.value - 0.95 * found.complexity < 1 - 1 / classes - 0.01
+        assert row_of(graph, sample, delta=DELTA, **options).value >= 1 - 1 / classes
+
+
 def test_the_same_networks_are_far_below_it_without_complexity():
     """What the sample alone says, the margin error, is 0: the test above would see a bound without its complexity."""
     _, sample, _ = trained(dense, 4, 0)

@@ -19,7 +19,7 @@ from bounds.audit.search import all_signs
 from bounds.tree import Tree
 from bounds.tree_margin import MarginForm, tree_form
 
-STEPS, RESTARTS = 12, 6
+STEPS, RESTARTS = 40, 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,12 @@ def _climb(case: MarginCase, steps: int, restarts: int, seed: int) -> tuple[np.n
         kept = np.where(better[:, None, None], heads[np.arange(len(signs)), place], kept)
         # Full steps where the sum is convex in the head; shorter ones later, where it is not.
         heads = _scaled(heads / (1 + step) + _scaled(slopes, case.radii), case.radii)
+    for row in range(len(case.radii)):  # where the sum is concave in a row, its best point may be 0
+        heads = kept.copy()
+        heads[:, row] = 0.0
+        values = _signed(case, signs, heads)[0]
+        kept = np.where((values > best)[:, None, None], heads, kept)
+        best = np.maximum(best, values)
     return best, kept
 
 
@@ -97,7 +103,7 @@ def _scaled(heads: np.ndarray, radii: np.ndarray) -> np.ndarray:
     return np.asarray(heads / np.maximum(norms, 1e-300) * radii[:, None])
 
 
-def sharpened(case: MarginCase, rounds: int, rate: float = 0.1) -> MarginCase:
+def sharpened(case: MarginCase, rounds: int, rate: float = 0.6) -> MarginCase:
     """Inputs and numbers moved along the slope of log(attained / claim); the best of all rounds."""
     best, found = -math.inf, case
     for k in range(rounds):
@@ -131,7 +137,12 @@ def margin_cases(preset: Preset) -> Iterator[MarginCase]:
     yield MarginCase("two classes, one sample", pair, np.ones((1, 1)), np.array([0]), np.ones(1))
     leaf = tree_form(Tree.given([[0, 1], 2], 3), 3)
     yield MarginCase("labels on one leaf, other numbers 0", leaf, np.ones((1, 1)), np.array([2]), np.array([1.0, 0.0]))
-    m, rounds = (6, 150) if preset == "full" else (4, 40)
+    yield MarginCase("a label of a pair, other numbers 0", leaf, np.ones((1, 1)), np.array([0]), np.array([0.0, 1.0]))
+    yield MarginCase("labels on one leaf, another number", leaf, np.ones((1, 1)), np.array([2]), np.array([1.0, 0.05]))
+    three = np.array([[0.68, 0.689], [-0.152, 0.069], [0.15, 0.108]])  # found by climbing in inputs and heads together
+    form = tree_form(Tree.balanced(3), 3)
+    yield MarginCase("C = 3, equal numbers, three inputs", form, three, np.arange(3), np.ones(2))
+    m, rounds = (6, 150) if preset == "full" else (4, 60)
     for classes in (3, 4, 5, 10) if preset == "full" else (3, 5):
         form = tree_form(Tree.balanced(classes), classes)
         equal = max(_equal(form, classes, m), key=lambda c: float(attained(c, steps=4, restarts=2).mean()) / claim(c))

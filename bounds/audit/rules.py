@@ -17,7 +17,7 @@ from bounds.audit.nets import Form, Kind, Net, Op, claims, graph_of, run
 from bounds.audit.run import Row, confirmed
 from bounds.audit.search import half_signs
 from bounds.evaluate import evaluate
-from bounds.moments import contraction, khintchine
+from bounds.moments import contraction, khintchine, window
 
 MOMENTS = (2.0, 6.0)
 TEST = "tests/test_peeling.py::test_constants_by_hand"
@@ -98,6 +98,8 @@ def _rows(case: NetCase) -> Iterator[Row]:
         chain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
         plain = chain and (len(net.ops) == 1 or not any(op.biased for op in net.ops))
         twins: tuple[tuple[str, str, float], ...] = (("s → 1", TEST, s),) if activations and plain else ()
+        pooled = [op.kind for op in net.ops] == ["point", "max"] and not activations
+        twins += (("c → 1", TEST, float(window(p, 2))),) if pooled else ()
         twins += (("B dropped", TEST, float(khintchine(p))),) if p > 2 else ()
         lower = float(np.mean(best**p) ** (1 / p))
         yield Row("peeling", case.statement, f"{case.name}, p = {p:g}", lower, float(claim), 0.0, False, twins)
@@ -119,7 +121,11 @@ def rule_cases(preset: Preset) -> Iterator[NetCase]:
     moved = 150 if preset == "full" else 25
     yield NetCase("no activation", "equal inputs", Net(1, 1, (Op("point", 1, 1.0),)), equal)
     yield NetCase("ReLU", "one input", Net(1, 1, (Op("point"),)), one)
+    # u, v and u + v: of all inputs searched, those on which one ReLU attains most.
+    plane = np.array([[1.0, 1.0], [2.0, 0.0], [1.0, -1.0]])[:, None]
+    beside = np.concatenate([plane, np.zeros_like(plane)], axis=1)
     spread = np.random.default_rng(3).normal(size=(4, 1, 3))
+    yield NetCase("ReLU", "three inputs in a plane", Net(1, 2, (Op("point"),)), plane, 120)
     yield NetCase("ReLU", "four inputs, searched", Net(1, 3, (Op("point"),)), spread, 80, moved)
     yield NetCase("leaky ReLU", "one input, a = 0.5", Net(1, 1, (Op("point", 1, 0.5),)), one)
     yield NetCase("bias", "one input", Net(1, 1, (Op("point", 1, 0.0, True),)), one, 120)
@@ -130,6 +136,9 @@ def rule_cases(preset: Preset) -> Iterator[NetCase]:
     yield NetCase("scalar nodes", "one input", Net(2, 1, (Op("dense", 2),), "scalar"), np.ones((1, 2, 1)))
     yield NetCase("average pooling", "one input", Net(2, 1, (Op("point", 1, 1.0), Op("mean"))), np.ones((1, 2, 1)))
     yield NetCase("max pooling", "one input", Net(2, 1, (Op("point", 1, 1.0), Op("max"))), two)
+    yield NetCase(
+        "max pooling", "three inputs in a plane, beside 0", Net(2, 2, (Op("point", 1, 1.0), Op("max"))), beside, 120
+    )
     yield NetCase("max pooling of ReLU", "one input", Net(2, 1, (Op("point"), Op("max"))), two)
     yield NetCase("three layers", "one input", Net(1, 1, (Op("point"),) * 3), one)
 
