@@ -14,13 +14,14 @@ from typing import Literal
 
 import numpy as np
 
-from bounds import norms
+from bounds import norms, plain_chain
 from bounds.bound import Bound, NotCovered, check_delta, check_gamma, check_match, declare, refused
 from bounds.conclude import preprocessing_note
-from bounds.graph import Dot, Graph, Linear, MaxPool, label
+from bounds.graph import Graph, Linear
 from bounds.input_bound import Range, largest_norm
 from bounds.margin import exp_or_inf
 from bounds.moments import slopes
+from bounds.plain_chain import _carried
 from bounds.sample import Sample
 
 SHARP = 16 * math.e**2
@@ -28,6 +29,8 @@ SHARP = 16 * math.e**2
 ROUNDING = 1e-9
 INPUT_ROUNDING = 1 + 1e-6
 """Inputs normalised in float32 exceed their bound by its rounding; B is raised by this factor."""
+UP = 1 + 1e-12
+"""Not below what float64 loses in a product or a root."""
 CANDIDATES = 200
 
 
@@ -103,10 +106,7 @@ def divergence(
     summary="PAC-Bayes with spectral norms, every constant explicit",
     guarantee="certificate",
     assumes=(
-        slopes.ASSUMES,
-        "layered, no skips",
-        "no biases",
-        "no pooling",
+        *plain_chain.ASSUMES,
         "a bound on the norm of every input that can occur (input_bound or pixel_range)",
     ),
     source="Neyshabur, Bhojanapalli, Srebro, A PAC-Bayesian approach to spectrally-normalized margin bounds, "
@@ -126,7 +126,8 @@ def pac_bayes(
 
     err ≤ (share of margins ≤ γ) + √((2 KL + log(8 m J/δ)) / (2(m−1))), for all networks of the architecture and all γ,
     w.p. ≥ 1 − δ, with KL and J of `divergence`. Convolutions count as the matrices they are: h is the size of the
-    largest layer, and weight sharing is not used.
+    largest layer, and weight sharing is not used. Pooling below a layer is part of its matrix. With biases the inputs
+    are (x, 1), and every layer up to the last bias carries the constant on (see `plain_chain`).
 
     Args:
         graph: the network.
@@ -163,15 +164,13 @@ def pac_bayes(
         bound = largest_norm(sample, input_bound, pixel_range) * INPUT_ROUNDING
         if sample.m < 2:
             raise NotCovered("it divides by m − 1, and the sample has one element")
-        layers = _layers(graph)
+        spectral, frobenius, width, biased = _matrices(graph)
     except NotCovered as reason:
         shown = math.nan if gamma == "best" else float(gamma)
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
-    spectral = [norms.spectral_upper(graph, i) for i in layers]
-    frobenius = [norms.frobenius_norm(graph, i) for i in layers]
     if not all(map(math.isfinite, [*spectral, *frobenius])):
         raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
-    width = max(layer.size for layer in graph.layers)
+    bound = math.hypot(bound, 1.0) * UP if biased else bound
     paid = slopes.slope_prices([layer.slope for layer in graph.layers if isinstance(layer, Linear)])
 
     def at(value: float) -> Bound:
@@ -219,19 +218,40 @@ def _gammas(gamma: float | str, sample: Sample) -> list[float]:
     return np.geomspace(max(positive.min() / 2, 1e-300), positive.max(), CANDIDATES).tolist()
 
 
-def _layers(graph: Graph) -> list[int]:
-    """Indices of the layers of a plain chain of learned linear maps."""
-    for i, layer in enumerate(graph.layers[1:], start=1):
-        if isinstance(layer, MaxPool):
-            raise NotCovered(f"max pooling in {label(layer)}")
-        assert isinstance(layer, Linear)
-        if len(layer.terms) > 1 or graph.sources(i) != [i - 1]:
-            raise NotCovered(f"{label(layer)} adds or joins layers (a skip or branches)")
-        if not isinstance(layer.terms[0], Dot):
-            raise NotCovered(f"{label(layer)} is pooling or elementwise, no learned linear map")
-        if layer.bias is not None and layer.bias.any():
-            raise NotCovered(f"{label(layer)} has a bias")
-    return list(range(1, len(graph.layers)))
+def _matrices(graph: Graph) -> tuple[list[float], list[float], int, bool]:
+    """s_i and ‖W_i‖_F of the learned layers as matrices, h, and whether they carry the constant 1.
+
+    The class has biases where the program adds some, be they zero: it must not depend on trained values. A block matrix
+    [[A, b/c], [0, c'/c]] has at most the norm of the matrix of the norms of its blocks.
+    """
+    levels = plain_chain.read_levels(graph)
+    own = [_beside([norms.spectral_upper(graph, i) for i in level.indices]) for level in levels]
+    offsets = [math.hypot(*np.concatenate([plain_chain.biases(graph, i) for i in v.indices])) for v in levels]
+    carried = [*_carried(list(map(_log, own)), list(map(_log, offsets))), -math.inf]
+    spectral, frobenius, factor = [], [], 1.0
+    for k, level in enumerate(levels):
+        shift, unit = (
+            (0.0, 0.0)
+            if carried[k] == -math.inf
+            else (exp_or_inf(_log(offsets[k]) - carried[k]), exp_or_inf(carried[k + 1] - carried[k]))
+        )
+        blocks = np.array([[own[k], shift], [0.0, unit]])
+        norm = own[k] if shift == unit == 0 else norms.matrix_upper(blocks) if np.isfinite(blocks).all() else math.inf
+        if level.fixed:
+            factor *= norm * UP
+            continue
+        size = math.hypot(*(norms.frobenius_norm(graph, i) for i in level.indices), shift, unit)
+        spectral.append(norm * factor)
+        frobenius.append(size * factor)
+        factor = 1.0
+    biased = any(level.biased for level in levels)
+    sizes = [sum(graph.layers[i].size for i in level.indices) for level in levels if not level.fixed]
+    return spectral, frobenius, max(graph.input.size, *sizes) + biased, biased
+
+
+def _beside(uppers: list[float]) -> float:
+    """Not below the norm of matrices stacked on each other."""
+    return uppers[0] if len(uppers) == 1 else math.hypot(*uppers) * UP
 
 
 def _log(norm: float) -> float:

@@ -3,13 +3,17 @@
 import itertools
 import math
 
+import chains
 import jax
 import networks
 import numpy as np
 import pytest
 
 import bounds
+from bounds import norms
+from bounds.graph import Pool
 from bounds.pac_bayes import SHARP, divergence
+from bounds.plain_chain import _carried
 
 KNOWN = {"width": 784, "input_bound": 1.0, "m": 60000}
 SPECTRAL, FROBENIUS = (1.5, 1.2, 1.1), (3.0, 2.0, 1.5)
@@ -150,13 +154,56 @@ def test_a_generous_spectral_norm_stays_above_one():
     assert d.index >= d.points and math.sqrt(d.kl / 99) > 1
 
 
+def test_biases_are_weights_from_a_constant_that_is_carried_on():
+    """The row is that of the network without biases on (x, 1), its matrices [[W, b/c], [0, c'/c]] written out."""
+    net, rng = networks.network("native_biased"), np.random.default_rng(3)
+    graph, x = bounds.read_graph(net.f, net.x[:2]), rng.normal(size=(60, *net.x.shape[1:])).astype(np.float32)
+    sample = bounds.Sample.measure(net.f, x, np.arange(60) % 4)
+    t = (b := bounds.pac_bayes(graph, sample, delta=0.01, input_bound=40.0)).terms
+    spectral = [math.log(np.linalg.norm(h.matrix, 2)) for h in net.reference.layers]
+    carried = np.exp(_carried(spectral, [math.log(np.linalg.norm(h.bias)) for h in net.reference.layers]))
+    assert carried[0] == 1
+    matrices = chains.augmented(net.reference, carried)
+    ones = np.hstack([net.x.reshape(len(net.x), -1), np.ones((len(net.x), 1))])
+    np.testing.assert_allclose(chains.run(matrices, ones, [0.0, 0.0]), np.asarray(net.f(net.x)), atol=1e-5)
+    assert t["h"] == max(max(a.shape) for a in matrices) == 76
+    np.testing.assert_allclose(t["||W_i||_F"], [np.linalg.norm(a) for a in matrices], rtol=0.02)
+    true = np.array([np.linalg.norm(a, 2) for a in matrices])
+    assert (np.array(t["s_i"]) > true * (1 - 0.01)).all() and (np.array(t["s_i"]) < 1.2 * true).all()
+    assert t["B"] == pytest.approx(math.hypot(40.0, 1.0), rel=1e-5)
+    d = divergence(t["s_i"], t["||W_i||_F"], width=t["h"], input_bound=t["B"], m=60)
+    tail = math.sqrt((2 * d.kl + math.log(8 * 60 * d.points / 0.01)) / (2 * 59))
+    assert b.value == pytest.approx(sample.margin_error(1.0) + tail, rel=1e-9) and b.guarantee == "certificate"
+
+
+def test_a_bias_by_hand():
+    """f = σ(x) + 1 on one input: c = 1, [[1, 0], [0, 1]] and [1, 1]: norms 1, √2; ‖·‖_F √2, √2; (x, 1) has norm √2."""
+    graph = chains.graph_of([np.eye(1), np.eye(2, 1)], [None, np.array([1.0, 0.0])])
+    sample = chains.sample_of(np.ones(1), 100, 2)
+    t = bounds.pac_bayes(graph, sample, delta=0.01, input_bound=1.0).terms
+    assert t["s_i"] == pytest.approx((1.0, math.sqrt(2)), rel=1e-6)
+    assert t["||W_i||_F"] == pytest.approx((math.sqrt(2), math.sqrt(2)), rel=1e-6)
+    assert t["B"] == pytest.approx(math.sqrt(2), rel=2e-6) and t["h"] == 3
+
+
+def test_average_pooling_is_part_of_the_layer_above():
+    net = networks.network("average_pooled")
+    graph = bounds.read_graph(net.f, net.x[:2])
+    sample = bounds.Sample.measure(net.f, net.x, np.arange(len(net.x)) % graph.classes)
+    t = bounds.pac_bayes(graph, sample, delta=0.01, input_bound=1e3).terms
+    pools = [i for i, layer in enumerate(graph.layers[1:], start=1) if isinstance(layer.terms[0], Pool)]
+    learned = [i for i in range(1, len(graph.layers)) if i not in pools]
+    assert len(pools) == 1 and len(t["s_i"]) == len(learned)
+    for k, i in enumerate(learned):
+        factor = norms.spectral_upper(graph, i - 1) if i - 1 in pools else 1.0
+        assert t["s_i"][k] == pytest.approx(factor * norms.spectral_upper(graph, i), rel=1e-9)
+        assert t["||W_i||_F"][k] == pytest.approx(factor * norms.frobenius_norm(graph, i), rel=1e-9)
+
+
 REFUSED = {
-    "native_biased": "bias",
     "max_pooled": "max pooling",
-    "average_pooled": "pooling",
     "residual_post_activation": "skip",
     "residual_pre_activation": None,
-    "concatenated": "branches",
 }
 
 
