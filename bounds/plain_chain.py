@@ -18,11 +18,12 @@ import numpy as np
 from bounds.bound import NotCovered
 from bounds.graph import Dot, Graph, Linear, MaxPool, label
 from bounds.margin import exp_or_inf
+from bounds.moments import slopes
 from bounds.norms import frobenius_norm, row_norms, spectral_upper
 from bounds.norms.terms import linear_layer, row_sums
 
 ASSUMES = (
-    "ReLU or leaky ReLU",
+    slopes.ASSUMES,
     "layered: every layer reads the one below it, no skips",
     "no max pooling (average pooling is a linear layer, a bias a weight from the constant 1)",
     "the last layer is linear",
@@ -197,6 +198,8 @@ def _one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
 
 def _one_norms(graph: Graph, level: Level, carried: float) -> np.ndarray:
     sums = np.concatenate([row_sums(linear_layer(graph, i), np.abs) for i in level.indices])
+    if not level.biased:
+        return _log(sums)
     return np.logaddexp(_log(sums), _log(_biases(graph, level)) - carried)
 
 
