@@ -14,7 +14,7 @@ import bounds
 from bounds.graph import Partition
 
 from .problems import Problem, check_delta, one_line, unknown
-from .user_model import load_arrays, load_function
+from .user_model import Arrays, load_arrays, load_function
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         low, high = config.pixel_range
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
+    _check_range(config.pixel_range, arrays)
     network = load_function(config.target, config.checkpoint)
     try:
         return bounds.table(
@@ -69,3 +70,17 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         )
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
+
+
+def _check_range(pixel_range: tuple[float, float] | None, arrays: Arrays) -> None:
+    """No value outside the range that is said to hold every input; the rounding of float32 is let through."""
+    if pixel_range is None:
+        return
+    low, high = pixel_range
+    slack = 1e-6 * max(abs(low), abs(high))
+    for x in (arrays.x_train, arrays.x_test):
+        if x is not None and x.size and x.dtype.kind in "biuf" and (x.min() < low - slack or x.max() > high + slack):
+            raise Problem(
+                f"--pixel-range {low:g} {high:g} does not hold the data, which reach from {x.min():g} to {x.max():g}: "
+                "give the lowest and the highest value that an input can have"
+            )

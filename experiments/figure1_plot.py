@@ -67,7 +67,7 @@ def _published(axis: Axes, width: int, last: int) -> None:
         points = [2 ** STARTS[width][curve.coded], 2 ** ENDS[width][curve.coded]]
         axis.plot([0, last], points, ls="", marker="o", mfc="none", ms=7, color=curve.colour, clip_on=False)
     axis.plot([], [], ls="", marker="o", mfc="none", ms=7, color="black",
-              label="read off the published figure")  # fmt: skip
+              label=f"read off the published figure, left: H = {width}")  # fmt: skip
 
 
 def _starts(axis: Axes, rows: pd.DataFrame) -> None:
