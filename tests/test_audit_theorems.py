@@ -64,7 +64,7 @@ def test_s_of_one_and_a_missing_b_are_caught(rules):
     assert row.lower / math.sqrt(8) == pytest.approx(1.50, abs=0.005)
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.data())
 def test_random_graphs(data):
     case = drawn_case(lambda low, high: data.draw(st.integers(low, high)), "drawn")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -113,7 +112,11 @@ def graph_of(net: Net, weights: list[np.ndarray]) -> Graph:
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         width = run(net, weights, x).shape[-1]
         top = np.full((width, 1), 1 / np.sqrt(width))
-        f: Callable[[Any], Any] = lambda z: run(net, weights, z, jnp) @ top  # noqa: E731
+
+        # Traced by JAX; NumPy where the reader compares numbers, as nothing is compiled then.
+        def f(z: Any) -> Any:
+            return run(net, weights, z, np if isinstance(z, np.ndarray) else jnp) @ top
+
         return read_graph(f, x, nodes="scalar" if net.form == "scalar" else "position")
 
 
