@@ -179,6 +179,23 @@ def test_a_maximum_by_all_signs(size, relu):
     assert 0.5 < max(ratios) <= 1
 
 
+def test_a_maximum_in_tap_form_by_hand():
+    """c_2 √(Σ_t α_t S_t) Σ_w √(Σ_t α_t q_{t,w}²/S_t), S_t = Σ_w q_{t,w}: two windows of a 1×2 kernel, then ReLU."""
+    from flax import linen as nn
+
+    kernel = networks.draw(5, 1, 2, 1, 8)
+
+    def f(x):
+        z = nn.max_pool(jax.nn.relu(networks.conv(x, kernel)), (1, 2), strides=(1, 2))
+        return networks.flat(z) @ networks.draw(6, 8, 2)
+
+    graph, energies = bounds.read_graph(f, np.ones((2, 1, 3, 1), np.float32)), np.array([1.0, 4.0, 9.0])
+    alpha, q = np.linalg.norm(kernel[0, :, 0], axis=1), np.array([[1.0, 2.0], [2.0, 3.0]])  # q[w, t]
+    reach = math.sqrt(alpha @ q.sum(0)) * np.sqrt(np.square(q) @ (alpha / q.sum(0))).sum()
+    found = top(graph, moments(graph, energies.reshape(1, 3, 1), 5, tap=True))
+    assert found == pytest.approx([float(window(2.0, 4)) * reach], rel=1e-6)
+
+
 def test_a_maximum_then_relu_is_relu_then_a_maximum():
     energies = np.arange(8.0).reshape(1, 4, 2)
     one, other = (pooled(4, before=jax.nn.relu), pooled(4, then=jax.nn.relu))
