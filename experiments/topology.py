@@ -1,8 +1,10 @@
 """Do topology scores of masks predict accuracy? Six masks at initialisation, Hoang et al., ICLR 2023, NeurIPS 2023.
 
 Command: sparsebounds reproduce topology [--preset quick|cpu] [--data-dir DIR]; CPU. quick: digits, no data needed.
-Expected: accuracies that differ by a percent or so between methods; whether a score ranks them is said with an interval
-over seeds and a permutation test over methods, and said to be undecided where it is. To shrink: fewer `seeds`,
+Expected: 71 to 88 % at density 0.05, 84 to 91 % at 0.2; pooled correlations of 0.6 to 0.7 with Δr and Δr_imdb, but six
+methods cannot decide: p = 0.05 to 0.1, with eight scores tried. Accuracy after so few steps is how fast a mask trains:
+with four times as many the methods are three percent apart. Whether a score ranks them is said with an interval over
+seeds and a permutation test over methods, and said to be undecided where it is. To shrink: fewer `seeds`,
 `densities` or `steps`.
 """
 
@@ -149,7 +151,7 @@ EXPERIMENT = Experiment(
     name="topology",
     summary="six masks at initialisation: does their topology rank accuracies? Hoang et al. 2023",
     presets={"quick": QUICK, "cpu": TopologyConfig()},
-    minutes={"quick": None, "cpu": None},
+    minutes={"quick": 1.0, "cpu": 8.0},  # of processor time: two idle cores need no more wall time
     run=run,
     figure=draw_topology,
     show=show_topology,

@@ -33,11 +33,11 @@ def show_topology(console: Console, found: Mapping[str, Any]) -> None:
     densities = [str(row["density"]) for row in found["accuracies"]]
     cells = [
         [name, number(row["correlation"], 2), f"[{number(row['low'], 2)}, {number(row['high'], 2)}]",
-         number(row["p"], 2), f"{row['defined']:.0%}", *(number(row["by_density"][d], 2) for d in densities),
+         number(row["p"], 2), number(row["layers"], 2), *(number(row["by_density"][d], 2) for d in densities),
          " ".join(number(found["paper"].get(name, {}).get(d, float("nan")), 2) for d in densities), row["verdict"]]
         for name, row in found["scores"].items()
     ]  # fmt: skip
-    heads = ("score", "pooled", "95 %", "p", "defined", *(f"at {d}" for d in densities), "paper's", "verdict")
+    heads = ("score", "pooled", "95 %", "p", "layers defined", *(f"at {d}" for d in densities), "paper's", "verdict")
     console.print(grid("Rank correlation with accuracy", heads, cells, gap=2))
     console.print(conclusion(found), highlight=False)
 
@@ -104,7 +104,8 @@ def _correlations(axis: Axes, found: Mapping[str, Any]) -> None:
     axis.set_yticks(place, ALL_SCORES)
     axis.set_xlim(-1.08, 1.08)
     axis.set_xlabel("rank correlation with accuracy")
-    axis.legend(frameon=False, fontsize=8, loc="lower left")
+    axis.set_ylim(-0.6, len(ALL_SCORES) + 0.6)  # room above the scores for the legend
+    axis.legend(frameon=False, fontsize=8, loc="upper left", ncols=2)
 
 
 def _accuracies(axis: Axes, found: Mapping[str, Any]) -> None:

@@ -102,7 +102,8 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         rows: rows.csv.
 
     Returns:
-        `scores`: name → as of `correlation`, and `by_density` (of means over seeds); `accuracies`: per density mean and
+        `scores`: name → as of `correlation`, `by_density` (of means over seeds) and `layers` (share of the layers where
+        it is defined; NaN where what is not defined counts as 0); `accuracies`: per density mean and
         standard error over seeds per method, `spread` (standard deviation of the means between methods), `noise` (root
         mean square of their standard errors) and `told_apart` (spread > 2 · noise); `paper`.
     """
@@ -113,7 +114,8 @@ def summary(rows: pd.DataFrame) -> dict[str, Any]:
         score = cube(rows, name)
         means = pooled(np.nanmean(accuracy, axis=1), _mean(score))
         by_density = dict(zip(map(str, densities), map(float, ratio(means, ())), strict=True))
-        scores[name] = correlation(accuracy, score) | {"by_density": by_density}
+        layers = float(rows[f"{name}_defined"].mean()) if f"{name}_defined" in rows else math.nan
+        scores[name] = correlation(accuracy, score) | {"by_density": by_density, "layers": layers}
     return {
         "scores": scores,
         "accuracies": _accuracies(rows),

@@ -93,7 +93,7 @@ def test_undefined_scores_are_left_out() -> None:
 
 def test_means_over_seeds_and_the_noise_of_accuracies() -> None:
     rows = pd.DataFrame(
-        [{"density": 0.1, "seed": s, "method": m, "accuracy": base + s / 100, **dict.fromkeys(
+        [{"density": 0.1, "seed": s, "method": m, "accuracy": base + s / 100, "imdb_defined": base / 2, **dict.fromkeys(
             topology_statistics.ALL_SCORES, base)} for s in (0, 1) for m, base in (("erk", 0.8), ("snip", 0.9))]
     )  # fmt: skip
     found = topology_statistics.summary(rows)
@@ -101,6 +101,8 @@ def test_means_over_seeds_and_the_noise_of_accuracies() -> None:
     assert row["mean"] == pytest.approx({"erk": 0.805, "snip": 0.905})
     assert row["noise"] == pytest.approx(0.005) and row["spread"] == pytest.approx(0.1 / 2**0.5) and row["told_apart"]
     assert found["scores"]["imdb"]["by_density"] == {"0.1": 1.0}
+    assert found["scores"]["imdb"]["layers"] == pytest.approx(0.425)  # the masks' layers, not whether a mean is there
+    assert math.isnan(found["scores"]["full_spectrum"]["layers"])
     text = conclusion(found)  # two methods: each order is as extreme as the other
     assert text.startswith("This run cannot decide about ramanujan_gap") and "at every density" in text
 
