@@ -97,6 +97,9 @@ def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> Non
     assert {"task", "form", "seed", "value", "test_error", "held_out", "labels_used", "left_out"} <= set(rows.columns)
     assert (rows["value"] > rows["test_error"]).all() and (rows["guarantee"] == "certificate").all()
     np.testing.assert_allclose(rows["value"], rows[["ramp", "complexity", "confidence"]].sum(axis=1))
+    assert (rows["value"] > rows["held_out"]).all()  # what a test set says about one network is more
+    curve = pd.read_csv(RESULTS.parent / "pareto" / "rows.csv")
+    assert len(curve) >= 5 and (curve["value"] > curve["test_error"]).all()
     figure(rows, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
