@@ -203,6 +203,8 @@ def test_channel_settings_refused(settings: dict, said: str) -> None:
     class Narrow(nets.MLP):
         """Layers of 2 units, which keep one each."""
 
+    with pytest.raises(ValueError, match="Chase removes channels; give the network too"):
+        grow.Chase().around(optax.sgd(0.1), prune.erk(nets.MLP((4, 3), rngs=nnx.Rngs(0)), 0.5))
     net = Narrow((4, 2, 2, 2, 3), rngs=nnx.Rngs(0))
     rule = grow.Chase(every=2, until=20, **{"channel_every": 4, "channel_until": 16, **settings})
     with pytest.raises(ValueError, match=said):

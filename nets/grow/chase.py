@@ -22,7 +22,8 @@ class Chase(Rule):
       n(t) = n · (1 + extra · ½(1 + cos(π t/until))): the soft memory bound. At `until` n(t) = n.
     * Channels: every ΔT_c steps those with the lowest score are removed until S_c(t) = S_c(1 − (1 − t/T_f)³) of
       the removable ones are gone; no layer goes below int(C(1 − S_c)β), nor below one, and others give more instead.
-      What owns or reads a removed channel is masked for good, its bias too, and its weights grow elsewhere.
+      What owns or reads a removed channel is masked for good, its bias too, and its weights grow elsewhere, at once:
+      a step at which channels go prunes and grows as the others do.
     * At the end `nets.removal.remove` cuts the channels out.
 
     Where fewer weights are left than would be grown, all of them are. Ties are broken at random.

@@ -111,6 +111,8 @@ class Rule(ABC):
                 declare its channels.
         """
         check_sizes(every=self.every, until=self.until)
+        if self.uses_channels() and model is None:
+            raise ValueError(f"{type(self).__name__} removes channels; give the network too: around(tx, masks, model)")
         channels = removable(channels_of(model)) if self.uses_channels() else ()
         masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
         weights = {path: np.asarray(leaf) for path, leaf in _weights(masks).items()}

@@ -45,7 +45,7 @@ def n_of_m(model: Any, n: int, m: int) -> Tree:
 
 
 def n_of_m_at(model: Any, density: float) -> Tree:
-    """The N:M mask with the smallest M of a density.
+    """The N:M mask with the smallest M of a density; outputs with fewer than M inputs, or a rest, keep a larger share.
 
     Raises:
         ValueError: the density is no fraction with a denominator of at most 64.
