@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import bounds
 from bounds.audit.coverage import DELTA, FRONT_ENDS, audit_coverage, front_end_certificate, lucky, without_union
 from bounds.audit.margins import audit_margins, margin_cases
-from bounds.audit.nets import Net, Op, graph_of, run
+from bounds.audit.nets import Net, Op, graph_of, run, top
 from bounds.audit.rules import audit_nets, drawn_case, rule_cases, suprema
 from bounds.energies_upper import energies_upper
 from bounds.evaluate import evaluate
@@ -74,10 +74,12 @@ def test_random_graphs(data):
 def test_the_search_runs_the_network_that_is_read():
     net = Net(4, 2, (Op("pair", 2, 0.5, True), Op("residual", 2, 0.0), Op("post", 2), Op("mean"), Op("dense", 3)))
     weights, x = net.draw(np.random.default_rng(0)), np.random.default_rng(1).normal(size=(3, 4, 2))
-    top = np.full(3, 1 / math.sqrt(3))
-    np.testing.assert_allclose(evaluate(graph_of(net, weights), x)[:, 0], run(net, weights, x) @ top, rtol=1e-9)
+    np.testing.assert_allclose(evaluate(graph_of(net, weights), x)[:, 0], run(net, weights, x) @ top(3), rtol=1e-9)
+    assert np.linalg.norm(top(3)) == pytest.approx(1.0)
     many = [np.stack([w, 2 * w]) for w in weights]
     np.testing.assert_allclose(run(net, many, x)[0], run(net, weights, x))
+    opposite = Net(1, 1, (Op("point", 2, 1.0),), "scalar")  # scores of equal weights would be rounding alone
+    assert evaluate(graph_of(opposite, [np.array([[[1.0, -1.0]]])]), np.ones((1, 1, 1))).item() != 0
 
 
 def test_equal_inputs_have_a_known_supremum():

@@ -106,16 +106,21 @@ def _mapped(op: Op, z: Any, w: Any, xp: Any) -> Any:
     return z @ (matrix[..., None, :, :] if w.ndim > 3 else matrix)
 
 
+def top(width: int) -> np.ndarray:
+    """The weights of the one score: norm 1, and no two the same, so that scalar weights of ±1 below do not cancel."""
+    weights = np.linspace(1.0, 2.0, width)
+    return np.asarray(weights / np.linalg.norm(weights))
+
+
 def graph_of(net: Net, weights: list[np.ndarray]) -> Graph:
-    """The network with one score, of equal weights and norm 1, as a graph of the partition that its form speaks of."""
+    """The network with one score, of weights `top`, as a graph of the partition that its form speaks of."""
     x = np.ones((2, net.positions, net.channels))
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        width = run(net, weights, x).shape[-1]
-        top = np.full((width, 1), 1 / np.sqrt(width))
+        last = top(run(net, weights, x).shape[-1])[:, None]
 
         # Traced by JAX; NumPy where the reader compares numbers, as nothing is compiled then.
         def f(z: Any) -> Any:
-            return run(net, weights, z, np if isinstance(z, np.ndarray) else jnp) @ top
+            return run(net, weights, z, np if isinstance(z, np.ndarray) else jnp) @ last
 
         return read_graph(f, x, nodes="scalar" if net.form == "scalar" else "position")
 

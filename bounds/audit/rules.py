@@ -13,7 +13,7 @@ import numpy as np
 
 from bounds.audit.cases import Preset
 from bounds.audit.inputs import KINDS, inputs
-from bounds.audit.nets import Form, Kind, Net, Op, claims, graph_of, run
+from bounds.audit.nets import Form, Kind, Net, Op, claims, graph_of, run, top
 from bounds.audit.run import Row, confirmed
 from bounds.audit.search import half_signs
 from bounds.evaluate import evaluate
@@ -108,7 +108,7 @@ def _check(case: NetCase, graph: Graph, x: np.ndarray, best: np.ndarray, kept: l
     weights, signs = [w[0] for w in kept], half_signs(len(x))[0, :, 0]
     v = run(case.net, weights, x)
     scores = evaluate(graph, x)[:, 0]
-    confirmed(case.name, float(v.sum(axis=1) @ signs) / np.sqrt(v.shape[1]), float(signs @ scores), len(x), 1e-7)
+    confirmed(case.name, float(signs @ v @ top(v.shape[1])), float(signs @ scores), len(x), 1e-7)
     confirmed(case.name, float(best[0]), float(np.linalg.norm(signs @ v)), len(x))
 
 
