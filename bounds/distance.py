@@ -33,6 +33,10 @@ def difference(graph: Graph, reference: object) -> Graph:
             f"reference is a {type(reference).__name__}; needed a Graph: "
             "bounds.read_graph(f0, x[:2]) with the initial weights"
         )
+    return graph.kept(("difference", reference), lambda: _difference(graph, reference))
+
+
+def _difference(graph: Graph, reference: Graph) -> Graph:
     if len(graph.layers) != len(reference.layers):
         raise ValueError(
             f"the network has {len(graph.layers)} layers, the reference {len(reference.layers)}; "

@@ -175,6 +175,13 @@ def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
     return np.flatnonzero(np.bincount(np.searchsorted(offsets, present, side="right") - 1)).tolist()
 
 
+def distinct(elements: np.ndarray) -> np.ndarray:
+    """The element numbers that occur, ascending, without ABSENT."""
+    there = np.zeros(int(elements.max(initial=ABSENT)) + 2, dtype=bool)
+    there[elements.ravel() + 1] = True
+    return np.flatnonzero(there[1:])
+
+
 def elements_read(layer: Layer) -> list[np.ndarray]:
     """The element numbers a layer reads, one array per term (a convolution's image once, not per window)."""
     if isinstance(layer, MaxPool):
@@ -184,12 +191,12 @@ def elements_read(layer: Layer) -> list[np.ndarray]:
     return []
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A network as a bound sees it: layers in topological order, and the partition of their elements into nodes.
 
     `layers[0]` is the input, `layers[-1]` the scores (one position, one channel per class). Made by
-    :func:`bounds.read_graph`; the arrays are shared between partitions.
+    :func:`bounds.read_graph`; the arrays are shared between partitions, and no weight changes after reading.
     """
 
     layers: tuple[Layer, ...]
@@ -239,7 +246,10 @@ class Graph:
         return self.kept(("sources", index), found)
 
     def local_nodes(self, index: int) -> np.ndarray:
-        """Node number within the layer, for every element of layer `index`: int32 (size,)."""
+        """Node number within the layer, for every element of layer `index`: int32 (size,), not to be written to."""
+        return self.kept(("local nodes", index), lambda: self._local_nodes(index))
+
+    def _local_nodes(self, index: int) -> np.ndarray:
         layer = self.layers[index]
         element = np.arange(layer.size, dtype=np.int32)
         if self.nodes == "scalar":

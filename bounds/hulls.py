@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.graph import Dot
+from bounds.graph import Dot, distinct
 from bounds.lipschitz_chain import LipschitzChain, learned_map
 from bounds.norms import kernel_tensor_norm, two_one_norm
 from bounds.norms.group import _tap_of_columns
@@ -41,8 +41,10 @@ def operator_hull(chain: LipschitzChain, index: int) -> Hull:
     Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, lemma 3.2 with p = q = 2, s = 1, r = ∞.
     """
     dot = chain.dot(index)
-    repeats = max((_row_repeats(dot, b) for b in range(dot.taps.shape[0])), default=1)
-    read = len(np.unique(dot.taps.source[dot.taps.source >= 0]))
+    repeats = chain.graph.kept(
+        ("row repeats", index), lambda: max((_row_repeats(dot, b) for b in range(dot.taps.shape[0])), default=1)
+    )
+    read = len(distinct(dot.taps.source))
     kinds = 2.0 * max(read, 1) * chain.graph.layers[index].size
     return Hull(two_one_norm(chain.distance, index) * math.sqrt(repeats), kinds)
 
@@ -60,8 +62,12 @@ def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
 
     Source: Graf, Zeng, Rieck, Niethammer, Kwitt, NeurIPS 2022, the single-layer cover of theorem 3.5.
     """
-    kernel = weights_by_tap(chain, index)
-    return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain, index)), 2.0 * kernel.size)
+
+    def hull() -> Hull:
+        kernel = weights_by_tap(chain, index)
+        return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain, index)), 2.0 * kernel.size)
+
+    return chain.distance.kept(("kernel hull", index), hull)
 
 
 def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
@@ -77,7 +83,7 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
     Returns:
         float64 (taps, in channels, outputs of all weight sets); zeros fill up taps with fewer channels.
     """
-    tap = _tap_of_columns(chain.graph, chain.dot(index))
+    tap = _taps(chain, index)
     weight = learned_map(chain.distance, index).weight
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     table = np.zeros((len(weight), taps, channels, weight.shape[2]))
@@ -87,12 +93,18 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
     return table.transpose(1, 2, 0, 3).reshape(taps, channels, -1)
 
 
+def _taps(chain: LipschitzChain, index: int) -> np.ndarray:
+    """Number of the tap of every column of a learned map, −1 for columns that no row applies."""
+    found = lambda: _tap_of_columns(chain.graph, chain.dot(index))  # noqa: E731
+    return chain.graph.kept(("taps of columns", index), found)
+
+
 def _row_repeats(dot: Dot, b: int) -> int:
     """How often one row of a weight set reads one element, at most."""
     source = dot.taps.source[b]
     sites = np.sort(dot.taps.sites, axis=1)
     present = source[source >= 0]
-    if len(np.unique(present)) == len(present) and not ((sites[:, 1:] == sites[:, :-1]) & (sites[:, 1:] >= 0)).any():
+    if len(distinct(present)) == len(present) and not ((sites[:, 1:] == sites[:, :-1]) & (sites[:, 1:] >= 0)).any():
         return 1
     most = 1
     for start in range(0, dot.taps.shape[1], dot.taps.step):
@@ -104,7 +116,7 @@ def _row_repeats(dot: Dot, b: int) -> int:
 def _tap_repeats(chain: LipschitzChain, index: int) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
     dot = chain.dot(index)
-    tap = _tap_of_columns(chain.graph, dot)
+    tap = _taps(chain, index)
     used = tap >= 0
     rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
     return max((_largest_count(read, tap[used][None, :]) for read in rows), default=1)

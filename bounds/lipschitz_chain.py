@@ -24,6 +24,7 @@ from bounds.bound import NotCovered
 from bounds.distance import difference
 from bounds.graph import Diagonal, Dot, Graph, Linear, Pool, label
 from bounds.margin import Complexity, grid_up
+from bounds.moments import slopes
 from bounds.norms import spectral_upper
 from bounds.norms.terms import linear_layer
 from bounds.sample import Sample
@@ -33,7 +34,7 @@ LIPSCHITZ = math.sqrt(2.0)
 INTERNAL = 2.0
 """Covers whose elements lie in the class have twice the radius of those that need not (their norms are used below)."""
 ASSUMES = (
-    "ReLU or leaky ReLU",
+    slopes.ASSUMES,
     "layered: every layer reads the one below it, no skips",
     "no biases",
     "max and average pooling and a common scale are fixed, not learned",
@@ -76,7 +77,7 @@ def read_chain(graph: Graph, reference: object = None) -> LipschitzChain:
         reference: a Graph of the same structure whose weights were fixed without the sample, or None for zero.
 
     Returns:
-        The chain; spectral norms are computed once per graph.
+        The chain.
 
     Raises:
         NotCovered: a skip, a bias, a learned scale, no learned layer; the layer is named.
@@ -93,7 +94,7 @@ def read_chain(graph: Graph, reference: object = None) -> LipschitzChain:
     if not learned:
         raise NotCovered("the network has no learned layer")
     distance = graph if reference is None else difference(graph, reference)
-    uppers = {i: cached_spectral_upper(graph, i) for i in (*learned, *fixed)}
+    uppers = {i: spectral_upper(graph, i) for i in (*learned, *fixed)}
     return LipschitzChain(
         graph=graph,
         distance=distance,
@@ -125,11 +126,6 @@ def _plain_pool(pool: Pool) -> bool:
     sites = np.maximum((pool.taps.sites >= 0).sum(axis=1), 1)[:, None]
     scaled = np.broadcast_to(coefficient, (len(sites), pool.taps.source.shape[2]))
     return any(np.ptp(values) <= 1e-6 * np.abs(values).max(initial=0.0) for values in (scaled, scaled * sites))
-
-
-def cached_spectral_upper(graph: Graph, index: int) -> float:
-    """`spectral_upper`, kept with the graph: several bounds ask for it."""
-    return graph.kept(("spectral upper", index), lambda: spectral_upper(graph, index))
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from bounds.lipschitz_chain import (
     ASSUMES,
     LIPSCHITZ,
     LipschitzChain,
-    cached_spectral_upper,
     learned_map,
     log,
     read_chain,
 )
 from bounds.margin import Complexity, grid_up
+from bounds.norms import spectral_upper
 from bounds.sample import Sample
 
 SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural networks, ICLR 2020"
@@ -100,11 +100,11 @@ def long_sedghi(
 
 def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[Complexity]:
     """The class of all weights, and the class of all weights on one mask."""
-    moved = [cached_spectral_upper(chain.distance, i) for i in chain.learned]
+    moved = [spectral_upper(chain.distance, i) for i in chain.learned]
     beta, nats = grid_up(math.fsum(moved))
     nu = 0.0
     if isinstance(reference, Graph):
-        nu = max(0.0, max(cached_spectral_upper(reference, i) for i in chain.learned) - 1.0)
+        nu = max(0.0, max(spectral_upper(reference, i) for i in chain.learned) - 1.0)
     layers = len(chain.learned)
     # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
     log_weights = log(beta) + nu * layers + beta + chain.log_fixed

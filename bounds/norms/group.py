@@ -37,8 +37,12 @@ def frobenius_norm(graph: Graph, index: int) -> float:
     Source: elementary.
     """
     layer = parts.linear_layer(graph, index)
-    scale = parts.layer_scale(layer)
-    return math.sqrt(parts.total(layer, lambda w: np.square(w / scale))) * scale
+
+    def norm() -> float:
+        scale = parts.layer_scale(layer)
+        return math.sqrt(parts.total(layer, lambda w: np.square(w / scale))) * scale
+
+    return graph.kept(("Frobenius norm", index), norm)
 
 
 def row_norms(graph: Graph, index: int) -> np.ndarray:
@@ -62,8 +66,12 @@ def row_norms(graph: Graph, index: int) -> np.ndarray:
     Source: elementary.
     """
     layer = parts.linear_layer(graph, index)
-    scale = parts.layer_scale(layer)
-    return np.sqrt(parts.row_sums(layer, lambda w: np.square(w / scale))) * scale
+
+    def norms() -> np.ndarray:
+        scale = parts.layer_scale(layer)
+        return np.sqrt(parts.row_sums(layer, lambda w: np.square(w / scale))) * scale
+
+    return graph.kept(("row norms", index), norms).copy()
 
 
 def two_one_norm(graph: Graph, index: int) -> float:

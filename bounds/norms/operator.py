@@ -56,6 +56,10 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     grid; I. Schur's test; the rest is elementary.
     """
     _check_method(method)
+    return graph.kept(("spectral upper", index, method), lambda: _spectral_upper(graph, index, method))
+
+
+def _spectral_upper(graph: Graph, index: int, method: Method) -> float:
     layer = graph.layers[index]
     if isinstance(layer, MaxPool):
         windows = np.bincount(layer.taps.rows(0).ravel() + 1)[1:]  # that each element is in; ABSENT is −1

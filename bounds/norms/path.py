@@ -57,12 +57,12 @@ def _log_path_norms(graph: Graph, max_pool: Literal["sum", "max"]) -> np.ndarray
         if isinstance(layer, Input):
             out, log = np.ones(layer.size), 0.0
         elif isinstance(layer, MaxPool):
-            seen, log = _common_scale(graph, i, values, logs)
+            seen, log, _ = _common_scale(graph, i, values, logs)
             out = _pooled(layer, seen, max_pool)
         else:
             layer = parts.linear_layer(graph, i)
-            seen, log = _common_scale(graph, i, values, logs)
-            out, log = _linear(layer, seen, log)
+            seen, log, smallest = _common_scale(graph, i, values, logs)
+            out, log = _linear(layer, seen, log, smallest)
         largest = float(out.max())
         if largest > 0:
             values[graph.offsets[i] : graph.offsets[i + 1]] = out / largest
@@ -94,21 +94,22 @@ def log_path_norm(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> f
     return float(np.logaddexp.reduce(log_path_norms(graph, max_pool=max_pool)))
 
 
-def _common_scale(graph: Graph, index: int, values: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, float]:
-    """The values that layer `index` reads, all divided by exp of one number; and that number."""
+def _common_scale(graph: Graph, index: int, values: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """The values that layer `index` reads, all divided by exp of one number; that number; the smallest of them."""
     sources = [s for s in graph.sources(index) if logs[s] > -math.inf]
     log = max((logs[s] for s in sources), default=-math.inf)
-    seen = np.zeros_like(values)
+    seen, smallest = np.zeros_like(values), math.inf
     for s in sources:
         mine, factor = slice(graph.offsets[s], graph.offsets[s + 1]), math.exp(logs[s] - log)
         seen[mine] = values[mine] * factor
-        _require(_smallest(values[mine]) * factor, graph.layers[index])
-    return seen, log
+        smallest = min(smallest, _smallest(values[mine]) * factor)
+    _require(smallest, graph.layers[index])
+    return seen, log, smallest
 
 
-def _linear(layer: Linear, seen: np.ndarray, log: float) -> tuple[np.ndarray, float]:
+def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tuple[np.ndarray, float]:
     """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
-    scale, smallest = parts.layer_scale(layer), _smallest(seen)
+    scale = parts.layer_scale(layer)
     for term in layer.terms:
         _require(smallest * (_smallest(parts.strengths(term)) / scale), layer)
     out = np.sum([parts.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
@@ -137,7 +138,8 @@ def _logs(values: np.ndarray) -> np.ndarray:
 
 def _smallest(values: np.ndarray) -> float:
     """The smallest |value| that is not zero; inf if there is none."""
-    return float(np.abs(values)[values != 0].min(initial=math.inf))
+    sizes = np.abs(values)
+    return float(sizes.min(initial=math.inf, where=sizes > 0))
 
 
 def _require(smallest: float, layer: Layer) -> None:

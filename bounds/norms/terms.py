@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy import sparse
 
-from bounds.graph import Diagonal, Dot, Graph, Linear, Pool, Taps, Term, label
+from bounds.graph import Diagonal, Dot, Graph, Linear, Pool, Taps, Term, distinct, label
 
 MAX_ENTRIES = 10**8
 """Entries written out one by one where two terms of a layer read the same elements."""
@@ -25,9 +25,9 @@ def linear_layer(graph: Graph, index: int) -> Linear:
     layer = graph.layers[index]
     if not isinstance(layer, Linear):
         raise ValueError(f"layer {index} is a {type(layer).__name__}; needed a linear layer")
-    for term in layer.terms:
-        if not np.isfinite(strengths(term)).all():
-            raise ValueError(f"layer {label(layer)} has weights that are not finite; needed finite ones: retrain it")
+    finite = lambda: all(bool(np.isfinite(strengths(term)).all()) for term in layer.terms)  # noqa: E731
+    if not graph.kept(("finite weights", index), finite):
+        raise ValueError(f"layer {label(layer)} has weights that are not finite; needed finite ones: retrain it")
     return layer
 
 
@@ -168,9 +168,8 @@ def with_shared_rows(dot: Dot) -> Dot:
 
 def disjoint(terms: tuple[Term, ...]) -> bool:
     """Whether no element is read by two of these terms."""
-    read = [np.unique(t.elements if isinstance(t, Diagonal) else t.taps.source) for t in terms]
-    together = np.concatenate([r[r >= 0] for r in read])
-    return len(np.unique(together)) == len(together)
+    read = [distinct(t.elements if isinstance(t, Diagonal) else t.taps.source) for t in terms]
+    return len(distinct(np.concatenate(read))) == sum(map(len, read))
 
 
 def _needs_merging(layer: Linear) -> bool:
@@ -182,7 +181,7 @@ def _needs_merging(layer: Linear) -> bool:
 def _reads_twice(pool: Pool) -> bool:
     present = pool.taps.source[pool.taps.source >= 0]
     ordered = np.sort(pool.taps.sites, axis=1)
-    return len(np.unique(present)) < len(present) or bool(
+    return len(distinct(present)) < len(present) or bool(
         ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any()
     )
 
