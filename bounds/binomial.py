@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import gammaln, logsumexp, rel_entr
+from scipy.special import gammaln, rel_entr
 
 EPS = sys.float_info.epsilon
 LONG = 10**7
@@ -126,7 +126,13 @@ def _log_cdf(k: int, n: int) -> Callable[[float], float]:
     """e ↦ log P(Bin(n, e) ≤ k) for 0 < e < 1, with the binomial coefficients computed once."""
     i = np.arange(k + 1, dtype=np.float64)
     log_choose = gammaln(n + 1.0) - gammaln(i + 1.0) - gammaln(n - i + 1.0)
-    return lambda e: float(logsumexp(log_choose + i * math.log(e) + (n - i) * math.log1p(-e)))
+
+    def log_cdf(e: float) -> float:
+        logs = log_choose + i * math.log(e) + (n - i) * math.log1p(-e)
+        largest = float(logs.max())
+        return largest + math.log(float(np.exp(logs - largest).sum()))
+
+    return log_cdf
 
 
 def _root_upper(f: Callable[[float], float], low: float) -> float:

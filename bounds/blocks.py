@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
-from bounds.graph import ABSENT, CHUNK, Dot, Graph, Linear, Pool, Taps, Term
+from bounds.graph import ABSENT, CHUNK, Dot, Graph, Linear, Pool, Taps, Term, distinct
 
 MAX_EDGES = 2 * 10**8
 """Edges written out one by one, where several terms have to be joined or rows share no pattern."""
@@ -34,8 +34,11 @@ class Blocks:
 
     def counts(self, structural: bool = False) -> np.ndarray:
         """|pred(j)|: predecessors with a non-zero block, or (`structural`) all that the layer could read."""
-        present = np.ones_like(self.norms2) if structural else (self.norms2 > 0).astype(np.float64)
-        return np.rint(self._sum(present)).astype(np.int64)
+        if structural or bool((self.norms2 > 0).all()):
+            total = np.zeros(self.size, dtype=np.int64)
+            total[self.out] = (self.taps >= 0).sum(axis=2)[:, :, None]
+            return total
+        return np.rint(self._sum((self.norms2 > 0).astype(np.float64))).astype(np.int64)
 
     def square_norms(self) -> np.ndarray:
         """‖W_j‖²_F = Σ_i ‖W_ji‖²_F, for every node."""
@@ -51,9 +54,10 @@ class Blocks:
         """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors. `values` is indexed by global node."""
         best = np.full(self.size, -np.inf)
         extended = np.append(values, -np.inf)  # ABSENT is −1
-        table = np.ones_like(self.norms2) if structural else self.norms2
         for b, rows in self._chunks():
-            best[self.out[b, rows]] = _masked_max(extended[self.taps[b, rows]], table[b])
+            seen = extended[self.taps[b, rows]]
+            every = structural and seen.shape[1] > 0
+            best[self.out[b, rows]] = seen.max(axis=1)[:, None] if every else _masked_max(seen, self.norms2[b])
         return best
 
     def _chunks(self) -> Iterator[tuple[int, slice]]:
@@ -90,28 +94,39 @@ def _masked_max(seen: np.ndarray, norms2: np.ndarray) -> np.ndarray:
     return best[:, np.ravel(which)]
 
 
-def term_blocks(graph: Graph, index: int, term: Term) -> Blocks:
-    """The blocks of one term of layer `index`. Fixed terms (pooling, skips) get their pattern: norm 1 per non-zero."""
+def term_blocks(graph: Graph, index: int, term: Term, local: np.ndarray | None = None) -> Blocks:
+    """The blocks of one term of layer `index`. Fixed terms (pooling, skips) get their pattern: norm 1 per non-zero.
+
+    `local` gives the elements of the layer other nodes than the graph's, numbered within the layer.
+    """
     layer = graph.layers[index]
+    local = graph.local_nodes(index) if local is None else local
     if isinstance(term, Dot):
-        return _blocks(graph, index, term.taps, term.weight, term.order)
+        return _blocks(graph, local, term.taps, term.weight, term.order)
     if isinstance(term, Pool):
         channels = term.taps.source.shape[2]
         taps = Taps(term.taps.source[0].T[:, :, None], term.taps.sites)
         order = np.arange(layer.size).reshape(-1, channels).T.ravel()
-        return _blocks(graph, index, taps, np.ones((channels, taps.shape[2], 1)), order)
+        return _blocks(graph, local, taps, np.ones((channels, taps.shape[2], 1)), order)
     elements = term.elements if term.scale is None else np.where(term.scale == 0, ABSENT, term.elements)
     rows = elements.astype(np.int32).reshape(1, layer.positions, layer.channels)
     taps = Taps(rows, np.arange(layer.positions, dtype=np.int32)[:, None])
-    return _blocks(graph, index, taps, np.eye(layer.channels)[None], None)
+    return _blocks(graph, local, taps, np.eye(layer.channels)[None], None)
+
+
+def blocks_of(graph: Graph, index: int, number: int = 0) -> Blocks:
+    """The blocks of one term of a linear layer, computed once per graph."""
+    layer = graph.layers[index]
+    assert isinstance(layer, Linear)
+    return graph.kept(("blocks", index, number), lambda: term_blocks(graph, index, layer.terms[number]))
 
 
 def layer_blocks(graph: Graph, index: int) -> Blocks | JoinedBlocks:
     """The blocks of a layer; with several terms only their joint pattern is known."""
     layer = graph.layers[index]
     assert isinstance(layer, Linear)
-    parts = [term_blocks(graph, index, term) for term in layer.terms]
-    return parts[0] if len(parts) == 1 else JoinedBlocks(tuple(parts))
+    parts = tuple(blocks_of(graph, index, number) for number in range(len(layer.terms)))
+    return parts[0] if len(parts) == 1 else JoinedBlocks(parts)
 
 
 @dataclass(frozen=True)
@@ -130,18 +145,14 @@ class JoinedBlocks:
         return np.diff(sparse.csr_array(total).indptr).astype(np.int64)
 
 
-def _blocks(graph: Graph, index: int, taps: Taps, weight: np.ndarray, order: np.ndarray | None) -> Blocks:
+def _blocks(graph: Graph, local: np.ndarray, taps: Taps, weight: np.ndarray, order: np.ndarray | None) -> Blocks:
     """Blocks of rows (b, f) with weights (B, K, N), whose outputs go to the layer's elements by `order`."""
     b_count, f_count, _ = taps.shape
-    local = graph.local_nodes(index)
     targets = (local if order is None else local[order]).reshape(b_count, f_count, -1)
     columns, out = _output_groups(targets)
-    order_of_columns = np.argsort(columns, kind="stable")
-    squares = np.square(weight) if columns.size == 1 else np.square(weight[:, :, order_of_columns])
-    if out.shape[2] < weight.shape[2]:
-        squares = np.add.reduceat(squares, _starts(columns, out.shape[2]), axis=2)
+    squares = joined(np.square(weight), columns, out.shape[2], axis=2)
     nodes, table = _read_nodes(graph, taps, squares)
-    blocks = _each_node_once(Blocks(nodes, table, out, graph.node_counts[index]))
+    blocks = _each_node_once(Blocks(nodes, table, out, int(local.max()) + 1))
     return blocks if graph.nodes == "scalar" else _each_tap_once(blocks)
 
 
@@ -161,16 +172,21 @@ def _read_nodes(graph: Graph, taps: Taps, squares: np.ndarray) -> tuple[np.ndarr
     group, first = _equal_columns(source.reshape(-1, source.shape[2]))
     source = source[:, :, first]
     table = squares.reshape(b_count, t, -1, squares.shape[2])
-    joined = np.add.reduceat(table[:, :, np.argsort(group, kind="stable")], _starts(group, len(first)), axis=2)
+    together = joined(table, group, len(first), axis=2)
     nodes = source[:, taps.sites]
     nodes[:, taps.sites < 0] = ABSENT
-    return nodes.reshape(b_count, len(taps.sites), -1), joined.reshape(b_count, t * len(first), -1)
+    return nodes.reshape(b_count, len(taps.sites), -1), together.reshape(b_count, t * len(first), -1)
 
 
-def _starts(group: np.ndarray, groups: int) -> np.ndarray:
-    """Where each group begins once its members stand together."""
+def joined(table: np.ndarray, group: np.ndarray, groups: int, axis: int) -> np.ndarray:
+    """Sums along one axis over the members of each group."""
+    order = np.argsort(group, kind="stable")
+    if (order != np.arange(len(order))).any():
+        table = np.take(table, order, axis=axis)
+    if groups == len(group):
+        return table
     sizes = np.bincount(group, minlength=groups)
-    return np.cumsum(sizes) - sizes
+    return np.add.reduceat(table, np.cumsum(sizes) - sizes, axis=axis)  # each group begins where those before it end
 
 
 def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -191,7 +207,7 @@ def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _each_node_once(blocks: Blocks) -> Blocks:
     """Rows that feed one node (the groups of a grouped convolution) become one row that reads what all of them read."""
     (b_count, f_count, t), m = blocks.taps.shape, blocks.out.shape[2]
-    if b_count == 1 or len(np.unique(blocks.out)) == blocks.out.size:
+    if b_count == 1 or len(distinct(blocks.out)) == blocks.out.size:
         return blocks
     # Weight sets that feed the same nodes, row by row.
     same = np.stack([(blocks.out == blocks.out[i]).all(axis=(1, 2)) for i in range(b_count)])
@@ -203,7 +219,7 @@ def _each_node_once(blocks: Blocks) -> Blocks:
         taps[i, :, : len(members)] = blocks.taps[members].transpose(1, 0, 2)
         norms2[i, : len(members)] = blocks.norms2[members]
     out = blocks.out[[members[0] for members in groups]]
-    if len(np.unique(out)) != out.size:
+    if len(distinct(out)) != out.size:
         raise ValueError("a layer whose nodes mix weight groups irregularly; read it with nodes='scalar'")
     return Blocks(taps.reshape(*taps.shape[:2], -1), norms2.reshape(len(groups), -1, m), out, blocks.size)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import sparse
 
-from bounds.graph import Diagonal, Dot, Graph, Linear, Pool, Term
+from bounds.blocks import joined
+from bounds.graph import Diagonal, Dot, Graph, Linear, Pool, Term, distinct, elements_read
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,7 @@ class Head:
 
     def square_norms(self, rows: np.ndarray) -> np.ndarray:
         """Σ over the elements of each node of rows²: (R, K) → (R, J)."""
-        chosen = sparse.csr_array(
-            (np.ones(len(self.node_of)), (np.arange(len(self.node_of)), self.node_of)),
-            shape=(len(self.node_of), len(self.nodes)),
-        )
-        return np.asarray(np.square(rows) @ chosen)
+        return joined(np.square(rows), self.node_of, len(self.nodes), axis=1)
 
 
 def read_head(graph: Graph) -> Head:
@@ -58,36 +54,37 @@ def read_head(graph: Graph) -> Head:
     """
     last = graph.layers[-1]
     assert isinstance(last, Linear)
-    parts = [_entries(term, last.size) for term in last.terms]
-    rows, elements, values = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    there = elements >= 0
-    read, column = np.unique(elements[there], return_inverse=True)
-    weights = np.zeros((last.size, len(read)))
-    np.add.at(weights, (rows[there].astype(np.int64), np.ravel(column)), values[there])
-    nodes, node_of = np.unique(graph.node_of[read.astype(np.int64)], return_inverse=True)
+    read = distinct(np.concatenate([elements.ravel() for elements in elements_read(last)]))
+    column = np.full(int(graph.offsets[-1]) + 1, len(read))  # of every element; one column too many, for ABSENT
+    column[read] = np.arange(len(read))
+    weights = np.zeros((last.size, len(read) + 1))
+    for term in last.terms:
+        rows, elements, values = _entries(term, last.size)
+        places = rows * weights.shape[1] + column[elements]
+        weights += np.bincount(places.ravel(), np.broadcast_to(values, places.shape).ravel(), weights.size).reshape(
+            weights.shape
+        )
+    node = graph.node_of[read]
+    nodes = distinct(node)
     bias = None if last.bias is None else last.bias.astype(np.float64)
-    return Head(read.astype(np.int64), weights, bias, nodes.astype(np.int64), np.ravel(node_of))
+    return Head(read, np.ascontiguousarray(weights[:, :-1]), bias, nodes, np.searchsorted(nodes, node))
 
 
 def _entries(term: Term, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(class, element, weight) of every weight of one term."""
+    """(class, element, weight) of every weight of one term, broadcast against each other."""
     if isinstance(term, Diagonal):
         scale = np.ones(classes) if term.scale is None else term.scale
         return np.arange(classes), term.elements.ravel(), scale
     if isinstance(term, Pool):
         f, c = len(term.taps.sites), term.taps.source.shape[2]
         seen = term.taps.rows(0).reshape(f, -1, c)
-        rows = np.broadcast_to(np.arange(f * c).reshape(f, 1, c), seen.shape)
-        values = np.broadcast_to(np.broadcast_to(term.coefficient, (f, c))[:, None], seen.shape)
-        return rows.ravel(), seen.ravel(), values.ravel()
+        return np.arange(f * c).reshape(f, 1, c), seen, np.broadcast_to(term.coefficient, (f, c))[:, None]
     return _dot_entries(term)
 
 
 def _dot_entries(term: Dot) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    b_count, f, k = term.taps.shape
+    b_count, f, _ = term.taps.shape
     n = term.weight.shape[2]
     order = np.arange(b_count * f * n) if term.order is None else term.order
-    rows = np.broadcast_to(order.reshape(b_count, f, 1, n), (b_count, f, k, n))
-    seen = np.stack([term.taps.rows(b) for b in range(b_count)])[..., None]
-    values = np.broadcast_to(term.weight[:, None], (b_count, f, k, n))
-    return rows.ravel(), np.broadcast_to(seen, rows.shape).ravel(), values.ravel()
+    seen = np.stack([term.taps.rows(b) for b in range(b_count)])
+    return order.reshape(b_count, f, 1, n), seen[..., None], term.weight[:, None]

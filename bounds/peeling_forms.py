@@ -60,6 +60,7 @@ class Peeled:
         self._numbers: dict[bool, Numbers] = {}
         self._structure: np.ndarray | None = None
         self._passes: dict[tuple[object, ...], np.ndarray] = {}
+        self._columns_of: dict[tuple[object, ...], Columns] = {}
         self._squares: dict[tuple[object, ...], tuple[np.ndarray, np.ndarray, float]] = {}
 
     @cached_property
@@ -252,6 +253,12 @@ class Peeled:
         return self._passes[key], columns.counts
 
     def _columns(self, form: MarginForm, p: float, upper: EnergiesUpper | None) -> Columns:
+        key = (form.weights.tobytes(), p, upper is None)
+        if key not in self._columns_of:
+            self._columns_of[key] = self._read_columns(form, p, upper)
+        return self._columns_of[key]
+
+    def _read_columns(self, form: MarginForm, p: float, upper: EnergiesUpper | None) -> Columns:
         if upper is None and (form.weights == 1.0).all():
             return Columns.of_moments(self.energies, self.m, np.full(len(form.weights), p))
         if upper is None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.special import gammaln
 
-from bounds.blocks import Blocks, term_blocks
+from bounds.blocks import Blocks, blocks_of, term_blocks
 from bounds.bound import NotCovered
 from bounds.graph import Diagonal, Dot, Graph, Linear, MaxPool, Pool, label
 from bounds.margin import Complexity, exp_or_inf
@@ -125,7 +125,8 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
     (term,) = layer.terms
     is_output = index == len(graph.layers) - 1
     # The classes are nodes of their own: each row w_r has its norm and its predecessors.
-    blocks = _output_blocks(graph, index, term) if is_output else term_blocks(graph, index, term)
+    each = np.arange(layer.size, dtype=np.int32)
+    blocks = term_blocks(graph, index, term, each) if is_output else blocks_of(graph, index)
     fixed = isinstance(term, Pool) or (isinstance(term, Diagonal) and not layer.activated)
     if fixed and (layer.activated or layer.bias is not None):
         raise NotCovered(f"{label(layer)} shifts or activates right after pooling or an elementwise scale")
@@ -148,20 +149,6 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
         maskable=maskable,
         present=present,
     )
-
-
-def _output_blocks(graph: Graph, index: int, term: Any) -> Blocks:
-    """Blocks of the last layer with one node per class, whatever the partition of the layers below."""
-    return term_blocks(_ScalarTop(graph.layers, graph.nodes, graph.group_size), index, term)
-
-
-class _ScalarTop(Graph):
-    """A graph whose last layer has one node per class."""
-
-    def local_nodes(self, index: int) -> np.ndarray:
-        if index == len(self.layers) - 1:
-            return np.arange(self.layers[-1].size, dtype=np.int32)
-        return super().local_nodes(index)
 
 
 def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bounds.blocks import Blocks, term_blocks
+from bounds.blocks import Blocks, blocks_of
 from bounds.bound import NotCovered
 from bounds.graph import Dot, Graph, Linear, MaxPool, Pool, label
 from bounds.moments.fixed import FixedMap, diagonal_map, pool_map
@@ -103,15 +103,15 @@ def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
     bias = None if layer.bias is None else np.sqrt(graph.node_sums(index, np.square(layer.bias)))
     return LinearStep(
         index=index,
-        learned=tuple(_learned(graph, index, t, mask_fixed) for t in layer.terms if isinstance(t, Dot)),
+        learned=tuple(_learned(graph, index, k, mask_fixed) for k, t in enumerate(layer.terms) if isinstance(t, Dot)),
         fixed=tuple(_fixed(graph, index, t) for t in layer.terms if not isinstance(t, Dot)),
         bias=bias,
         slope=layer.slope,
     )
 
 
-def _learned(graph: Graph, index: int, term: Dot, mask_fixed: bool) -> Learned:
-    blocks = term_blocks(graph, index, term)
+def _learned(graph: Graph, index: int, number: int, mask_fixed: bool) -> Learned:
+    blocks = blocks_of(graph, index, number)
     present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
     return Learned(blocks, present.astype(np.float64))
 
