@@ -39,6 +39,8 @@ class MarginSample(Protocol):
 
     def ramp(self, gamma: float) -> float: ...
 
+    def ramps(self, gammas: np.ndarray) -> np.ndarray: ...
+
 
 @dataclass(frozen=True)
 class Complexity:
@@ -202,10 +204,8 @@ def _at(
     delta: float,
     nats: float,
 ) -> MarginStep:
-    c_j = exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING)
-    paid = nats + complexity.nats + (0.0 if complexity.main else math.log(ALTERNATIVES))
-    log_inverse = -math.log(grid_delta(j, delta)) + paid
-    confidence = 2 * math.sqrt(log_inverse / (2 * sample.m))
+    paid = _paid(complexity, nats)
+    c_j, size, confidence = _costs(complexity, j, sample.m, factor=factor, delta=delta, paid=paid)
     terms = {
         **complexity.terms,
         "c = scale/gamma": exp_or_inf(complexity.log_scale - math.log(gamma)),
@@ -216,8 +216,21 @@ def _at(
         "m": sample.m,
         "factor": factor,
     }
-    size = _size(complexity, c_j, factor, sample.m)
     return MarginStep(sample.ramp(gamma), size, confidence, gamma, terms)
+
+
+def _paid(complexity: Complexity, nats: float) -> float:
+    """Nats for everything but c."""
+    return nats + complexity.nats + (0.0 if complexity.main else math.log(ALTERNATIVES))
+
+
+def _costs(
+    complexity: Complexity, j: int, m: int, *, factor: float, delta: float, paid: float
+) -> tuple[float, float, float]:
+    """c_j, the complexity and the confidence at a grid point."""
+    c_j = exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING)
+    confidence = 2 * math.sqrt((paid - math.log(grid_delta(j, delta))) / (2 * m))
+    return c_j, _size(complexity, c_j, factor, m), confidence
 
 
 def _size(complexity: Complexity, c: float, factor: float, m: int) -> float:
@@ -238,8 +251,14 @@ def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta:
     points = {j: _smallest_gamma(complexity, j) for j in range(high - STEPS, high + 1)}
     # γ = 1 too: where no grid point has a complexity below 1, the search has nothing to go by.
     points.setdefault(grid_index(complexity.log_scale), 1.0)
-    candidates = [_at(complexity, sample, j, g, factor=factor, delta=delta, nats=nats) for j, g in points.items()]
-    return min(candidates, key=lambda s: s.value)
+    ramps = sample.ramps(np.array(list(points.values())))
+    paid = _paid(complexity, nats)
+    values = [
+        ramp + sum(_costs(complexity, j, sample.m, factor=factor, delta=delta, paid=paid)[1:])
+        for j, ramp in zip(points, ramps.tolist(), strict=True)
+    ]
+    j = list(points)[int(np.argmin(values))]
+    return _at(complexity, sample, j, points[j], factor=factor, delta=delta, nats=nats)
 
 
 def _useless(complexity: Complexity, factor: float, m: int) -> int:

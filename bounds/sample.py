@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from bounds.evaluate import activations
 from bounds.fingerprints import fingerprints
 from bounds.front_end import Received
 from bounds.graph import Graph
+from bounds.ramps import Ramps
 from bounds.sample_file import read, write
 from bounds.stream import batches, check_classes, check_sample, margins_of
 
@@ -153,6 +155,14 @@ class Sample:
             0.25
         """
         return float(np.mean(np.clip(1.0 - self.margins / _gamma(gamma), 0.0, 1.0)))
+
+    def ramps(self, gammas: np.ndarray) -> np.ndarray:
+        """`ramp` at many γ, up to rounding: float64 of their shape."""
+        return self._ramps.at(gammas)
+
+    @cached_property
+    def _ramps(self) -> Ramps:
+        return Ramps(self.margins)
 
     def margin_error(self, gamma: float) -> float:
         """Share of the sample with margin ≤ γ."""

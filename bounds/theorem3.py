@@ -34,10 +34,9 @@ class MarginSample(Protocol):
     @property
     def m(self) -> int: ...
 
-    @property
-    def margins(self) -> np.ndarray: ...
-
     def ramp(self, gamma: float) -> float: ...
+
+    def ramps(self, gammas: np.ndarray) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
 
     Example:
         >>> import types
-        >>> sample = types.SimpleNamespace(m=50, margins=np.ones(50), ramp=lambda gamma: 0.0)
+        >>> sample = types.SimpleNamespace(m=50, ramp=lambda gamma: 0.0, ramps=np.zeros_like)
         >>> size = ClassSize(0.0, 1.0, {"a choice of two": math.log(2)})
         >>> step = certify([size], sample, delta=0.1, gamma=1.0)
         >>> round(step.complexity, 4), round(step.confidence, 4) == round(2 * math.sqrt(math.log(2 * 4 / 0.1) / 100), 4)
@@ -86,8 +85,7 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
     for size in sizes:
         if math.isnan(size.log_scale) or size.log_scale == math.inf or math.isnan(size.unit):
             raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
-    ramps = _Ramps(sample.margins, sample.m)
-    points = [(size, *_best_point(size, ramps, delta, gamma)) for size in sizes]
+    points = [(size, *_best_point(size, sample, delta, gamma)) for size in sizes]
     size, j, chosen, _ = min(points, key=lambda point: point[3])
     return _at(size, sample, j, chosen, delta)
 
@@ -115,21 +113,9 @@ def choice_prices(choices: Mapping[str, int] | None) -> tuple[dict[str, float], 
     return {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}, math.prod(counts.values())
 
 
-class _Ramps:
-    """Mean ramp losses of one sample at many γ: the margins are sorted once."""
-
-    def __init__(self, margins: np.ndarray, m: int) -> None:
-        self.m, self.measured = m, len(margins)  # they differ in a sample that was scaled to another m
-        self.positive = np.sort(margins[margins > 0])
-        self.sums = np.concatenate([[0.0], np.cumsum(self.positive)])
-
-    def at(self, gammas: np.ndarray) -> np.ndarray:
-        """mean max(0, min(1, 1 − M/γ)), float64 of the shape of γ, up to rounding."""
-        below = np.searchsorted(self.positive, gammas)
-        return np.asarray((self.measured - len(self.positive) + below - self.sums[below] / gammas) / self.measured)
-
-
-def _best_point(size: ClassSize, ramps: _Ramps, delta: float, gamma: float | str) -> tuple[int | None, float, float]:
+def _best_point(
+    size: ClassSize, sample: MarginSample, delta: float, gamma: float | str
+) -> tuple[int | None, float, float]:
     """Grid point, γ and about what the certificate is there."""
     fixed = None if isinstance(gamma, str) else gamma
     if size.log_scale == -math.inf:  # the margin does not depend on the input: every γ has the same price
@@ -137,15 +123,15 @@ def _best_point(size: ClassSize, ramps: _Ramps, delta: float, gamma: float | str
     elif fixed is not None:
         j, gammas = np.array([grid_index(size.log_scale - math.log(fixed), size.ratio)]), np.array([fixed])
     else:
-        j = np.array([*_grid(size, ramps.m), grid_index(size.log_scale, size.ratio)])
+        j = np.array([*_grid(size, sample.m), grid_index(size.log_scale, size.ratio)])
         # Half the slack of the grid point, so that the same γ given by hand lands on the same grid point.
         logs = size.log_scale - j[:-1] * math.log(size.ratio) - math.log1p(ROUNDING / 2)
         gammas = np.append(np.exp(np.clip(logs, -690.0, 690.0)), 1.0)
     nats = math.fsum(size.prices.values()) + math.log(2.0 if size.one_sided else 1.0)
-    roots = np.sqrt((np.log(2 * (np.abs(j) + 1.0) * (np.abs(j) + 2.0) / delta) + nats) / (2 * ramps.m))
-    sizes = 2.0 / ramps.m * np.exp(np.minimum(j * math.log(size.ratio), 700.0)) * size.unit
+    roots = np.sqrt((np.log(2 * (np.abs(j) + 1.0) * (np.abs(j) + 2.0) / delta) + nats) / (2 * sample.m))
+    sizes = 2.0 / sample.m * np.exp(np.minimum(j * math.log(size.ratio), 700.0)) * size.unit
     sizes = np.zeros(1) if size.log_scale == -math.inf else sizes
-    values = ramps.at(gammas) + sizes + roots * (1.0 if size.one_sided else 2.0)
+    values = sample.ramps(gammas) + sizes + roots * (1.0 if size.one_sided else 2.0)
     if fixed is None and size.log_scale > -math.inf:
         values[:-1][logs > 690.0] = math.inf  # γ itself would overflow; without it scale/γ is above its grid point
     best = int(np.argmin(values))

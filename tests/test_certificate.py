@@ -96,7 +96,7 @@ def test_every_price_stands_in_the_terms():
 
 
 def test_the_confidence_is_what_the_prices_say():
-    sample = types.SimpleNamespace(m=100, margins=np.ones(100), ramp=lambda gamma: 0.25)
+    sample = types.SimpleNamespace(m=100, ramp=lambda gamma: 0.25, ramps=lambda gammas: np.full_like(gammas, 0.25))
     plain = certify([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0})], sample, delta=0.01, gamma=1.0)
     nats = 3.0 + math.log(4)
     assert plain.confidence == pytest.approx(2 * math.sqrt((math.log(100) + nats) / 200))

@@ -18,6 +18,7 @@ from bounds.audit.architectures import dense
 from bounds.audit.run import Row
 from bounds.margin import MarginStep
 from bounds.peeling_forms import Peeled
+from bounds.ramps import Ramps
 from bounds.sample import Sample
 from bounds.theorem3 import ClassSize, certify
 from bounds.tree import Tree
@@ -40,6 +41,9 @@ class Margins:
 
     def ramp(self, gamma: float) -> float:
         return float(np.clip(1.0 - self.margins / gamma, 0.0, 1.0).mean())
+
+    def ramps(self, gammas: np.ndarray) -> np.ndarray:
+        return Ramps(self.margins).at(gammas)
 
 
 def failures(values: np.ndarray, truth: float) -> tuple[float, float]:
