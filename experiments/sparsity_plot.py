@@ -1,4 +1,4 @@
-"""The picture of the `sparsity` experiment: errors, gap, bounds in three partitions and topology, against density."""
+"""The picture of the `sparsity` experiment: errors, gap, topology, and bounds in three partitions, against density."""
 
 from pathlib import Path
 
@@ -19,46 +19,58 @@ PANELS = (
     ("test error − train error", "gap", "linear"),
     ("full-spectrum score of the masks", "full_spectrum", "linear"),
 )
-BEST = "galanti_best"
 BOUND_PANELS = (
     ("galanti", "position", "galanti, nodes = positions"),
+    ("galanti", "group", "galanti, nodes = groups of 8 channels"),
     ("galanti", "scalar", "galanti, nodes = single units"),
-    ("galanti_best", "best", "galanti, best margin and nodes"),
     ("peeling", "position", "peeling, nodes = positions"),
+    ("peeling", "group", "peeling, nodes = groups of 8 channels"),
+    ("peeling", "scalar", "peeling, nodes = single units"),
     ("path_norm", "", "path norm"),
-    ("occam", "", "Occam bound (dashed: 16 values per layer)"),
 )
+COMPLEXITY = "complexity at γ = 1"
 
 
 def draw_sparsity(rows: pd.DataFrame, path: Path) -> None:
     """Mean over seeds, with the range of the seeds shaded."""
     made = rows[rows["bound"] != "none"]
     with matplotlib.rc_context(LOOK):
-        figure = Figure(figsize=(11.0, 9.5), layout="constrained")
-        axes = figure.subplots(3, 3, sharex=True)
+        figure = Figure(figsize=(11.0, 12.6), layout="constrained")
+        axes = figure.subplots(4, 3, sharex=True)
+        networks = made.drop_duplicates(["method", "density", "seed"])
         for axis, (title, column, scale) in zip(axes[0], PANELS, strict=True):
-            networks = made.drop_duplicates(["method", "density", "seed"])
             _curves(axis, networks, column)
-            axis.set_yscale(scale)
-            axis.set_title(title, fontsize=9)
-        for axis, (bound, nodes, title) in zip(axes[1:].ravel(), BOUND_PANELS, strict=True):
-            _curves(axis, followed(made, bound, nodes), "samples_needed" if bound == BEST else "followed")
-            axis.set_yscale("log")
-            axis.set_title(title, fontsize=9)
-        last = axes[2, 2]
-        _curves(last, followed(made, "occam_quantised", ""), "followed", style="--")
-        last.set_yscale("linear")
-        last.axhline(1.0, color="#999999", lw=0.8, zorder=0)
-        ends = np.array([axis.get_ylim() for axis in axes[1, :2]])
-        for axis in axes[1, :2]:
-            axis.set_ylim(ends.min(), ends.max())
-        axes[1, 2].set_ylabel("m from which on it is below 1")
-        axes[1, 0].set_ylabel("complexity at γ = 1")
-        axes[2, 0].set_ylabel("complexity at γ = 1")
-        for axis in axes[2]:
+            _named(axis, title, scale)
+        for axis, (bound, nodes, title) in zip(axes[1:].ravel()[:7], BOUND_PANELS, strict=True):
+            _curves(axis, followed(made, bound, nodes), "followed")
+            _named(axis, title, "log")
+        for row in axes[1:3]:
+            _same_ends(row)
+        _curves(axes[3, 1], followed(made, "galanti_best", "best"), "samples_needed")
+        _named(axes[3, 1], "galanti, best margin and nodes", "log")
+        _curves(axes[3, 2], followed(made, "occam", ""), "followed")
+        _curves(axes[3, 2], followed(made, "occam_quantised", ""), "followed", style="--")
+        _named(axes[3, 2], "Occam bound (dashed: 16 values per layer)", "linear")
+        axes[3, 2].axhline(1.0, color="#999999", lw=0.8, zorder=0)
+        for row in axes[1:]:
+            row[0].set_ylabel(COMPLEXITY)
+        axes[3, 1].set_ylabel("m from which on it is below 1")
+        for axis in axes[3]:
             _densities(axis, made)
         one_legend(figure, 6)
         save(figure, path)
+
+
+def _named(axis: Axes, title: str, scale: str) -> None:
+    axis.set_yscale(scale)
+    axis.set_title(title, fontsize=9)
+
+
+def _same_ends(axes: np.ndarray) -> None:
+    """Panels of one bound compare: the same range of values in each."""
+    ends = np.array([axis.get_ylim() for axis in axes])
+    for axis in axes:
+        axis.set_ylim(ends.min(), ends.max())
 
 
 def _curves(axis: Axes, rows: pd.DataFrame, column: str, style: str = "-") -> None:

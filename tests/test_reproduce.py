@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 from rich.console import Console
 
 from experiments.output import plain, to_json
@@ -72,6 +74,9 @@ def test_what_an_experiment_owes(name: str) -> None:
     assert {"quick", "cpu"} <= set(experiment.presets) <= {"quick", "cpu", "paper"}
     assert set(experiment.minutes) <= set(experiment.presets)
     assert all(minutes is None or minutes > 0 for minutes in experiment.minutes.values())
+    if name in ("sparsity", "topology", "dynamic", "lottery", "compositional"):
+        quick, cpu = experiment.minutes["quick"], experiment.minutes["cpu"]
+        assert quick and cpu and quick <= 2 and cpu <= (45 if name == "sparsity" else 20)
     for preset, config in experiment.presets.items():
         assert dataclasses.is_dataclass(config) and config.__dataclass_params__.frozen  # type: ignore[attr-defined]
         hash(config)
@@ -102,6 +107,15 @@ def test_committed_results_are_those_of_a_preset(folder: Path) -> None:
     if {"guarantee", "value", "test_error"} <= set(rows.columns):
         certified = rows[(rows["guarantee"] == "certificate") & rows["value"].notna()]
         assert len(certified) and (certified["value"] >= certified["test_error"]).all()
+
+
+@pytest.mark.parametrize("folder", committed(), ids=lambda folder: folder.name)
+def test_committed_figures_are_those_of_the_rows(folder: Path, tmp_path: Path) -> None:
+    """A figure drawn by other code or from other rows differs in whole panels, not in the edges of letters."""
+    config = strict((folder / "config.json").read_text(encoding="utf-8"))
+    find(config["experiment"]).figure(read_rows(folder / "rows.csv"), tmp_path / "figure.png")
+    drawn, there = imread(tmp_path / "figure.png"), imread(folder / "figure.png")
+    assert drawn.shape == there.shape and np.abs(drawn - there).mean() < 1e-3
 
 
 def test_run_writes_everything(tmp_path: Path) -> None:
