@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -56,9 +57,9 @@ def _positions(fitted: Fitted, most: int = 5) -> list[dict[str, Any]]:
     rows = z / np.maximum(z.sum(axis=1) + fitted.weights.constant, 1e-300)[:, None]
     share = np.asarray(fitted.bound.terms["complexity of each row / all"]) @ rows
     order = np.argsort(share)[::-1][:most]
-    return [
-        {"position": [int(i) for i in np.unravel_index(k, values.shape[1:])], "share": float(share[k])} for k in order
-    ]
+    image = fitted.prepared.parts.left_out.x.shape[1:]
+    shape = image if math.prod(image) == len(share) else values.shape[1:]  # pixels by row and column
+    return [{"position": [int(i) for i in np.unravel_index(k, shape)], "share": float(share[k])} for k in order]
 
 
 def _layers(fitted: Fitted) -> dict[str, float]:

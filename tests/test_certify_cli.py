@@ -32,6 +32,8 @@ def test_the_document_adds_up(found) -> None:
     expected = math.sqrt((math.log(2 / found["delta"]) + found["nats"]) / (2 * found["m"]))
     assert found["confidence"] == pytest.approx(expected)
     assert sum(found["limits"][part] for part in ("ramp", "complexity", "confidence")) == pytest.approx(1.0)
+    pixels = [found["limits"]["positions"][k]["position"] for k in range(5)]
+    assert all(len(pixel) == 3 and max(pixel) < 8 for pixel in pixels)  # row, column, channel
     splits = found["limits"]["complexity per split of the classes"]
     assert len(splits) == 9 and sum(splits.values()) == pytest.approx(found["complexity"], rel=1e-4)
     assert sum(found["limits"]["ramp per class"].values()) == pytest.approx(found["ramp"], rel=1e-6)
