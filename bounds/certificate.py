@@ -40,7 +40,7 @@ def certificate(
     mask_fixed: bool = False,
     choices: Mapping[str, int] | None = None,
     preprocessing: str = "fixed",
-    batch_size: int = 1024,
+    batch_size: int = 256,
 ) -> Bound:
     """With probability 1 − δ, the error of this network on new data is at most `value`.
 
