@@ -28,7 +28,7 @@ UNIFORM_BIAS = 0.25
 """τ of a bias beside axes of 1, where no rehearsal gives one."""
 GROWTH = 0.2
 """How much longer the axes are one level further down the tree: digits that look alike need larger weights."""
-FLOOR = 0.1
+FLOOR = 0.005
 """Share of a row's mean weight and mean size that every side of a box gets."""
 CLIPPED = 0.98
 """Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
