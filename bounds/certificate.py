@@ -119,6 +119,7 @@ def certified(
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
+    check_every_class(sample)
     for marks in (left_out, *(w.shaped_by for w in weights)):
         check_left_out(sample, marks)
     prices, options = choice_prices(choices)
@@ -141,17 +142,29 @@ def certified(
         delta=delta,
         guarantee="certificate" if sample.preprocessing == "fixed" else "published",
         terms={
-            "tree fixed in advance": str(fixed.nested)
-            if graph.classes <= 20
-            else "balanced"
-            if tree is None
-            else "given",
+            "tree fixed in advance": _shown(fixed, given=tree is not None),
             "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
             **best.terms,
         },
         source=declaration.source,
         note=preprocessing_note(sample),
     )
+
+
+def check_every_class(sample: Sample) -> None:
+    """Raise ValueError if a class that the network scores has no sample: a slip far more often than a wish."""
+    missing = np.flatnonzero(sample.class_counts == 0)
+    if len(missing):
+        raise ValueError(
+            f"no sample has the label {missing[0]}, one of {sample.classes}; a certificate needs samples of every "
+            "class that the network scores: add them, or certify the network without that score"
+        )
+
+
+def _shown(tree: Tree, *, given: bool) -> str:
+    if len(tree.leaves) > 20:
+        return "given" if given else "balanced"
+    return str(tree.nested)
 
 
 def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bounds.bound import Bound, check_delta, check_gamma, check_match
-from bounds.certificate import check_left_out
+from bounds.certificate import check_every_class, check_left_out
 from bounds.conclude import preprocessing_note
 from bounds.ellipsoids import Ellipsoids, EnergyWeights, energy_weights, hidden_layers, radii
 from bounds.energies_upper import bernstein_upper
@@ -165,6 +165,7 @@ def check_inputs(
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
+    check_every_class(sample)
     check_left_out(sample, left_out)
     if energies.m != sample.m:
         raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")

@@ -252,6 +252,12 @@ def test_bad_input(options, message):
         bounds.certificate(linear, x, y, **options)
 
 
+def test_every_class_needs_samples():
+    x, y = drawn(50)
+    with pytest.raises(ValueError, match="no sample has the label 1, one of 3"):
+        bounds.certificate(linear, x, np.where(y == 1, 2, y))
+
+
 def test_only_fingerprints_can_be_left_out():
     """Images, indices, a sample or signed numbers in their place would overlap and not be noticed."""
     x, y = drawn(50)
