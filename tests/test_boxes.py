@@ -1,6 +1,7 @@
 """Classes of boxes: their charge by hand and against enumeration, radii, the certificate written out, training."""
 
 import math
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -143,6 +144,15 @@ def test_certificate_written_out(measured) -> None:
     assert b.value == pytest.approx(b.margin_error + b.complexity + b.confidence)
     with pytest.raises(ValueError, match="larger than the class states"):
         measure_boxes(boxes, 2 * x, y, limits)
+    # The same weights, but a range that the sample leaves: its H and REST would be too small.
+    narrow = replace(boxes, largest=np.append(np.full(3, 0.5), 1.0))
+    with pytest.raises(ValueError, match="larger than the class states"):
+        box_certificate(graph, sample, narrow, energies, delta=0.01, gamma=1.0)
+    with pytest.raises(ValueError, match="no largest values"):
+        box_certificate(graph, replace(sample, largest=None), boxes, energies, delta=0.01, gamma=1.0)
+    for largest in (np.full(3, 1.5), np.array([1.5, 1.5, 1.5, 0.0]), np.full(4, np.nan)):
+        with pytest.raises(ValueError, match="the last 1"):
+            replace(boxes, largest=largest)
 
 
 def test_training_stays_inside() -> None:
@@ -156,3 +166,21 @@ def test_training_stays_inside() -> None:
     share = np.append(weights, bias) / sides[0]
     assert (share >= 0).all() and share[2] == 0 and share[:2].min() > 0
     assert share.max() <= share[:2].max() * 1.5
+
+
+def test_labels_drawn_at_random_get_no_certificate() -> None:
+    """Even with the signs of the network itself, which a class may not have."""
+    rng = np.random.default_rng(8)
+    pair = tree_form(Tree.balanced(2), 2)
+    x, y = rng.normal(size=(3000, 20)).clip(-2, 2).astype(np.float32), rng.integers(0, 2, size=3000)
+    w = np.linalg.lstsq(x, 2.0 * y - 1.0, rcond=None)[0]
+
+    def f(v):
+        return v @ jnp.asarray(np.stack([-w, w], axis=1), jnp.float32)
+
+    means = np.stack([np.append(np.square(x[y == r].astype(np.float64)).sum(0), (y == r).sum()) for r in (0, 1)]) / 3000
+    rows = np.append(-w, 0.0)[None]
+    boxes = box_of_rehearsal(pair, rows, means, np.full(20, 2.0), side_floor=0.0, size_floor=0.1)
+    energies = measure_boxes(boxes, x, y, box_weights(boxes).limits(np.full(20, 2.0)))
+    b = box_certificate(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), boxes, energies, delta=0.001)
+    assert b.value >= 1 - 1 / 2 - 0.01
