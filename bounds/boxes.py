@@ -55,6 +55,13 @@ class Boxes:
             raise ValueError(f"sides {shape}, signs {self.signs.shape} and sizes {self.sizes.shape} do not match")
         if not (np.isin(self.signs, (-1.0, 1.0)).all() and (self.sides >= 0).all() and (self.sizes > 0).all()):
             raise ValueError("signs must be 1 or -1, sides not negative, sizes positive")
+        if self.largest.shape != shape[1:] or not (self.largest >= 0).all() or self.largest[-1] < 1:
+            raise ValueError(f"largest of shape {self.largest.shape}; needed {shape[1:]}, not negative, the last 1")
+
+    def check_range(self, seen: np.ndarray) -> None:
+        """Raise ValueError if an input whose largest |x_i| are given, (K,), is beyond B."""
+        if (np.ravel(seen) > self.largest[:-1]).any():
+            raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
 
 
 def pairs(form: MarginForm) -> list[tuple[int, int]]:
@@ -75,9 +82,7 @@ def measure_boxes(boxes: Boxes, values: np.ndarray, labels: np.ndarray, limits: 
         ValueError: a sample with a larger coordinate or weighted energy than was stated.
     """
     flat = np.asarray(values).reshape(len(values), -1)
-    seen = np.maximum(flat.max(axis=0), -flat.min(axis=0))
-    if (seen > boxes.largest[:-1]).any():
-        raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
+    boxes.check_range(np.maximum(flat.max(axis=0), -flat.min(axis=0)))
     return measure_energies(box_weights(boxes), boxes.form, values, labels, limits)
 
 
@@ -145,11 +150,15 @@ def box_certificate(
 
     Raises:
         NotCovered: a network with hidden layers.
-        ValueError: as for `ellipsoid_certificate`.
+        ValueError: as for `ellipsoid_certificate`; an input of the sample beyond B.
 
     Source: theorem 3 of docs/theory.md, "Boxes".
     """
     check_inputs(graph, sample, energies, box_weights(boxes), delta=delta, gamma=gamma, left_out=left_out)
+    # The weights do not know B: energies of a class with another B, or from `measure_energies`, would pass.
+    if sample.largest is None:
+        raise ValueError("the sample has no largest values to compare with those of the class; use Sample.measure")
+    boxes.check_range(sample.largest)
     own = box_radii(graph, boxes)
     paid, options = choice_prices(choices)
     chosen = pairs(boxes.form)
