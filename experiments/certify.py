@@ -47,8 +47,8 @@ class CertifyOptions:
         form: what fixes the class, see `certify_fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
             for networks without hidden layers, signed for all others.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
-        seed: of the rehearsal, which shapes the class, and of the training. The best of several seeds is one more choice,
-            which the certificate does not pay for.
+        seed: of the rehearsal, which shapes the class, and of the training. The best of several
+            seeds is one more choice, which the certificate does not pay for.
         delta: probability that the certificate fails.
     """
 
