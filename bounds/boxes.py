@@ -22,6 +22,7 @@ import numpy as np
 from bounds.bound import Bound, NotCovered
 from bounds.ellipsoid_certificate import Energies, bernstein_limits, check_inputs, concluded, measure_energies
 from bounds.ellipsoids import EnergyWeights, hidden_layers, over_axes
+from bounds.fingerprints import as_fingerprints
 from bounds.graph import Graph
 from bounds.head import read_head
 from bounds.orthants import HALF, SLACK
@@ -48,8 +49,12 @@ class Boxes:
     largest: np.ndarray
     """float64 (K + 1,): B, what no |x_i| exceeds; 1 for the constant."""
     name: str = "boxes"
+    shaped_by: np.ndarray | None = None
+    """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
 
     def __post_init__(self) -> None:
+        if self.shaped_by is not None:
+            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
         shape, count = self.sides.shape, len(pairs(self.form))
         if shape[0] != len(self.form.rows) or self.signs.shape != shape or self.sizes.shape != (count, shape[1]):
             raise ValueError(f"sides {shape}, signs {self.signs.shape} and sizes {self.sizes.shape} do not match")
@@ -154,7 +159,9 @@ def box_certificate(
 
     Source: theorem 3 of docs/theory.md, "Boxes".
     """
-    check_inputs(graph, sample, energies, box_weights(boxes), delta=delta, gamma=gamma, left_out=left_out)
+    check_inputs(
+        graph, sample, energies, box_weights(boxes), delta=delta, gamma=gamma, left_out=(left_out, boxes.shaped_by)
+    )
     # The weights do not know B: energies of a class with another B, or from `measure_energies`, would pass.
     if sample.largest is None:
         raise ValueError("the sample has no largest values to compare with those of the class; use Sample.measure")
@@ -173,7 +180,14 @@ def box_certificate(
 
 
 def box_of_rehearsal(
-    form: MarginForm, rows: np.ndarray, means: np.ndarray, largest: np.ndarray, *, side_floor: float, size_floor: float
+    form: MarginForm,
+    rows: np.ndarray,
+    means: np.ndarray,
+    largest: np.ndarray,
+    *,
+    shaped_by: np.ndarray | None,
+    side_floor: float,
+    size_floor: float,
 ) -> Boxes:
     """The class that a rehearsal suggests: β = |D| + floor · mean, its signs, κ² = its energies with a floor.
 
@@ -182,6 +196,8 @@ def box_of_rehearsal(
         rows: (R, K + 1) the rehearsal's rows, the bias last.
         means: (C, K + 1): Σ over the left-out samples of a class of x_j² and of 1, over their number.
         largest: (K,): B of the inputs.
+        shaped_by: fingerprints of the left-out samples, as they were before any front end; None says that whatever
+            they passed through refuses them already.
         side_floor, size_floor: shares of a row's mean weight, and of its mean size, that every input gets.
 
     Returns:
@@ -193,4 +209,12 @@ def box_of_rehearsal(
     roots = np.sqrt(form.weights @ means)[[k for _, k in pairs(form)]]
     sizes = np.maximum(roots, size_floor * roots.mean(axis=1, keepdims=True))
     signs = np.where(rows < 0, -1.0, 1.0)
-    return Boxes(form, sides, signs, sizes, np.append(largest, 1.0), name="boxes of a rehearsal, with its signs")
+    return Boxes(
+        form,
+        sides,
+        signs,
+        sizes,
+        np.append(largest, 1.0),
+        name="boxes of a rehearsal, with its signs",
+        shaped_by=shaped_by,
+    )

@@ -8,7 +8,7 @@ U_{S,k} ≥ E λ_k(y)² Z_S(x), all together w.p. ≥ 1 − δ/2 (empirical Bern
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +110,7 @@ def ellipsoid_certificate(
         choices: of configurations made with the sample at hand (front ends, classes …), by name: how many there were.
             They enlarge the energies' union as well.
         tied_only: the rows share one radius, decided in advance; otherwise the best of that and the grids, paid for.
-        left_out: fingerprints of the samples that shaped the class (a rehearsal), if no front end refuses them already.
+        left_out: fingerprints of samples that had a part in anything beside the class, which knows its own.
 
     Returns:
         A certificate, all prices in `terms`.
@@ -137,7 +137,7 @@ def ellipsoid_certificate(
     Source: theorems 1–3 of docs/theory.md.
     """
     needed = energy_weights(graph, ellipsoids)
-    check_inputs(graph, sample, energies, needed, delta=delta, gamma=gamma, left_out=left_out)
+    check_inputs(graph, sample, energies, needed, delta=delta, gamma=gamma, left_out=(left_out, ellipsoids.shaped_by))
     paid, options = choice_prices(choices)
     paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
     form = ellipsoids.form
@@ -159,14 +159,18 @@ def check_inputs(
     *,
     delta: float,
     gamma: float | str,
-    left_out: np.ndarray | None,
+    left_out: Iterable[np.ndarray | None],
 ) -> None:
-    """Raise ValueError unless a graph, its sample and energies weighed as needed belong together."""
+    """Raise ValueError unless a graph, its sample and energies weighed as needed belong together.
+
+    None of the samples whose fingerprints are in `left_out` may be among the certified ones.
+    """
     check_delta(delta)
     check_gamma(gamma)
     check_match(graph, sample)
     check_every_class(sample)
-    check_left_out(sample, left_out)
+    for marks in left_out:
+        check_left_out(sample, marks)
     if energies.m != sample.m:
         raise ValueError(f"energies of {energies.m} samples, margins of {sample.m}; needed the same sample")
     _check_weights(energies.weights, needed)

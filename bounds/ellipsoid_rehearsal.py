@@ -26,6 +26,7 @@ def rehearsal_ellipsoids(
     form: MarginForm,
     means: np.ndarray,
     *,
+    shaped_by: np.ndarray | None,
     signed: bool = False,
     weight_floor: float = WEIGHT_FLOOR,
     moment_floor: float = MOMENT_FLOOR,
@@ -39,6 +40,8 @@ def rehearsal_ellipsoids(
         graph: the rehearsal network, of the architecture to be certified; a chain of linear layers and activations.
         form: of the margin step, along a tree fixed without the certified samples.
         means: (C, inputs + 1) float64: Σ over the left-out samples of a class of x_j² and of 1, over their number.
+        shaped_by: fingerprints of the left-out samples, as they were before any front end; None says that whatever
+            they passed through refuses them already.
         signed: the class fixes the sign of every weight, too: that of the rehearsal's, 1 where that is 0.
         weight_floor, moment_floor: the two shares.
 
@@ -55,7 +58,7 @@ def rehearsal_ellipsoids(
         >>> from bounds.tree_margin import tree_form
         >>> f = lambda x: x @ np.array([[1.0, -1.0], [0.5, -0.5]], np.float32)
         >>> graph, form = read_graph(f, np.ones((1, 2), np.float32)), tree_form(Tree.balanced(2), 2)
-        >>> ellipsoids = rehearsal_ellipsoids(graph, form, np.full((2, 3), 0.5))
+        >>> ellipsoids = rehearsal_ellipsoids(graph, form, np.full((2, 3), 0.5), shaped_by=None)
         >>> radii(graph, ellipsoids).round(9).tolist()
         [1.0]
 
@@ -80,9 +83,9 @@ def rehearsal_ellipsoids(
         hidden[index] = _hidden_axes(graph, index, q[:, 0], squares[-1, 0], weights, weight_floor, moment_floor)
         weights += _passed_down(graph, index, hidden[index], weights)
     if not signed:
-        return Ellipsoids(form, tau, hidden, name="rehearsal")
+        return Ellipsoids(form, tau, hidden, name="rehearsal", shaped_by=shaped_by)
     orthants = Orthants(_signs(rows), {index: _hidden_signs(graph, index) for index in layers})
-    return Ellipsoids(form, tau, hidden, name="rehearsal, with its signs", orthants=orthants)
+    return Ellipsoids(form, tau, hidden, "rehearsal, with its signs", orthants, shaped_by)
 
 
 def _signs(weights: np.ndarray) -> np.ndarray:

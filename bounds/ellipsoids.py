@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bounds.bound import NotCovered
+from bounds.fingerprints import as_fingerprints
 from bounds.graph import Dot, Graph, Linear, label
 from bounds.head import read_head
 from bounds.moments import P_GRID, contraction, khintchine
@@ -39,6 +40,12 @@ class Ellipsoids:
     name: str = "uniform"
     orthants: Orthants | None = None
     """The signs of all weights, where the class fixes them: p = 2 then, without the factors of the activations."""
+    shaped_by: np.ndarray | None = None
+    """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
+
+    def __post_init__(self) -> None:
+        if self.shaped_by is not None:
+            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
 
 @dataclass(frozen=True, eq=False)

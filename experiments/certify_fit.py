@@ -128,11 +128,14 @@ def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -
     rehearsal = model.rehearse(prepared, seed)
     graph = bounds.read_graph(model.scores(rehearsal), prepared.left_out[:2])
     means = class_means(prepared.rehearsal.x, prepared.rehearsal.y, task.classes)
+    shaped_by = prepared.front_end.shaped_by
     if form == "boxes":
         largest = np.abs(prepared.left_out).max(axis=0).astype(np.float64)
-        boxes = box_of_rehearsal(model.form, rehearsal, means, largest, side_floor=FLOOR, size_floor=FLOOR)
+        boxes = box_of_rehearsal(
+            model.form, rehearsal, means, largest, shaped_by=shaped_by, side_floor=FLOOR, size_floor=FLOOR
+        )
         return boxes, box_weights(boxes), rehearsal
-    ellipsoids = rehearsal_ellipsoids(graph, model.form, means, signed=form == "signed")
+    ellipsoids = rehearsal_ellipsoids(graph, model.form, means, shaped_by=shaped_by, signed=form == "signed")
     return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
 
 

@@ -23,6 +23,7 @@ from bounds.boxes import (
     measure_boxes,
     pairs,
 )
+from bounds.fingerprints import fingerprints
 from bounds.orthants import SLACK
 from bounds.tree import Tree
 from bounds.tree_margin import tree_form
@@ -123,7 +124,7 @@ def test_certificate_written_out(measured) -> None:
         np.stack([np.append(np.square(x[y == r].astype(np.float64)).sum(0), (y == r).sum()) for r in range(3)]) / 4000
     )
     rows = np.append(THREE.rows + 0.01 * rng.normal(size=(2, 3)), np.zeros((2, 1)), axis=1)
-    boxes = box_of_rehearsal(THREE, rows, means, np.full(3, 1.5), side_floor=0.1, size_floor=0.1)
+    boxes = box_of_rehearsal(THREE, rows, means, np.full(3, 1.5), shaped_by=None, side_floor=0.1, size_floor=0.1)
     over = np.abs(rows) / boxes.sides
     np.testing.assert_allclose(over.max(axis=1), 1.0)
     limits = box_weights(boxes).limits(np.full(3, 1.5))
@@ -180,7 +181,10 @@ def test_labels_drawn_at_random_get_no_certificate() -> None:
 
     means = np.stack([np.append(np.square(x[y == r].astype(np.float64)).sum(0), (y == r).sum()) for r in (0, 1)]) / 3000
     rows = np.append(-w, 0.0)[None]
-    boxes = box_of_rehearsal(pair, rows, means, np.full(20, 2.0), side_floor=0.0, size_floor=0.1)
+    boxes = box_of_rehearsal(pair, rows, means, np.full(20, 2.0), shaped_by=None, side_floor=0.0, size_floor=0.1)
     energies = measure_boxes(boxes, x, y, box_weights(boxes).limits(np.full(20, 2.0)))
     b = box_certificate(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), boxes, energies, delta=0.001)
     assert b.value >= 1 - 1 / 2 - 0.01
+    own = replace(boxes, shaped_by=fingerprints(x[:2]))
+    with pytest.raises(ValueError, match="2 of the 3000 certified"):
+        box_certificate(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), own, energies, delta=0.001)

@@ -119,7 +119,7 @@ def test_a_rehearsal_just_fits_into_its_class() -> None:
     graph, _f, *_ = two_layers(rng, hidden=5, inputs=6, classes=3)
     form = tree_form(Tree.balanced(3), 3)
     means = rng.uniform(0.1, 1.0, size=(3, 7)) / 3
-    ellipsoids = rehearsal_ellipsoids(graph, form, means)
+    ellipsoids = rehearsal_ellipsoids(graph, form, means, shaped_by=None)
     np.testing.assert_allclose(radii(graph, ellipsoids), 1.0, rtol=1e-9)
     # Scaling a hidden row up and its readers down changes no radius.
     assert all((axes >= 0).all() for axes in ellipsoids.hidden.values())
@@ -232,6 +232,9 @@ def test_what_does_not_belong_together_is_refused(measured) -> None:
         ellipsoid_certificate(graph, sample, long, energies, delta=0.01)
     with pytest.raises(ValueError, match="1 of the 4000 certified"):
         ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, left_out=fingerprints(x[7:8]))
+    with pytest.raises(ValueError, match="3 of the 4000 certified"):  # without being told: the class knows
+        own = Ellipsoids(form, ball.rows, shaped_by=fingerprints(x[7:10]))
+        ellipsoid_certificate(graph, sample, own, energies, delta=0.01)
     for n in (0, -3, 2.5):
         with pytest.raises(ValueError, match="how many there were"):
             ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, choices={"front end": n})

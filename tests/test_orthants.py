@@ -75,11 +75,11 @@ def test_a_rehearsal_lies_in_the_class_of_its_signs() -> None:
     graph, w, b = network(rng, 6, 5, 3)
     form = tree_form(Tree.balanced(3), 3)
     means = rng.uniform(0.1, 1.0, size=(3, 7)) / 3
-    ellipsoids = rehearsal_ellipsoids(graph, form, means, signed=True)
+    ellipsoids = rehearsal_ellipsoids(graph, form, means, shaped_by=None, signed=True)
     np.testing.assert_allclose(radii(graph, ellipsoids), 1.0, rtol=1e-9)
     assert ellipsoids.orthants is not None
     np.testing.assert_array_equal(ellipsoids.orthants.hidden[1][0], np.sign(np.append(w[0], b[0][None], axis=0)))
-    free = energy_weights(graph, rehearsal_ellipsoids(graph, form, means))
+    free = energy_weights(graph, rehearsal_ellipsoids(graph, form, means, shaped_by=None))
     assert (energy_weights(graph, ellipsoids).inputs < 0.36 * free.inputs).all()  # ½/s² = 0.343
 
 
