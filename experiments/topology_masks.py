@@ -22,6 +22,8 @@ from .topology_net import Apply, Params
 ROUNDS = {"snip": 1, "grasp": 1, "iterative_snip": 20, "synflow": 100}
 """Method → how often it scores and prunes, from density 1 to d in equal steps of the logarithm."""
 METHODS = ("erk", "random", "snip", "grasp", "synflow", "iterative_snip")
+BY_BATCH = ("snip", "grasp", "iterative_snip")
+"""Methods whose scores look at images."""
 Score = Callable[[Params], Params]
 
 
@@ -32,7 +34,7 @@ def draw_masks(
 
     Args:
         method: one of `METHODS`.
-        apply: scores from parameters and images; for GraSP of the network with batch normalisation.
+        apply: scores from parameters and images; for those `BY_BATCH` of the network with batch normalisation.
         params: at the start, as `nets.step.pure` gives them.
         density: share of all weights kept.
         batch: (images, labels), for those that look at data.
