@@ -62,7 +62,7 @@ class CompositionalConfig:
     inputs: int = 16
     samples: tuple[int, ...] = (250, 500, 1000, 2000, 4000)
     tree_widths: tuple[int, ...] = (8, 16)
-    dense_widths: tuple[int, ...] = (32, 64, 128)
+    dense_widths: tuple[int, ...] = (32, 64, 128, 256)
     dense_depth: int = 2
     learning_rates: tuple[float, ...] = (0.003, 0.01, 0.03)
     steps: int = 1200

@@ -3,9 +3,9 @@
 Command: sparsebounds reproduce topology [--preset quick|cpu] [--data-dir DIR]; CPU. quick: digits, no data needed.
 Expected: 91.5 to 94.5 % at density 0.05, 94.9 to 96.3 % at 0.2; ERK and SynFlow first, random and GraSP last; pooled
 correlations of 0.86 to 0.92 with Δr, Δr_imdb, λ_imsg and the full-spectrum score, p = 0.001 to 0.02 over the orders of
-six methods, with eight scores tried. Fewer steps measure how fast a mask trains, and decide nothing. Whether a score ranks
-the methods is said with an interval over seeds and a permutation test over methods, and said to be undecided where it is. To shrink: fewer `seeds`,
-`densities` or `steps`.
+six methods, with eight scores tried. Fewer steps measure how fast a mask trains, and decide nothing. Whether a score
+ranks the methods is said with an interval over seeds and a permutation test over methods, and said to be undecided
+where it is. To shrink: fewer `seeds`, `densities` or `steps`.
 """
 
 import dataclasses
