@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -32,9 +33,14 @@ class Blocks:
     size: int
     """Nodes of the layer."""
 
+    @cached_property
+    def full(self) -> bool:
+        """Whether no block is zero."""
+        return bool((self.norms2 > 0).all())
+
     def counts(self, structural: bool = False) -> np.ndarray:
         """|pred(j)|: predecessors with a non-zero block, or (`structural`) all that the layer could read."""
-        if structural or bool((self.norms2 > 0).all()):
+        if structural or self.full:
             total = np.zeros(self.size, dtype=np.int64)
             total[self.out] = (self.taps >= 0).sum(axis=2)[:, :, None]
             return total
@@ -51,12 +57,14 @@ class Blocks:
         return total
 
     def largest(self, values: np.ndarray, structural: bool = False) -> np.ndarray:
-        """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors. `values` is indexed by global node."""
+        """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors.
+
+        `values` is indexed by global node, and −inf at its end: ABSENT is −1.
+        """
         best = np.full(self.size, -np.inf)
-        extended = np.append(values, -np.inf)  # ABSENT is −1
         for b, rows in self._chunks():
-            seen = extended[self.taps[b, rows]]
-            every = structural and seen.shape[1] > 0
+            seen = values[self.taps[b, rows]]
+            every = (structural or self.full) and seen.shape[1] > 0
             best[self.out[b, rows]] = seen.max(axis=1)[:, None] if every else _masked_max(seen, self.norms2[b])
         return best
 
@@ -84,8 +92,6 @@ class Blocks:
 def _masked_max(seen: np.ndarray, norms2: np.ndarray) -> np.ndarray:
     """max over t with norms2[t, m] > 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
     present = norms2.T > 0
-    if present.all() and present.size:
-        return np.broadcast_to(seen.max(axis=1)[:, None], (len(seen), len(present)))
     _, first, which = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
     best = np.full((len(seen), len(first)), -np.inf)
     for i, mask in enumerate(present[first]):
@@ -180,9 +186,8 @@ def _read_nodes(graph: Graph, taps: Taps, squares: np.ndarray) -> tuple[np.ndarr
 
 def joined(table: np.ndarray, group: np.ndarray, groups: int, axis: int) -> np.ndarray:
     """Sums along one axis over the members of each group."""
-    order = np.argsort(group, kind="stable")
-    if (order != np.arange(len(order))).any():
-        table = np.take(table, order, axis=axis)
+    if (group[1:] < group[:-1]).any():
+        table = np.take(table, np.argsort(group, kind="stable"), axis=axis)
     if groups == len(group):
         return table
     sizes = np.bincount(group, minlength=groups)
@@ -194,6 +199,9 @@ def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     k = rows.shape[1]
     if k == 1:
         return np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    if len(rows) == 1 and (rows[0, 1:] >= rows[0, :-1]).all():  # a dense layer that reads node after node
+        new = np.concatenate([[True], rows[0, 1:] != rows[0, :-1]])
+        return np.cumsum(new) - 1, np.flatnonzero(new)
     rng = np.random.default_rng(0)
     probe = rows[rng.integers(0, len(rows), size=min(len(rows), 64))]
     by_probe = np.lexsort(probe)

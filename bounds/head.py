@@ -59,15 +59,24 @@ def read_head(graph: Graph) -> Head:
     column[read] = np.arange(len(read))
     weights = np.zeros((last.size, len(read) + 1))
     for term in last.terms:
-        rows, elements, values = _entries(term, last.size)
-        places = rows * weights.shape[1] + column[elements]
-        weights += np.bincount(places.ravel(), np.broadcast_to(values, places.shape).ravel(), weights.size).reshape(
-            weights.shape
-        )
+        _add(weights, term, column)
     node = graph.node_of[read]
     nodes = distinct(node)
     bias = None if last.bias is None else last.bias.astype(np.float64)
     return Head(read, np.ascontiguousarray(weights[:, :-1]), bias, nodes, np.searchsorted(nodes, node))
+
+
+def _add(weights: np.ndarray, term: Term, column: np.ndarray) -> None:
+    """Add a term to the matrix (C, K + 1), whose last column takes what stands in padding."""
+    if isinstance(term, Dot) and term.taps.shape[:2] == (1, 1) and term.order is None:
+        seen = column[term.taps.rows(0)[0]]
+        if len(distinct(seen)) == len(seen):  # a dense layer that reads every element once
+            weights[:, seen] += term.weight[0].T
+            return
+    rows, elements, values = _entries(term, len(weights))
+    places = rows * weights.shape[1] + column[elements]
+    added = np.bincount(places.ravel(), np.broadcast_to(values, places.shape).ravel(), weights.size)
+    weights += added.reshape(weights.shape)
 
 
 def _entries(term: Term, classes: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

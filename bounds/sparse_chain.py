@@ -264,7 +264,7 @@ def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, wh
 
     `whole_top`: paths may end in any node that the last layer could read, whatever its weights.
     """
-    values = np.full(chain.graph.node_offsets[-1] + chain.graph.classes, -np.inf)
+    values = np.full(chain.graph.node_offsets[-1] + chain.graph.classes + 1, -np.inf)  # the last stays: for ABSENT
     values[: len(start)] = start
     out = start
     for layer in chain.layers:
