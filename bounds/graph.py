@@ -56,6 +56,21 @@ class Taps:
         """Rows to gather at once."""
         return max(1, CHUNK // max(1, self.shape[2]))
 
+    @cached_property
+    def repeats(self) -> int:
+        """How often one row reads one element, at most."""
+        sites = np.sort(self.sites, axis=1)
+        site_twice = bool(((sites[:, 1:] == sites[:, :-1]) & (sites[:, 1:] >= 0)).any())
+        most = 1
+        for b, source in enumerate(self.source):
+            present = source[source >= 0]
+            if not site_twice and len(distinct(present)) == len(present):
+                continue
+            for start in range(0, len(self.sites), self.step):
+                rows = self.rows(b, start, start + self.step).astype(np.int64)
+                most = max(most, largest_count(rows, np.arange(len(rows))[:, None]))
+        return most
+
 
 def take_rows(values: np.ndarray, sites: np.ndarray, fill: float) -> np.ndarray:
     """`values[sites]` with `fill` where a site is ABSENT: (S, C), (F, T) → (F, T·C)."""
@@ -180,6 +195,15 @@ def distinct(elements: np.ndarray) -> np.ndarray:
     there = np.zeros(int(elements.max(initial=ABSENT)) + 2, dtype=bool)
     there[elements.ravel() + 1] = True
     return np.flatnonzero(there[1:])
+
+
+def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
+    """How often an element occurs in one group, at most; absent ones do not count."""
+    present = elements >= 0
+    codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
+    if codes.max(initial=0) < 8 * codes.size + 10**6:  # counting is faster than sorting, and small enough
+        return int(np.bincount(codes).max(initial=1))
+    return int(np.unique(codes, return_counts=True)[1].max(initial=1))
 
 
 def elements_read(layer: Layer) -> list[np.ndarray]:

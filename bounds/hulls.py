@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.graph import Dot, distinct
+from bounds.graph import distinct, largest_count
 from bounds.lipschitz_chain import LipschitzChain, learned_map
 from bounds.norms import kernel_tensor_norm, two_one_norm
 from bounds.norms.group import _tap_of_columns
@@ -41,12 +41,9 @@ def operator_hull(chain: LipschitzChain, index: int) -> Hull:
     Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, lemma 3.2 with p = q = 2, s = 1, r = ∞.
     """
     dot = chain.dot(index)
-    repeats = chain.graph.kept(
-        ("row repeats", index), lambda: max((_row_repeats(dot, b) for b in range(dot.taps.shape[0])), default=1)
-    )
     read = len(distinct(dot.taps.source))
     kinds = 2.0 * max(read, 1) * chain.graph.layers[index].size
-    return Hull(two_one_norm(chain.distance, index) * math.sqrt(repeats), kinds)
+    return Hull(two_one_norm(chain.distance, index) * math.sqrt(dot.taps.repeats), kinds)
 
 
 def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
@@ -99,33 +96,10 @@ def _taps(chain: LipschitzChain, index: int) -> np.ndarray:
     return chain.graph.kept(("taps of columns", index), found)
 
 
-def _row_repeats(dot: Dot, b: int) -> int:
-    """How often one row of a weight set reads one element, at most."""
-    source = dot.taps.source[b]
-    sites = np.sort(dot.taps.sites, axis=1)
-    present = source[source >= 0]
-    if len(distinct(present)) == len(present) and not ((sites[:, 1:] == sites[:, :-1]) & (sites[:, 1:] >= 0)).any():
-        return 1
-    most = 1
-    for start in range(0, dot.taps.shape[1], dot.taps.step):
-        rows = dot.taps.rows(b, start, start + dot.taps.step).astype(np.int64)
-        most = max(most, _largest_count(rows, np.arange(len(rows))[:, None]))
-    return most
-
-
 def _tap_repeats(chain: LipschitzChain, index: int) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
     dot = chain.dot(index)
     tap = _taps(chain, index)
     used = tap >= 0
     rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
-    return max((_largest_count(read, tap[used][None, :]) for read in rows), default=1)
-
-
-def _largest_count(elements: np.ndarray, group: np.ndarray) -> int:
-    """How often an element occurs in one group, at most; absent ones do not count."""
-    present = elements >= 0
-    codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
-    if codes.max(initial=0) < 8 * codes.size + 10**6:  # counting is faster than sorting, and small enough
-        return int(np.bincount(codes).max(initial=1))
-    return int(np.unique(codes, return_counts=True)[1].max(initial=1))
+    return max((largest_count(read, tap[used][None, :]) for read in rows), default=1)

@@ -11,6 +11,7 @@ from networks import conv, draw, flat
 
 import bounds
 from bounds import norms
+from bounds.graph import Dot, Input, Linear, Taps
 
 
 @pytest.mark.parametrize("name", oracle.ZOO)
@@ -38,6 +39,16 @@ def test_terms_that_read_the_same_elements_are_added_before_the_norm():
     for norm in (norms.frobenius_norm, norms.two_one_norm, norms.one_inf_norm):
         assert norm(skip, 1) == pytest.approx(norm(plain, 1), rel=1e-6)  # float32 added the 1
         assert norm(skip, 2) == norm(plain, 2)
+
+
+def test_a_row_that_reads_one_element_twice_adds_its_weights():
+    """Only graphs made by hand have such rows: x + x and x/2 + x/2 are the matrix (2, 1)."""
+    twice = Taps(np.zeros((1, 1, 2), np.int32), np.zeros((1, 1), np.int32))
+    map_ = Linear(1, 2, (Dot(twice, np.array([[[1.0, 0.5], [1.0, 0.5]]])),))
+    graph = bounds.Graph((Input((1,), 1, 1), map_))
+    assert norms.row_norms(graph, 1).tolist() == [2.0, 1.0]
+    assert norms.frobenius_norm(graph, 1) == pytest.approx(5**0.5)
+    assert 5**0.5 <= norms.spectral_upper(graph, 1) <= 5**0.5 * (1 + 1e-9)
 
 
 def test_by_hand():

@@ -174,8 +174,11 @@ def disjoint(terms: tuple[Term, ...]) -> bool:
 
 def _needs_merging(layer: Linear) -> bool:
     """Whether some entry of the layer's matrix is a sum: two terms read one element, or a window reads one twice."""
+    if len(layer.terms) > 1 and not disjoint(layer.terms):
+        return True
     pools = [t for t in layer.terms if isinstance(t, Pool)]
-    return (len(layer.terms) > 1 and not disjoint(layer.terms)) or any(_reads_twice(p) for p in pools)
+    dots = [t for t in layer.terms if isinstance(t, Dot)]
+    return any(_reads_twice(p) for p in pools) or any(d.taps.repeats > 1 for d in dots)
 
 
 def _reads_twice(pool: Pool) -> bool:
