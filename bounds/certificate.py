@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -221,7 +222,7 @@ def _sizes(
             reasons.append(reason)
             continue
         for size in peeled.sizes(_forms(peeled, fixed), weights=weights, upper=upper, prices=price):
-            yield ClassSize(size.log_scale, size.unit, size.prices, size.one_sided, {"nodes": partition, **size.terms})
+            yield replace(size, terms={"nodes": partition, **size.terms})
     if len(reasons) == len(partitions):
         raise reasons[0]
 

@@ -12,6 +12,7 @@ from networks import network
 import bounds
 from bounds import sparse_chain
 from bounds.bound import NotCovered
+from bounds.margin import RATIO, ROUNDING
 
 M, DELTA, CLASSES = 200, 1e-3, networks.CLASSES
 GUARANTEES = {"certificate", "expectation", "published", "shape"}
@@ -173,3 +174,16 @@ def test_the_zoo_is_large_enough():
     assert len(ZOO) >= 14
     covered = [name for name in ZOO if not math.isnan(value("galanti", name).value)]
     assert len(covered) >= 14 and set(ZOO) - set(covered)
+
+
+@every_network
+def test_the_class_paid_for_is_the_class_named(name):
+    """Every row that names a grid and a j has c_j = ratio^j, so that it can be redone by hand."""
+    graph, sample = measured(name)
+    rows = [value(bound, name) for bound in bounds.BOUNDS]
+    rows += [bounds.certified(graph, sample, delta=DELTA, pixel_range=limits) for limits in (None, (-9.0, 9.0))]
+    named = [row.terms for row in rows if row.terms.get("grid index j") is not None]
+    assert len(named) >= 3
+    for terms in named:
+        ratio, c_j = terms.get("ratio of the grids", RATIO), terms.get("c_j = ratio^j", terms.get("c_j"))
+        assert c_j == pytest.approx(ratio ** terms["grid index j"] * (1 + ROUNDING), rel=1e-9)
