@@ -2,9 +2,9 @@
 
 A network is a DAG of nodes; node j reads |pred(j)| nodes. The printed bound depends on the weights through one number
 ρ = Π_l max_j ‖W^l_j‖_F and on the structure through |pred| alone. As printed by the authors' code and as others
-restate it (the paper's own text was not at hand) it is not valid, for two reasons that tests/test_soundness.py shows
-by exact counterexamples: the predecessors of the last layer are missing, and the last layer's Frobenius norm cannot
-replace the sum of its row norms without a factor √C. `galanti` repairs both.
+restate it (the paper's own text was not at hand) it is not valid, for two reasons that exact counterexamples show
+(tests/bounds/theorems/test_soundness.py): the predecessors of the last layer are missing, and the last layer's
+Frobenius norm cannot replace the sum of its row norms without a factor √C. `galanti` repairs both.
 """
 
 from __future__ import annotations

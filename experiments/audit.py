@@ -169,10 +169,10 @@ def _short(test: str) -> str:
     """A test without its folder.
 
     Example:
-        >>> _short("tests/test_graf.py::test_by_hand")
+        >>> _short("tests/bounds/theorems/covering/test_graf.py::test_by_hand")
         'test_graf::test_by_hand'
     """
-    return test.removeprefix("tests/").replace(".py::", "::")
+    return test.rpartition("/")[2].replace(".py::", "::")
 
 
 def _show_violations(console: Console, rows: Iterable[Row]) -> None:

@@ -28,8 +28,8 @@ from bounds.audit.simulate import audit_certificate, audit_code, audit_held_out
 from bounds.audit.statements import STATEMENTS
 
 CODES = {
-    "occam": "tests/test_occam.py::test_literal_twin_on_networks",
-    "parameter_count": "tests/test_occam.py::test_hand_worked",
+    "occam": "tests/bounds/theorems/description/test_occam.py::test_literal_twin_on_networks",
+    "parameter_count": "tests/bounds/theorems/description/test_occam.py::test_hand_worked",
 }
 """Bounds that pay for a code, and the test of its length."""
 

@@ -20,7 +20,7 @@ from bounds.tree import Tree
 from bounds.tree_margin import tree_form
 
 PAIR = tree_form(Tree.balanced(2), 2)
-TEST = "tests/test_boxes.py::test_first_moments"
+TEST = "tests/bounds/certificates/test_boxes.py::test_first_moments"
 
 
 @dataclass(frozen=True, eq=False)

@@ -138,8 +138,12 @@ LOSSES: tuple[LossStatement, ...] = (
     LossStatement("graf_norms", "two_one", ROWS["graf_norms"]),
     LossStatement("graf_params", "two_one", ROWS["graf_params"]),
     LossStatement("graf_dudley", "two_one", ROWS["graf_dudley"]),
-    LossStatement("ledent", "two_one", "tests/test_ledent.py::test_every_factor_is_in_the_terms", INPUTS),
-    LossStatement("neyshabur_two_layer", "units", "tests/test_neyshabur.py::test_two_layers_by_hand"),
+    LossStatement(
+        "ledent", "two_one", "tests/bounds/theorems/covering/test_ledent.py::test_every_factor_is_in_the_terms", INPUTS
+    ),
+    LossStatement(
+        "neyshabur_two_layer", "units", "tests/bounds/theorems/rademacher/test_neyshabur.py::test_two_layers_by_hand"
+    ),
     LossStatement("neyshabur_frobenius", "frobenius", ROWS["neyshabur_frobenius"]),
     LossStatement("golowich_sharp", "rows", ROWS["golowich_sharp"]),
     LossStatement("galanti", "rows", ROWS["galanti"]),

@@ -164,7 +164,7 @@ def _equal(form: MarginForm, classes: int, m: int) -> Iterator[MarginCase]:
 
 def audit_margins(preset: Preset = "quick") -> list[Row]:
     """One row per case, with the twin that counts half of q^S."""
-    test = "tests/test_tree_margin.py::test_the_form_by_hand"
+    test = "tests/bounds/moments/test_margin_forms.py::test_the_form_by_hand"
     rows = []
     for case in margin_cases(preset):
         right = claim(case)

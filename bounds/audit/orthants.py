@@ -26,7 +26,7 @@ from bounds.tree import Tree
 from bounds.tree_margin import tree_form
 
 PAIR = tree_form(Tree.balanced(2), 2)
-TEST = "tests/test_orthants.py::test_energy_weights_by_hand"
+TEST = "tests/bounds/certificates/test_signs.py::test_energy_weights_by_hand"
 Weights = list[np.ndarray]
 
 

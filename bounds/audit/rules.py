@@ -21,7 +21,7 @@ from bounds.graph import Graph
 from bounds.moments import contraction, khintchine, window
 
 MOMENTS = (2.0, 6.0)
-TEST = "tests/test_peeling.py::test_constants_by_hand"
+TEST = "tests/bounds/moments/test_peeling.py::test_constants_by_hand"
 SLOPES = (0.0, 0.0, 0.5, 1.0)
 FORMS: tuple[Form, ...] = ("layer", "tap", "scalar")
 KINDS_OF_OPS: tuple[Kind, ...] = ("point", "pair", "dense", "residual", "post", "mean", "max")

@@ -34,20 +34,22 @@ PROPORTIONS = {
     "full": ((1, 40), (5, 40), (40, 40), (200, 300), (1000, 1500)),
 }
 """(N, m)."""
-_HANDS, _COVERS = (f"tests/test_whole_rows.py::test_{name}_by_hand" for name in ("two_layers", "one_layer_of_covers"))
-_WORKED = "tests/test_galanti.py::test_worked_values_of_the_sound_form"
+_HANDS, _COVERS = (
+    f"tests/bounds/theorems/test_whole_rows.py::test_{name}_by_hand" for name in ("two_layers", "one_layer_of_covers")
+)
+_WORKED = "tests/bounds/theorems/rademacher/test_galanti.py::test_worked_values_of_the_sound_form"
 _TERMS = "::test_every_factor_is_in_the_terms"
 ROWS = {
-    "peeling": "tests/test_certificate.py::test_a_linear_network_by_hand",
+    "peeling": "tests/bounds/certificates/test_certificate.py::test_a_linear_network_by_hand",
     "galanti": _WORKED,
     "galanti_best": _WORKED,
-    "neyshabur_frobenius": "tests/test_neyshabur.py::test_the_whole_row",
+    "neyshabur_frobenius": "tests/bounds/theorems/rademacher/test_neyshabur.py::test_the_whole_row",
     **dict.fromkeys(("neyshabur_l1", "golowich", "golowich_sharp", "path_norm_layered", "path_norm"), _HANDS),
-    "bartlett": "tests/test_bartlett.py::test_by_hand",
+    "bartlett": "tests/bounds/theorems/covering/test_bartlett.py::test_by_hand",
     **dict.fromkeys(("bartlett_dudley", "graf_dudley"), _COVERS),
-    **dict.fromkeys(("graf_norms", "graf_params"), f"tests/test_graf.py{_TERMS}"),
-    "long_sedghi": f"tests/test_long_sedghi.py{_TERMS}",
-    "pac_bayes": "tests/test_pac_bayes.py::test_literal_twin",
+    **dict.fromkeys(("graf_norms", "graf_params"), f"tests/bounds/theorems/covering/test_graf.py{_TERMS}"),
+    "long_sedghi": f"tests/bounds/theorems/covering/test_long_sedghi.py{_TERMS}",
+    "pac_bayes": "tests/bounds/theorems/test_pac_bayes.py::test_literal_twin",
 }
 """The test that works out whole rows of a bound, every factor and every price."""
 
@@ -172,7 +174,7 @@ def _limit(k: int, n: int, delta: float) -> Row:
     fewer = [max(j - 1, 0) for j in range(n + 1)]
     below = max(j for j in range(n + 1) if binomial_upper(fewer[j], n, math.log(delta)) < truth)
     twin = math.exp(log_binomial_cdf(below, n, truth)) / failure
-    test = "tests/test_held_out.py::test_coverage"
+    test = "tests/bounds/theorems/test_held_out.py::test_coverage"
     broken = (("one error fewer", test, twin), ("δ doubled", test, 2.0))
     return Row(
         "held_out", "failure probability / δ", f"{k} of {n} errors, δ = {delta:g}", failure, delta, 0.0, False, broken

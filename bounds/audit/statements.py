@@ -198,12 +198,13 @@ def _units(graph: Graph, energies: np.ndarray, m: int) -> float:
     return unit_complexity(graph, energies, m).value / 2
 
 
-NEYSHABUR = "tests/test_neyshabur.py::test_frobenius_is_the_literal_one"
-GOLOWICH = "tests/test_golowich.py::test_literal"
-PATH = "tests/test_path_norm.py::test_chains_against_products_of_absolute_matrices"
-DAG = "tests/test_path_norm.py::test_a_dag_by_hand"
-GONON = "tests/test_gonon.py::test_a_row_by_hand"
-GALANTI = "tests/test_galanti.py::test_both_forms_are_the_literal_ones"
+NEYSHABUR = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_frobenius_is_the_literal_one"
+TWO_LAYERS = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_two_layers_by_hand"
+GOLOWICH = "tests/bounds/theorems/rademacher/test_golowich.py::test_literal"
+PATH = "tests/bounds/theorems/rademacher/test_path_norm.py::test_chains_against_products_of_absolute_matrices"
+DAG = "tests/bounds/theorems/rademacher/test_path_norm.py::test_a_dag_by_hand"
+GONON = "tests/bounds/theorems/rademacher/test_gonon.py::test_a_row_by_hand"
+GALANTI = "tests/bounds/theorems/rademacher/test_galanti.py::test_both_forms_are_the_literal_ones"
 chain, nodes = cases.chain_cases, cases.node_cases
 _PRED = {"without 1 + √(2 logs)": _logarithms, "without √|pred| of the last layer": _root_last}
 _NO_C = twins(GOLOWICH, {"without C": _classes})
@@ -211,7 +212,7 @@ _NO_LOG_C = twins(GOLOWICH, {"without log C": _log_classes})
 _NO_ROOT_C = twins(GOLOWICH, {"without √C": _root_classes})
 _SUM, _MAX = partial(cases.dag_cases, max_pool="sum"), partial(cases.dag_cases, max_pool="max")
 
-_MOMENTS = twins("tests/test_peeling.py::test_frobenius_form_by_hand")
+_MOMENTS = twins("tests/bounds/moments/test_peeling.py::test_frobenius_form_by_hand")
 STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "galanti_published", "as printed: ‖W_L‖_F, no last predecessors", "nodes", FROBENIUS, _printed, nodes,
@@ -237,7 +238,7 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "neyshabur_two_layer", "twice the scores", "frobenius", FROBENIUS, _units, cases.unit_cases,
-        twins("tests/test_neyshabur.py::test_two_layers_by_hand", {"without √C": _unit_classes}),
+        twins(TWO_LAYERS, {"without √C": _unit_classes}),
     ),
     Statement(
         "golowich", "largest row", "frobenius", EACH_ROW, _value(theorem_1_complexity), chain,

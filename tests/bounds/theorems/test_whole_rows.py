@@ -1,0 +1,64 @@
+"""Rows of the table worked by hand, every factor and every price: a row that is half as large, or that forgets the
+union over its grid, fails here."""
+
+import itertools
+import math
+
+import chains
+import numpy as np
+import pytest
+from samples import sample_of
+
+import bounds
+
+ROOT = math.sqrt(2)
+UP4, UP8, DOWN48 = 1.1**4, 1.1**8, 1.1**-48
+LOG2 = math.log(2)
+
+
+def weight(j):
+    """1/(prior weight) of grid point j."""
+    return 2 * (abs(j) + 1) * (abs(j) + 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "c", "j", "unit"),
+    [
+        # max_r ‖w_r‖ = √2 is rounded up to 1.1⁴; C = 2 scores, L = 2 layers.
+        ("golowich", UP4, 4, 2 * (1 + math.sqrt(4 * LOG2)) * 10),
+        # One by one: 2 for the activation is below 1 + √(2 log 2).
+        ("golowich_sharp", UP4, 4, 2 * 2 * 10),
+        # Path norm 2 → 1.1⁸; two inputs and two scores; the largest coordinate has energy 50.
+        ("neyshabur_l1", UP8, 8, 2 * math.sqrt(2 * math.log(2 * 4)) * math.sqrt(50)),
+        ("path_norm_layered", UP8, 8, math.sqrt(2 * (2 * LOG2 + math.log(4))) * math.sqrt(50)),
+        ("path_norm", UP8, 8, math.sqrt(2 * (3 * LOG2 + math.log(4))) * math.sqrt(50)),
+        # ℓ1,∞ norms 1/√2 and √2.
+        ("golowich_l1", 1.0, 0, 2 * 2 * math.sqrt(3 + LOG2) * math.sqrt(50)),
+    ],
+)
+def test_two_layers_by_hand(name, c, j, unit):
+    """I/√2 and I·√2, one activation between them, ‖X‖_F = 10, m = 100, δ = 0.01."""
+    graph = chains.graph_of([np.eye(2) / ROOT, np.eye(2) * ROOT])
+    sample = sample_of(np.full(2, 50.0), 100, 2)
+    b = bounds.BOUNDS[name](graph, sample, delta=0.01)
+    assert b.complexity == pytest.approx(4 / 100 * c * unit, rel=3e-6)
+    assert b.confidence == pytest.approx(2 * math.sqrt(math.log(weight(j) / 0.01) / 200), rel=1e-9)
+    assert b.value == pytest.approx(sample.ramp(1.0) + b.complexity + b.confidence, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["bartlett_dudley", "graf_dudley"])
+def test_one_layer_of_covers_by_hand(name):
+    """The identity of 2×2, γ = 100: c = 0.01 → 1.1^−48, ‖·‖_{2,1}/s = 2 → 1.1⁸, 2·4 signed weights, ‖X‖²_F = m."""
+    m, delta = 1000, 0.01
+    sample = sample_of(np.full(2, m / 2), m, 2)
+    b = bounds.BOUNDS[name](chains.graph_of([np.eye(2)]), sample, delta=delta, gamma=100.0)
+    radius = 2 * ROOT * DOWN48 * UP8
+    edges = [1e-4 * 5000 ** (i / 1500) for i in range(1501)]
+    best, tail = 2.0, 0.0
+    for fine, coarse in reversed(list(itertools.pairwise(edges))):
+        k = 0 if radius <= fine else math.ceil((radius / fine) ** 2)
+        tail += (coarse - fine) * math.sqrt(math.log(math.comb(7 + k, k)))
+        best = min(best, 4 * fine + 12 / math.sqrt(m) * tail)
+    assert best < 0.1
+    assert b.complexity == pytest.approx(2 * best, rel=0.01)
+    assert b.confidence == pytest.approx(2 * math.sqrt(math.log(weight(48) * weight(8) / delta) / (2 * m)), rel=1e-6)

@@ -1,0 +1,126 @@
+"""`sparsebounds certify`: a run on the embedded digits, its document, bad input, and the committed results."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bounds.binomial import binomial_upper
+from experiments import certify, certify_data, certify_fit, certify_limits, certify_tasks
+from experiments.certificates import figure
+from experiments.cli import main
+from experiments.problems import Problem
+
+RESULTS = Path(__file__).resolve().parents[3] / "results" / "certificates"
+
+
+@pytest.fixture(scope="module")
+def found():
+    return certify.certify(certify.CertifyOptions("digits-linear", "rehearsal", "quick"))
+
+
+def test_the_document_adds_up(found) -> None:
+    json.dumps(certify.plain(found), allow_nan=False)
+    assert found["value"] == pytest.approx(found["ramp"] + found["complexity"] + found["confidence"])
+    assert found["test_error"] <= found["value"] < 1.05
+    prices = [v for k, v in found["terms"].items() if k.startswith("nats: ")]
+    assert found["nats"] == pytest.approx(math.fsum(prices), abs=1e-9)
+    expected = math.sqrt((math.log(2 / found["delta"]) + found["nats"]) / (2 * found["m"]))
+    assert found["confidence"] == pytest.approx(expected)
+    assert sum(found["limits"][part] for part in ("ramp", "complexity", "confidence")) == pytest.approx(1.0)
+    pixels = [found["limits"]["positions"][k]["position"] for k in range(5)]
+    assert all(len(pixel) == 3 and max(pixel) < 8 for pixel in pixels)  # row, column, channel
+    splits = found["limits"]["complexity per split of the classes"]
+    assert len(splits) == 9 and sum(splits.values()) == pytest.approx(found["complexity"], rel=1e-4)
+    assert sum(found["limits"]["ramp per class"].values()) == pytest.approx(found["ramp"], rel=1e-6)
+
+
+def test_what_was_left_out_stands_in_the_document(found) -> None:
+    assert found["left_out"] == {
+        "images": 300,
+        "labels_used": True,
+        "for": "mean and range of what the network receives, axes of the class",
+    }
+    assert found["m"] == 1437 - 300
+    held = found["held_out"]["test images"]
+    assert held["value"] == binomial_upper(held["errors"], held["of"], math.log(1e-3))
+    assert found["held_out"]["rehearsal network, frozen"]["of"] == found["m"]
+
+
+def test_left_out_images_cannot_be_certified() -> None:
+    task = certify_tasks.find_task("digits-linear")
+    parts = certify_data.load(task, None)
+    mixed = certify_data.Part(np.concatenate([parts.certified.x, parts.left_out.x[:3]]), parts.certified.y)
+    with pytest.raises(ValueError, match="3 of these"):
+        certify_data.prepare(task, replace(parts, certified=mixed))
+
+
+def test_the_energy_clip_keeps_its_promise() -> None:
+    rng = np.random.default_rng(0)
+    inputs, constant = rng.uniform(size=(2, 5)), np.array([0.1, 0.0])
+    limits = np.array([1.0, 2.0])
+    v = 3 * rng.normal(size=(200, 5)).astype(np.float32)
+    clipped = np.asarray(certify_data.energy_clip(inputs, constant, limits)(v), np.float64)
+    assert (np.square(clipped) @ inputs.T + constant <= limits * (1 + 1e-5)).all()
+    small = 0.01 * v
+    np.testing.assert_allclose(np.asarray(certify_data.energy_clip(inputs, constant, limits)(small)), small)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--task", "mnist2"], "unknown task 'mnist2': choose from digits-linear, mnist01"),
+        (["--task", "digits-linear", "--delta", "0"], "--delta 0 is not strictly between 0 and 1"),
+        (["--task", "digits-linear", "--form", "prior"], "unknown form 'prior'"),
+        (["--task", "digits-linear", "--preset", "gpu"], "unknown preset 'gpu'"),
+        (["--task", "mnist01-linear", "--data-dir", "/nowhere"], "train-images-idx3-ubyte"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["certify", *arguments])
+    captured = capsys.readouterr()
+    assert stop.value.code == 2 and captured.out == ""
+    assert message in captured.err and captured.err.count("\n") == 1
+
+
+def test_hidden_layers_have_no_uniform_form() -> None:
+    task = replace(certify_tasks.find_task("digits-linear"), convs=((2, 2, 2),))
+    with pytest.raises(Problem, match="no uniform form"):
+        certify_fit.fit(task, "uniform", None, seed=0, delta=0.01)  # type: ignore[arg-type]
+
+
+def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> None:
+    rows = pd.read_csv(RESULTS / "rows.csv")
+    assert {"task", "form", "seed", "value", "test_error", "held_out", "labels_used", "left_out"} <= set(rows.columns)
+    assert (rows["value"] > rows["test_error"]).all() and (rows["guarantee"] == "certificate").all()
+    np.testing.assert_allclose(rows["value"], rows[["ramp", "complexity", "confidence"]].sum(axis=1))
+    assert (rows["value"] > rows["held_out"]).all()  # what a test set says about one network is more
+    curve = pd.read_csv(RESULTS.parent / "pareto" / "rows.csv")
+    assert len(curve) >= 5 and (curve["value"] > curve["test_error"]).all()
+    figure(rows, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+
+
+def test_the_layers_cost_is_in_the_document() -> None:
+    """A network with a convolution on the digits: the complexity falls with every layer that is taken for fixed."""
+    task = replace(
+        certify_tasks.find_task("digits-linear"), convs=((2, 2, 3),), steps=(20, 10), rehearsal_steps=(30, 10), starts=2
+    )
+    prepared = certify_data.prepare(task, certify_data.load(task, None))
+    fitted = certify_fit.fit(task, "signed", prepared, seed=0, delta=0.01)
+    layers = certify_limits.limits(fitted)["complexity if all up to this layer were fixed"]
+    assert next(iter(layers)) == "input" and len(layers) == 2
+    whole, rest = layers.values()
+    assert whole == fitted.bound.complexity and 0 < rest < whole
+    assert fitted.bound.value > fitted.bound.complexity and fitted.family.orthants is not None
+
+
+def test_forms_of_the_command() -> None:
+    assert [certify.CertifyOptions(t).chosen for t in ("mnist01", "mnist10-filters")] == ["signed", "boxes"]
+    with pytest.raises(Problem, match="no form with boxes"):
+        certify_fit.fit(certify_tasks.find_task("mnist01"), "boxes", None, seed=0, delta=0.01)  # type: ignore[arg-type]
