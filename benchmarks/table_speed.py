@@ -44,8 +44,8 @@ def stopwatch(clock: str) -> Seconds:
 
 def all_bounds(graph: Any, sample: Any, seconds: Seconds) -> dict[str, tuple[float, Any]]:
     """Seconds and Bound of every row of the table; spectral norms are computed by the first that needs them."""
-    import bounds
-    from bounds.table import evaluated
+    from sparsebounds import bounds
+    from sparsebounds.bounds.registry import evaluated
 
     options = {"delta": 1e-3, "pixel_range": RANGE}
     return {
@@ -65,8 +65,7 @@ def conv(width: int, images: int, seconds: Seconds) -> dict[str, float]:
     import numpy as np
     from flax import nnx
 
-    import bounds
-    import nets
+    from sparsebounds import bounds, nets
 
     model = nets.ConvNet(3, width, use_bias=False, rngs=nnx.Rngs(0))
     rng = np.random.default_rng(0)
@@ -118,7 +117,7 @@ def resnet18(_: int, __: int, seconds: Seconds) -> dict[str, float]:
     import jax.numpy as jnp
     import numpy as np
 
-    import bounds
+    from sparsebounds import bounds
 
     rng = np.random.default_rng(0)
     f = resnet18_function(rng)

@@ -32,9 +32,10 @@ def jax_steps(width: int) -> Callable[[int], None]:
     import numpy as np
     from flax import nnx
 
-    import nets
-    from nets.step import State, make_advance, pure
-    from nets.train import CHUNK
+    from sparsebounds import nets
+    from sparsebounds.nets.models.functional import pure
+    from sparsebounds.nets.training.loop import CHUNK
+    from sparsebounds.nets.training.step import State, make_advance
 
     config = nets.TrainConfig(learning_rate=0.01, momentum=0.9, weight_decay=3e-3, batch_size=BATCH)
     tx = config.optimizer(SAMPLES // BATCH)

@@ -1,63 +1,31 @@
 """What theory guarantees about a trained network: read it, measure the sample, compute bounds."""
 
-from collections.abc import Callable
-from importlib.metadata import entry_points
-
-from bounds.bartlett import bartlett, bartlett_dudley
-from bounds.bound import Bound, Declaration, declare
-from bounds.certificate import certificate, certified
-from bounds.evaluate import activations, evaluate
-from bounds.galanti import galanti, galanti_best, galanti_published
-from bounds.golowich import golowich, golowich_l1, golowich_sharp
-from bounds.gonon import gonon
-from bounds.graf import graf_dudley, graf_norms, graf_params
-from bounds.graph import Graph
-from bounds.held_out import held_out
-from bounds.ledent import ledent
-from bounds.long_sedghi import long_sedghi
-from bounds.neyshabur import neyshabur_frobenius, neyshabur_l1
-from bounds.neyshabur_two_layer import neyshabur_two_layer
-from bounds.occam import occam
-from bounds.pac_bayes import pac_bayes
-from bounds.parameter_count import parameter_count
-from bounds.path_norm import path_norm, path_norm_layered
-from bounds.peeling import peeling
-from bounds.pruned import pruned
-from bounds.quantise import quantise
-from bounds.reader import ReadError, read_graph
-from bounds.sample import Sample
-from bounds.table import table
-from bounds.what_if import samples_needed, what_if_pruned, what_if_samples
-
-BOUNDS: dict[str, Callable[..., Bound]] = {
-    "peeling": peeling,
-    "galanti_published": galanti_published,
-    "galanti": galanti,
-    "galanti_best": galanti_best,
-    "neyshabur_frobenius": neyshabur_frobenius,
-    "neyshabur_l1": neyshabur_l1,
-    "neyshabur_two_layer": neyshabur_two_layer,
-    "golowich": golowich,
-    "golowich_sharp": golowich_sharp,
-    "golowich_l1": golowich_l1,
-    "path_norm_layered": path_norm_layered,
-    "path_norm": path_norm,
-    "gonon": gonon,
-    "bartlett": bartlett,
-    "bartlett_dudley": bartlett_dudley,
-    "graf_norms": graf_norms,
-    "graf_params": graf_params,
-    "graf_dudley": graf_dudley,
-    "ledent": ledent,
-    "long_sedghi": long_sedghi,
-    "occam": occam,
-    "pac_bayes": pac_bayes,
-    "parameter_count": parameter_count,
-    "held_out": held_out,
-}
-"""Name in the table → bound. Every bound is called as (graph, sample, *, delta, …) and carries a `declaration`."""
-
-BOUNDS |= {e.name: e.load() for e in entry_points(group="sparsebounds.bounds")}
+from sparsebounds.bounds.bound import Bound, Declaration, declare
+from sparsebounds.bounds.certificates.certificate import certificate, certified
+from sparsebounds.bounds.graph.evaluation import activations, evaluate
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.pruning import pruned
+from sparsebounds.bounds.graph.quantisation import quantise
+from sparsebounds.bounds.moments.peeling import peeling
+from sparsebounds.bounds.reader import ReadError, read_graph
+from sparsebounds.bounds.registry import BOUNDS, add_installed
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.tables import table
+from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
+from sparsebounds.bounds.theorems.covering.graf import graf_dudley, graf_norms, graf_params
+from sparsebounds.bounds.theorems.covering.ledent import ledent
+from sparsebounds.bounds.theorems.covering.long_sedghi import long_sedghi
+from sparsebounds.bounds.theorems.description.occam import occam
+from sparsebounds.bounds.theorems.description.parameter_count import parameter_count
+from sparsebounds.bounds.theorems.held_out import held_out
+from sparsebounds.bounds.theorems.pac_bayes import pac_bayes
+from sparsebounds.bounds.theorems.rademacher.galanti import galanti, galanti_best, galanti_published
+from sparsebounds.bounds.theorems.rademacher.golowich import golowich, golowich_l1, golowich_sharp
+from sparsebounds.bounds.theorems.rademacher.gonon import gonon
+from sparsebounds.bounds.theorems.rademacher.neyshabur import neyshabur_frobenius, neyshabur_l1
+from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import neyshabur_two_layer
+from sparsebounds.bounds.theorems.rademacher.path_norm import path_norm, path_norm_layered
+from sparsebounds.bounds.what_if import samples_needed, what_if_pruned, what_if_samples
 
 __all__ = [
     "BOUNDS",
@@ -103,3 +71,5 @@ __all__ = [
     "what_if_pruned",
     "what_if_samples",
 ]
+
+add_installed()

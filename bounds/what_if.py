@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from bounds.bound import Bound
-from bounds.evaluate import evaluate
-from bounds.graph import Graph
-from bounds.pruned import layer_index, pruned
-from bounds.sample import Sample
-from bounds.scaled_sample import scaled
+from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.graph.evaluation import evaluate
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.pruning import layer_index, pruned
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.sample.scaled import scaled
 
 MOST = 10**18
 """Up to so many samples `samples_needed` looks."""
@@ -55,7 +55,7 @@ def what_if_pruned(
         ValueError: as `pruned` and the bound; `mask_fixed` or `test` among the options.
 
     Example:
-        >>> import bounds
+        >>> from sparsebounds import bounds
         >>> w = np.array([[4.0, 0.1], [-0.1, 4.0]], np.float32)
         >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 500], np.array([0, 1] * 500)
         >>> graph = bounds.read_graph(lambda x: x @ w, x[:2])
@@ -94,7 +94,7 @@ def what_if_samples(
         ValueError: m below 1, or what the bound refuses.
 
     Example:
-        >>> import bounds
+        >>> from sparsebounds import bounds
         >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
         >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
         >>> sample = bounds.Sample.measure(f, x, y)
@@ -135,7 +135,7 @@ def samples_needed(
         ValueError: a target that is not positive, a negative tolerance, or what the bound refuses.
 
     Example:
-        >>> import bounds
+        >>> from sparsebounds import bounds
         >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
         >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
         >>> sample, graph = bounds.Sample.measure(f, x, y), bounds.read_graph(f, x[:2])

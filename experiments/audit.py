@@ -20,12 +20,12 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-import bounds
-from bounds.audit import Closest, Row, audit, closest
-
-from .output import prepare_folder, to_json, write_files
-from .problems import Problem, unknown
-from .show import grid, number
+from sparsebounds import bounds
+from sparsebounds.bounds.audit import Row
+from sparsebounds.bounds.audit.overall import Closest, audit, closest
+from sparsebounds.experiments.shared.files import prepare_folder, to_json, write_files
+from sparsebounds.experiments.shared.problems import Problem, unknown
+from sparsebounds.experiments.shared.tables import grid, number
 
 PRESETS = ("quick", "full")
 

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from .output import to_json
-from .problems import Problem, one_line, unknown
+from sparsebounds.experiments.shared.files import to_json
+from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
@@ -37,7 +37,7 @@ def list_all(
 ) -> None:
     """Bounds, what each guarantees and assumes; ways to sparsify a network; experiments. With their sources."""
     with human_output(as_json) as console:
-        from .catalogue import KINDS, rows_of, show
+        from sparsebounds.experiments.listing import KINDS, rows_of, show
 
         if kind is not None and kind not in KINDS:
             raise unknown("kind", kind, KINDS)
@@ -66,8 +66,8 @@ def evaluate(
 ) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
-        from .evaluate import EvaluateConfig, evaluate
-        from .show import show_table
+        from sparsebounds.experiments.evaluate.evaluate import EvaluateConfig, evaluate
+        from sparsebounds.experiments.shared.tables import show_table
 
         names = tuple(bound or ())
         config = EvaluateConfig(target, data, checkpoint, names, delta, nodes, mask_fixed, preprocessing, pixel_range)
@@ -108,9 +108,9 @@ def report(
 ) -> None:
     """Train a network in front of you; print and save its bounds, every factor itemised."""
     with human_output(as_json) as console:
-        from .report import run
-        from .report_config import ReportConfig
-        from .show import show_report
+        from sparsebounds.experiments.report.config import ReportConfig
+        from sparsebounds.experiments.report.report import run
+        from sparsebounds.experiments.report.show import show_report
 
         options = dict(locals())
         config = ReportConfig(
@@ -143,8 +143,8 @@ def reproduce(
 ) -> None:
     """Redo a figure or table of a paper: train, evaluate, draw."""
     with human_output(as_json) as console:
-        from . import reproduce as running
-        from .registry import find
+        from sparsebounds.experiments.reproduce import run as running
+        from sparsebounds.experiments.reproduce.registry import find
 
         experiment = find(name)
         folder = out or running.default_folder(name, preset)
@@ -199,9 +199,9 @@ def certify(
 ) -> None:
     """Train a network for the tightest bound on its error, every cost paid, and say what limits it."""
     with human_output(as_json) as console:
-        from .certify import CertifyOptions, show
-        from .certify import certify as run
-        from .output import prepare_folder, write_files
+        from sparsebounds.experiments.certify.certify import CertifyOptions, show
+        from sparsebounds.experiments.certify.certify import certify as run
+        from sparsebounds.experiments.shared.files import prepare_folder, write_files
 
         options = CertifyOptions(task, form, preset, seed, delta)
         options.resolved()
@@ -226,7 +226,7 @@ def audit(
 ) -> None:
     """Try to break the bounds by search on small networks; exit status 1 if one breaks."""
     with human_output(as_json) as console:
-        from .audit import AuditConfig, document, run, show
+        from sparsebounds.experiments.audit import AuditConfig, document, run, show
 
         with console.status("audit") as status:
             config = AuditConfig(preset, tuple(bound or ()))

@@ -1,16 +1,13 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
-from . import data, grow, mask_io, mask_statistics, masks, prune, removal, topology
-from .channels import Channels
-from .config import PRESETS, TrainConfig
-from .connectivity import Connectivity, Edges
-from .conv import ConvNet
-from .data import DataError, Dataset
-from .graphs import banded, convolutional, random_regular, tree
-from .local import LocalNet
-from .mlp import MLP
-from .residual import ResNet
-from .train import Diverged, History, train
+from sparsebounds.nets import data, grow, masks, prune, topology
+from sparsebounds.nets.connectivity import Connectivity, Edges, banded, convolutional, random_regular, tree
+from sparsebounds.nets.data import DataError, Dataset
+from sparsebounds.nets.masks import io as mask_io
+from sparsebounds.nets.masks import removal
+from sparsebounds.nets.masks import statistics as mask_statistics
+from sparsebounds.nets.models import MLP, Channels, ConvNet, LocalNet, ResNet
+from sparsebounds.nets.training import PRESETS, Diverged, History, TrainConfig, train
 
 __all__ = [
     "ConvNet",

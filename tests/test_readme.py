@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from experiments.cli import WIDTH
-from experiments.report import final_rows
-from experiments.report_config import ReportConfig
-from experiments.show import report_title, show_table
+from sparsebounds.experiments.cli import WIDTH
+from sparsebounds.experiments.report.config import ReportConfig
+from sparsebounds.experiments.report.report import final_rows
+from sparsebounds.experiments.report.show import report_title
+from sparsebounds.experiments.shared.tables import show_table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,12 +8,12 @@ from functools import cache
 
 import numpy as np
 
-from bounds.audit.cases import NORMALISE, Case, Preset
-from bounds.audit.families import Ball, representative, scores
-from bounds.audit.search import Found, search, worst_inputs
-from bounds.audit.statements import Statement
-from bounds.evaluate import evaluate
-from bounds.graph import Graph
+from sparsebounds.bounds.audit.search.ascent import Found, search, worst_inputs
+from sparsebounds.bounds.audit.search.families import Ball, representative, scores
+from sparsebounds.bounds.audit.theorems.cases import NORMALISE, Case, Preset
+from sparsebounds.bounds.audit.theorems.statements import Statement
+from sparsebounds.bounds.graph.evaluation import evaluate
+from sparsebounds.bounds.graph.graph import Graph
 
 TOLERANCE = 1e-9
 """Ratios are float64 quotients of sums; some bounds are attained."""

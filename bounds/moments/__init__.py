@@ -1,10 +1,10 @@
 """Peeling by moments: one forward pass that bounds E ‖Σ_i ξ_i z_j(x_i)‖ᵖ over a class of networks, node by node."""
 
-from bounds.moments.columns import Columns
-from bounds.moments.constants import P_GRID, contraction, khintchine, window
-from bounds.moments.forward import forward
-from bounds.moments.numbers import Numbers, own_numbers
-from bounds.moments.plan import Plan, read_plan
+from sparsebounds.bounds.moments.columns import Columns
+from sparsebounds.bounds.moments.constants import P_GRID, contraction, khintchine, window
+from sparsebounds.bounds.moments.forward import forward
+from sparsebounds.bounds.moments.numbers import Numbers, own_numbers
+from sparsebounds.bounds.moments.plan import Plan, read_plan
 
 __all__ = [
     "P_GRID",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.moments.constants import khintchine
+from sparsebounds.bounds.moments.constants import khintchine
 
 
 @dataclass(frozen=True)

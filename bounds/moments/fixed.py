@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from bounds.graph import ABSENT, Diagonal, Graph, Pool
+from sparsebounds.bounds.graph.elements import ABSENT
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.terms import Diagonal, Pool
 
 STRUCTURAL = 1e-6
 """A pooling coefficient this close (relatively) to 1 or to 1/|window| is part of the architecture, not learned."""

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.blocks import Blocks
-from bounds.graph import CHUNK
-from bounds.moments.columns import Columns
-from bounds.moments.constants import contraction, window
-from bounds.moments.numbers import Numbers, StepNumbers
-from bounds.moments.plan import Learned, LinearStep, Plan, Step, WindowStep
+from sparsebounds.bounds.graph.blocks import Blocks
+from sparsebounds.bounds.graph.elements import CHUNK
+from sparsebounds.bounds.moments.columns import Columns
+from sparsebounds.bounds.moments.constants import contraction, window
+from sparsebounds.bounds.moments.numbers import Numbers, StepNumbers
+from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan, Step, WindowStep
 
 
 @dataclass(frozen=True)

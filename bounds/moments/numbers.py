@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.graph import Dot, Linear, elements_read
-from bounds.margin import exp_or_inf
-from bounds.moments.plan import Learned, LinearStep, Plan, WindowStep
+from sparsebounds.bounds.graph.layers import Linear, elements_read
+from sparsebounds.bounds.graph.terms import Dot
+from sparsebounds.bounds.margin.grids import exp_or_inf
+from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan, WindowStep
 
 MOST_TAPS = 64
 """A shared map of at most so many blocks may have a number per block (tap form)."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bounds.blocks import Blocks, blocks_of
-from bounds.bound import NotCovered
-from bounds.graph import Dot, Graph, Linear, MaxPool, Pool, label
-from bounds.moments.fixed import FixedMap, diagonal_map, pool_map
-from bounds.moments.windows import Window, read_window
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.graph.blocks import Blocks
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
+from sparsebounds.bounds.graph.terms import Dot, Pool
+from sparsebounds.bounds.moments.fixed import FixedMap, diagonal_map, pool_map
+from sparsebounds.bounds.moments.windows import Window, read_window
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
 
 
 def _learned(graph: Graph, index: int, number: int, mask_fixed: bool) -> Learned:
-    blocks = blocks_of(graph, index, number)
+    blocks = graph.blocks(index, number)
     present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
     return Learned(blocks, present.astype(np.float64))
 

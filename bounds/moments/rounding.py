@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bounds.margin import grid_up, shares_up
-from bounds.moments.numbers import Numbers, StepNumbers
+from sparsebounds.bounds.margin.grids import grid_up, shares_up
+from sparsebounds.bounds.moments.numbers import Numbers, StepNumbers
 
 
 def all_ones(step: StepNumbers) -> StepNumbers:

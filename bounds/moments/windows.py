@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.graph import ABSENT, Dot, Graph, Linear, MaxPool
+from sparsebounds.bounds.graph.elements import ABSENT
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear, MaxPool
+from sparsebounds.bounds.graph.terms import Dot
 
 
 @dataclass(frozen=True)

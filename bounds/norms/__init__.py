@@ -1,18 +1,15 @@
 """Norms of the layers of a network: `…_norm` exact, `…_upper` never below the truth, `…_estimate` maybe below it."""
 
-from bounds.norms.estimate import jacobian_estimate, spectral_estimate
-from bounds.norms.group import (
-    frobenius_norm,
+from sparsebounds.bounds.norms.entrywise import frobenius_norm, one_inf_norm, row_norms, two_one_norm
+from sparsebounds.bounds.norms.estimates import jacobian_estimate, spectral_estimate
+from sparsebounds.bounds.norms.kernels import (
     kernel_frobenius_norm,
     kernel_tensor_norm,
     kernel_two_one_norm,
     layer_kernel,
-    one_inf_norm,
-    row_norms,
-    two_one_norm,
 )
-from bounds.norms.operator import convolution_upper, matrix_upper, spectral_upper
-from bounds.norms.path import log_path_norm, log_path_norms
+from sparsebounds.bounds.norms.path import log_path_norm, log_path_norms
+from sparsebounds.bounds.norms.spectral import convolution_upper, matrix_upper, spectral_upper
 
 __all__ = [
     "convolution_upper",

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bounds.graph import ABSENT, Graph, Input
+from sparsebounds.bounds.graph.elements import ABSENT
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Input
 
 SAMPLE_ROWS = 64
 """Rows on which a guessed grid is tried first."""

@@ -12,8 +12,10 @@ from typing import Literal
 
 import numpy as np
 
-from bounds.graph import Graph, Input, Layer, Linear, MaxPool, label
-from bounds.norms import terms as parts
+from sparsebounds.bounds.graph import terms
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool, label
+from sparsebounds.bounds.norms import entries as parts
 
 SMALLEST = 1e-280
 """Products below this, relative to the largest of a layer, could underflow."""
@@ -37,7 +39,8 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
         ValueError: weights that are not finite, or path sums within one layer that differ by more than 280 decades.
 
     Example:
-        >>> import jax, jax.numpy as jnp, bounds
+        >>> import jax, jax.numpy as jnp
+        >>> from sparsebounds import bounds
         >>> f = lambda x: jax.nn.relu(x @ jnp.array([[1.0, -2.0], [3.0, 0.0]])) @ jnp.array([[1.0, 0.0], [-1.0, 5.0]])
         >>> np.exp(log_path_norms(bounds.read_graph(f, np.ones((1, 2))))).round(9).tolist()
         [6.0, 10.0]
@@ -84,7 +87,8 @@ def log_path_norm(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> f
         ValueError: as in `log_path_norms`.
 
     Example:
-        >>> import jax, jax.numpy as jnp, bounds
+        >>> import jax, jax.numpy as jnp
+        >>> from sparsebounds import bounds
         >>> f = lambda x: jax.nn.relu(x @ jnp.array([[1.0, -2.0], [3.0, 0.0]])) @ jnp.array([[1.0, 0.0], [-1.0, 5.0]])
         >>> round(log_path_norm(bounds.read_graph(f, np.ones((1, 2)))), 9) == round(math.log(16), 9)
         True
@@ -111,8 +115,8 @@ def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tup
     """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
     scale = parts.layer_scale(layer)
     for term in layer.terms:
-        _require(smallest * (_smallest(parts.strengths(term)) / scale), layer)
-    out = np.sum([parts.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
+        _require(smallest * (_smallest(terms.strengths(term)) / scale), layer)
+    out = np.sum([terms.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
     log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
         raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
@@ -127,7 +131,7 @@ def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tup
 
 def _pooled(layer: MaxPool, seen: np.ndarray, max_pool: str) -> np.ndarray:
     window = int((layer.taps.sites >= 0).sum(axis=1).max())
-    taken = (values for _, _, values in parts.windows(layer.taps, seen))
+    taken = (values for _, _, values in terms.windows(layer.taps, seen))
     return np.concatenate([v.max(axis=1) * window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
 
 

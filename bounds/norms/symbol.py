@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
-from bounds.norms.certify import EPS, gram_iteration_upper, largest_eigenvalue_upper
-from bounds.norms.lattice import Lattice
+from sparsebounds.bounds.norms.eigenvalue import EPS, gram_iteration_upper, largest_eigenvalue_upper
+from sparsebounds.bounds.norms.lattice import Lattice
 
 BYTES = 1 << 26
 """Memory of one batch of frequencies."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bounds.graph import Dot, Taps
-from bounds.reader.windows import Axis, window_sites
+from sparsebounds.bounds.graph.terms import Dot, Taps
+from sparsebounds.bounds.graph.windows import Axis, window_sites
 
 PADDINGS = ("VALID", "SAME", "CIRCULAR")
 

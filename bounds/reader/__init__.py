@@ -1,6 +1,6 @@
-"""The reader: from any function of a batched input to a :class:`bounds.graph.Graph`."""
+"""The reader: from any function of a batched input to a :class:`bounds.Graph`."""
 
-from bounds.reader.read import read_graph
-from bounds.reader.values import ReadError
+from sparsebounds.bounds.reader.read import read_graph
+from sparsebounds.bounds.reader.values import ReadError
 
 __all__ = ["ReadError", "read_graph"]

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bounds.graph import ABSENT, Diagonal, Dot, Input, Layer, Linear, MaxPool, Pool, Taps, Term, as_elements, owners
-from bounds.reader.values import ReadError, View
+from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Taps, scale_term
+from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
 
@@ -209,7 +211,7 @@ class Builder:
 
     def dot(self, view: View, taps: Taps, weight: np.ndarray, shape: tuple[int, int], **fields: Any) -> int:
         """A learned linear layer of (positions, channels) = shape; `view` is arranged like `taps.source`."""
-        from bounds.reader.dots import distinct
+        from sparsebounds.bounds.reader.canonical.dots import distinct
 
         term = distinct(Dot(Taps(as_elements(view.ids), taps.sites), weight, fields.pop("order", None)))
         return self.new(Linear, positions=shape[0], channels=shape[1], terms=(term,), **fields)
@@ -230,20 +232,6 @@ class Builder:
         whole = ids.size == layer.size and np.array_equal(ids, self.ids(index))
         if isinstance(layer, Linear) and layer.positions == 1 and whole and layer.channels % shape[-1] == 0:
             self.layers[index] = replace(layer, positions=layer.channels // shape[-1], channels=shape[-1])
-
-
-def scale_term(term: Term, factor: np.ndarray) -> Term | None:
-    """diag(factor) · term, or None where a shared weight would have to differ between rows."""
-    if isinstance(term, Diagonal):
-        return replace(term, scale=factor if term.scale is None else term.scale * factor)
-    if isinstance(term, Pool):
-        shape = (len(term.taps.sites), term.taps.source.shape[2])
-        return replace(term, coefficient=np.broadcast_to(term.coefficient, shape) * factor.reshape(shape))
-    b, f, _ = term.taps.shape
-    rows = (factor if term.order is None else factor[term.order]).reshape(b, f, -1)
-    if not (rows == rows[:, :1]).all():
-        return None
-    return replace(term, weight=term.weight * rows[:, 0][:, None, :])
 
 
 def _broadcast(view: View, shape: tuple[int, ...]) -> View:

@@ -12,8 +12,8 @@ import numpy as np
 from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from bounds.reader.builder import Builder
-from bounds.reader.values import Const, ReadError, Value, View
+from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 

@@ -9,18 +9,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from bounds.evaluate import evaluate
-from bounds.front_end import FrontEnd
-from bounds.graph import Graph, Input, Linear, Partition, check_partition
-from bounds.reader import elementwise_rules, linear_rules, structure_rules, window_rules
-from bounds.reader.builder import Builder
-from bounds.reader.interpreter import Interpreter
-from bounds.reader.scores import picked
-from bounds.reader.simplify import simplify
-from bounds.reader.values import Const, ReadError, Value, View
-
-RULES = structure_rules.RULES | elementwise_rules.RULES | linear_rules.RULES | window_rules.RULES
-"""Primitive → rule. What is not in this table is refused."""
+from sparsebounds.bounds.graph.evaluation import evaluate
+from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
+from sparsebounds.bounds.graph.layers import Input, Linear
+from sparsebounds.bounds.network import pure_call
+from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.canonical.simplify import simplify
+from sparsebounds.bounds.reader.interpreter import Interpreter
+from sparsebounds.bounds.reader.rules import RULES
+from sparsebounds.bounds.reader.scores import picked
+from sparsebounds.bounds.reader.trace import traced
+from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
+from sparsebounds.bounds.sample.front_end import FrontEnd
 
 TOLERANCE = 1e-3
 """Largest difference between the graph and the function, relative to the largest score (float32 networks)."""
@@ -60,7 +60,8 @@ def read_graph(
         ValueError: an argument is out of range.
 
     Example:
-        >>> import jax, jax.numpy as jnp, bounds
+        >>> import jax, jax.numpy as jnp
+        >>> from sparsebounds import bounds
         >>> w = jnp.ones((2, 2, 1, 3))
         >>> def f(x):
         ...     h = jax.lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
@@ -75,7 +76,7 @@ def read_graph(
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
     first = _input(x, input_nodes)
     builder = Builder(first)
-    program, leaves = _trace(f, x[:1])
+    program, leaves = traced(f, x[:1])
     interpreter = Interpreter(builder, RULES)
     start = View(builder.ids(0).reshape(1, *first.shape))
     (out, *more) = interpreter.closed(program, [*leaves, start])
@@ -102,46 +103,6 @@ def _input(x: np.ndarray, input_nodes: np.ndarray | None) -> Input:
         _, node = np.unique(np.ravel(input_nodes), return_inverse=True)
         node = node.astype(np.int32)
     return Input(shape, size // channels, channels, node)
-
-
-def _trace(f: Callable[..., Any], x: np.ndarray) -> tuple[Any, list[Value]]:
-    """The program of f, and the parameters that are passed to it as arguments (named, for an NNX module)."""
-    try:
-        split = _nnx_split(f)
-        if split is None:
-            return jax.make_jaxpr(f)(x), []
-        call, state, names = split
-        flat, tree = jax.tree.flatten(state)
-        program = jax.make_jaxpr(lambda leaves, x: call(jax.tree.unflatten(tree, leaves), x))(flat, x)
-        return program, [Const(leaf, frozenset([name])) for leaf, name in zip(flat, names, strict=True)]
-    except ReadError:
-        raise
-    except Exception as error:
-        if isinstance(error, (NameError, AttributeError, ImportError)):
-            raise
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ReadError(
-            f"the function could not be traced on inputs of shape {x.shape}: {first_line}; needed a function of one "
-            "batched input without branches on its values or side effects (evaluation mode for batch norm and dropout)"
-        ) from error
-
-
-def _nnx_split(f: Callable[..., Any]) -> tuple[Callable[..., Any], Any, list[str]] | None:
-    """For an NNX module: a pure call, its state and the names of its arrays. The module itself is never called."""
-    try:
-        from flax import nnx
-    except ImportError:
-        return None
-    if not isinstance(f, nnx.Module):
-        return None
-    definition, state = nnx.split(f)
-    paths = jax.tree_util.tree_flatten_with_path(state)[0]
-    names = [".".join(_key(k) for k in path if _key(k) != "value") for path, _ in paths]
-    return (lambda s, x: nnx.merge(definition, s)(x)), state, names
-
-
-def _key(entry: Any) -> str:
-    return str(getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", entry))))
 
 
 def _output_layer(builder: Builder, out: Value) -> int:
@@ -181,7 +142,7 @@ def _check(graph: Graph, f: Callable[..., Any], x: np.ndarray) -> None:
     noise = np.random.default_rng(0).normal(size=(1, *x.shape[1:])) * (np.abs(examples).max() or 1.0)
     inputs = np.concatenate([examples, noise.astype(examples.dtype)])
     with jax.default_matmul_precision("highest"):
-        expected = np.asarray(_pure(f)(inputs), dtype=np.float64)
+        expected = np.asarray(pure_call(f)(inputs), dtype=np.float64)
     found = evaluate(graph, inputs)
     if expected.shape != found.shape:
         raise ReadError(f"for {len(inputs)} inputs the function returns shape {expected.shape}; needed {found.shape}")
@@ -192,12 +153,3 @@ def _check(graph: Graph, f: Callable[..., Any], x: np.ndarray) -> None:
             f"the graph differs from the function by {worst:.3g} (scores up to {scale:.3g}) on a batch of "
             f"{len(inputs)}; does the function mix the inputs of a batch, or compute in low precision?"
         )
-
-
-def _pure(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f as a function that leaves an NNX module as it was."""
-    split = _nnx_split(f)
-    if split is None:
-        return f
-    call, state, _ = split
-    return lambda x: call(state, x)

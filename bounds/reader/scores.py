@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bounds.graph import Dot, Linear
-from bounds.reader.builder import Builder
-from bounds.reader.values import View
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.terms import Dot
+from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.values import View
 
 
 def picked(builder: Builder, view: View, source: int) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bounds.graph import ABSENT
+from sparsebounds.bounds.graph.elements import ABSENT
 
 
 class ReadError(ValueError):

@@ -1,9 +1,9 @@
 """Training for the tightest certificate: ramp loss plus complexity."""
 
-from .chain import Chain, chain_complexity, tap_moments, train_chain, train_chain_ellipsoids
-from .head import train_boxes, train_ellipsoids, train_taps
-from .loop import CertifyConfig, minimise
-from .objective import annealed, margins
+from sparsebounds.nets.certify.chain import Chain, chain_complexity, tap_moments, train_chain, train_chain_ellipsoids
+from sparsebounds.nets.certify.head import train_boxes, train_ellipsoids, train_taps
+from sparsebounds.nets.certify.loop import CertifyConfig, minimise
+from sparsebounds.nets.losses import annealed, margins
 
 __all__ = [
     "CertifyConfig",

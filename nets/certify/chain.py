@@ -15,11 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nets.conv_ops import conv2d
-
-from .head import ball_start, not_negative
-from .loop import CertifyConfig, inside, minimise
-from .objective import adam, round_steps
+from sparsebounds.nets.certify.head import ball_start, not_negative
+from sparsebounds.nets.certify.loop import CertifyConfig, inside, minimise
+from sparsebounds.nets.certify.objective import adam, round_steps
+from sparsebounds.nets.models.conv_ops import conv2d
 
 Params = dict[str, Any]
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .loop import CertifyConfig, inside, minimise
-from .objective import adam, round_steps
+from sparsebounds.nets.certify.loop import CertifyConfig, inside, minimise
+from sparsebounds.nets.certify.objective import adam, round_steps
 
 
 def train_taps(

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from .objective import annealed, margins
+from sparsebounds.nets.losses import annealed, margins
 
 Params = Any
 

@@ -13,12 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nets.conv import ConvNet
-from nets.conv_ops import conv2d
-from nets.step import Params, pure
-
-from .loop import CertifyConfig, minimise
-from .objective import adam
+from sparsebounds.nets.certify.loop import CertifyConfig, minimise
+from sparsebounds.nets.certify.objective import adam
+from sparsebounds.nets.models.conv import ConvNet
+from sparsebounds.nets.models.conv_ops import conv2d
+from sparsebounds.nets.models.functional import Params, pure
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ def complexity(model: ConvNet, params: Params, charge: Charge) -> jax.Array:
 
     Args:
         model: the architecture.
-        params: its parameters, as `nets.step.pure` gives them.
+        params: its parameters, as `nets.models.functional.pure` gives them.
         charge: rows, moments and factors.
 
     Returns:
@@ -93,7 +92,7 @@ def train_network(model: ConvNet, x: Any, y: Any, charge: Charge, config: Certif
         config: settings.
 
     Returns:
-        The parameters, to be put into the model with `nnx.update` or `nets.masks`; as `nets.step.pure` names them.
+        The parameters, to be put into the model with `nnx.update` or `nets.masks`; as `pure` names them.
     """
     params, apply = pure(model)
     size = float(complexity(model, params, charge))

@@ -8,11 +8,11 @@ or, in a loop of your own, `tx = nets.grow.RigL(...).around(optax.sgd(0.1), mask
 
 from dataclasses import dataclass
 
-from .channel_scores import SCORES
-from .chase import Chase
-from .gradual import Gradual
-from .local_rules import SET, RigL
-from .transform import Rule, SparseState
+from sparsebounds.nets.grow.channel_scores import SCORES
+from sparsebounds.nets.grow.chase import Chase
+from sparsebounds.nets.grow.gradual import Gradual
+from sparsebounds.nets.grow.local_rules import SET, RigL
+from sparsebounds.nets.grow.transform import Rule, SparseState
 
 __all__ = ["METHODS", "Method", "SET", "RigL", "Chase", "Gradual", "Rule", "SCORES", "SparseState"]
 

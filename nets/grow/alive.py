@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from .. import masks as masking
-from ..channels import Channels
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models.channels import Channels
 
 Tree = Any
 

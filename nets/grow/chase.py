@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..channels import Channels
-from . import ranks
-from .channel_scores import SCORES
-from .gradual import check_floor, keep_largest
-from .schedule import Plan, check_share, cosine, counts, cubic, due_at
-from .transform import Leaves, Rule, View
+from sparsebounds.nets.grow import ranks
+from sparsebounds.nets.grow.channel_scores import SCORES
+from sparsebounds.nets.grow.gradual import check_floor, keep_largest
+from sparsebounds.nets.grow.schedule import Plan, check_share, cosine, counts, cubic, due_at
+from sparsebounds.nets.grow.transform import Leaves, Rule, View
+from sparsebounds.nets.models.channels import Channels
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Chase(Rule):
       the removable ones are gone; no layer goes below int(C(1 − S_c)β), nor below one, and others give more instead.
       What owns or reads a removed channel is masked for good, its bias too, and its weights grow elsewhere, at once:
       a step at which channels go prunes and grows as the others do.
-    * At the end `nets.removal.remove` cuts the channels out.
+    * At the end `nets.masks.removal.remove` cuts the channels out.
 
     Where fewer weights are left than would be grown, all of them are. Ties are broken at random.
 

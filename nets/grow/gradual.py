@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..channels import Channels
-from . import ranks
-from .schedule import Plan, check_share, cubic, due_at
-from .transform import Leaves, Rule, View
+from sparsebounds.nets.grow import ranks
+from sparsebounds.nets.grow.schedule import Plan, check_share, cubic, due_at
+from sparsebounds.nets.grow.transform import Leaves, Rule, View
+from sparsebounds.nets.models.channels import Channels
 
 
 @dataclass(frozen=True)

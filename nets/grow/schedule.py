@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..init import check_sizes
+from sparsebounds.nets.checks import check_sizes
 
 Table = npt.NDArray[np.float64]
 

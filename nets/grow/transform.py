@@ -11,12 +11,12 @@ import numpy as np
 import optax
 from jax import lax
 
-from .. import masks as masking
-from .. import weight_norm
-from ..channels import Channels, channels_of, removable
-from ..init import check_sizes
-from .alive import with_channels
-from .schedule import Plan
+from sparsebounds.nets.checks import check_sizes
+from sparsebounds.nets.grow.alive import with_channels
+from sparsebounds.nets.grow.schedule import Plan
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models import weight_norm
+from sparsebounds.nets.models.channels import Channels, channels_of, removable
 
 Tree = Any
 Leaves = dict[str, jax.Array]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .select import Keep, as_masks, check_density, lifted, top, weights
+from sparsebounds.nets.prune.select import Keep, as_masks, check_density, lifted, top, weights
 
 Tree = Any
 

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import masks as masking
-from .. import weight_norm
-from .select import Keep, Scope, as_masks, best, check_density, weights
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models import weight_norm
+from sparsebounds.nets.prune.select import Keep, Scope, as_masks, best, check_density, weights
 
 Tree = Any
 

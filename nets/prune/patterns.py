@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from .magnitude import applied
-from .select import Keep, as_masks, check_density, weights
+from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.select import Keep, as_masks, check_density, weights
 
 Tree = Any
 LARGEST_M = 64

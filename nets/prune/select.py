@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from .. import masks as masking
+from sparsebounds.nets.masks import masks as masking
 
 Scope = Literal["global", "layer"]
 Scores = Mapping[str, npt.NDArray[Any]]

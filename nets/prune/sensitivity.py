@@ -8,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .. import masks as masking
-from .. import weight_norm
-from ..batch_norm import with_batch_norm
-from ..step import pure, sample_losses
-from .magnitude import applied
-from .select import as_masks, best, check_density, weights
+from sparsebounds.nets.losses import sample_losses
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models import weight_norm
+from sparsebounds.nets.models.batch_norm import with_batch_norm
+from sparsebounds.nets.models.functional import pure
+from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.select import as_masks, best, check_density, weights
 
 Tree = Any
 Batch = tuple[Any, Any]
@@ -39,7 +40,7 @@ def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross
         ValueError: density outside (0, 1], a layer pruned to nothing, a loss that is no number.
 
     Example:
-        >>> from nets.mlp import MLP
+        >>> from sparsebounds.nets.models.mlp import MLP
         >>> net = MLP((4, 8, 3), rngs=nnx.Rngs(0))
         >>> mask = snip(net, 0.25, batch=(jnp.ones((2, 4)), jnp.array([0, 1])))
         >>> sum(int(mask[layer]["kernel"].sum()) for layer in mask)
@@ -47,7 +48,7 @@ def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross
 
     Source: Lee, Ajanthan, Torr, ICLR 2019.
     """
-    gradient = _gradient(model, batch, loss)
+    gradient = gradient_of(model, batch, loss)
 
     def score(kernels: Tree) -> Tree:
         return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
@@ -73,7 +74,7 @@ def grasp(
     The method was made for networks with batch normalisation, where a larger signal is worth nothing. Without it the
     highest scores are those of weights that make the signal larger, in networks of ReLUs nearly all positive ones, and
     under the mask the scores become a thousand times what they were. So L is by default that of
-    `nets.batch_norm.with_batch_norm(model)`, which makes a difference to networks with convolutions of this package.
+    `with_batch_norm(model)` (nets.models), which makes a difference to networks with convolutions of this package.
 
     Args:
         model, density, batch, loss, floor: as for `snip`.
@@ -87,7 +88,7 @@ def grasp(
     """
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature is {temperature!r}; need a number above 0, as in 200")
-    gradient = _gradient(with_batch_norm(model) if batch_norm else model, batch, loss, temperature)
+    gradient = gradient_of(with_batch_norm(model) if batch_norm else model, batch, loss, temperature)
 
     def score(kernels: Tree) -> Tree:
         along = jax.tree_util.tree_map_with_path(_only_weights, gradient(kernels))
@@ -118,7 +119,7 @@ def iterative_snip(
 
     Source: de Jorge et al., ICLR 2021 (there: Iterative SNIP), Verdenius et al., 2020.
     """
-    gradient = _gradient(model, batch, loss)
+    gradient = gradient_of(model, batch, loss)
 
     def score(kernels: Tree) -> Tree:
         return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
@@ -150,7 +151,7 @@ def _only_weights(path: Any, leaf: jax.Array) -> jax.Array:
     return leaf if masking.is_weight(masking.name(path), leaf) else jnp.zeros_like(leaf)
 
 
-def _gradient(model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0) -> Callable[[Tree], Tree]:
+def gradient_of(model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0) -> Callable[[Tree], Tree]:
     """The gradient of the mean loss on the batch, by the entries of the kernels that the layers apply."""
     if batch is None:
         raise ValueError("no batch was given; this method scores weights on images and labels: batch=(x, y)")

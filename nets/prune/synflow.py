@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from .. import masks as masking
-from .. import weight_norm
-from ..step import pure
-from .magnitude import applied
-from .select import weights
-from .sensitivity import in_rounds
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models import weight_norm
+from sparsebounds.nets.models.functional import pure
+from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.select import weights
+from sparsebounds.nets.prune.sensitivity import in_rounds
 
 Tree = Any
 
@@ -41,7 +41,7 @@ def synflow(
         ValueError: density outside (0, 1], rounds below 1, a layer pruned to nothing, no in_shape.
 
     Example:
-        >>> from nets.mlp import MLP
+        >>> from sparsebounds.nets.models.mlp import MLP
         >>> mask = synflow(MLP((4, 8, 3), rngs=nnx.Rngs(0)), 0.25, in_shape=(4,))
         >>> sum(int(mask[layer]["kernel"].sum()) for layer in mask)
         14
@@ -58,7 +58,7 @@ def synflow_scores(model: nnx.Module, *, in_shape: tuple[int, ...] | None = None
     """|w| · ∂R/∂|w| of every weight, by path, in float64: see `synflow`.
 
     Example:
-        >>> from nets.mlp import MLP
+        >>> from sparsebounds.nets.models.mlp import MLP
         >>> scores = synflow_scores(MLP((4, 8, 3), rngs=nnx.Rngs(0)), in_shape=(4,))
         >>> bool(np.isclose(scores["dense1.kernel"].sum(), scores["dense2.kernel"].sum()))
         True

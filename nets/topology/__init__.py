@@ -1,9 +1,9 @@
 """Topology of masks: the bipartite graph of a layer, its spectrum, and the scores made of it."""
 
-from .bipartite import Bipartite, bipartite
-from .network import LayerTopology, defined_share, network_score, network_topology
-from .pags import PagsResult, pags
-from .scores import (
+from sparsebounds.nets.topology.bipartite import Bipartite, bipartite
+from sparsebounds.nets.topology.network import LayerTopology, defined_share, network_score, network_topology
+from sparsebounds.nets.topology.pags import PagsResult, pags
+from sparsebounds.nets.topology.scores import (
     Convention,
     Score,
     full_spectrum,
@@ -14,7 +14,7 @@ from .scores import (
     ramanujan_gap,
     spectral_gap,
 )
-from .spectrum import two_largest_singular_values
+from sparsebounds.nets.topology.spectrum import two_largest_singular_values
 
 __all__ = [
     "Bipartite",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
-from .spectrum import two_largest_singular_values
+from sparsebounds.nets.topology.spectrum import two_largest_singular_values
 
 
 @dataclass(frozen=True, eq=False)

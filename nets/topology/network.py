@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from .. import masks as masking
-from .bipartite import bipartite
-from .scores import Convention, Score, imdb, imsg, length, narc, ramanujan_gap, spectral_gap
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.topology.bipartite import bipartite
+from sparsebounds.nets.topology.scores import Convention, Score, imdb, imsg, length, narc, ramanujan_gap, spectral_gap
 
 Tree = Any
 SCORES = ("ramanujan_gap", "ramanujan_gap_normalised", "imdb", "imdb_normalised", "narc", "spectral_gap", "imsg")

@@ -7,9 +7,9 @@ from typing import Any
 
 import jax
 
-from .. import masks as masking
-from .network import LayerTopology, layer_topology, named
-from .scores import Convention
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.topology.network import LayerTopology, layer_topology, named
+from sparsebounds.nets.topology.scores import Convention
 
 Tree = Any
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from networks import network
 
-import bounds
-from bounds import sparse_chain
-from bounds.bound import NotCovered
-from bounds.margin import RATIO, ROUNDING
+from sparsebounds import bounds
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.margin.grids import RATIO, ROUNDING
+from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 
 M, DELTA, CLASSES = 200, 1e-3, networks.CLASSES
 GUARANTEES = {"certificate", "expectation", "published", "shape"}

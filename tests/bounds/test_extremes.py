@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-import bounds
-from bounds.table import evaluated
+from sparsebounds import bounds
+from sparsebounds.bounds.registry import evaluated
 
 CLASSES, RANGE = 3, (-9.0, 9.0)
 RNG = np.random.default_rng(0)

@@ -14,16 +14,16 @@ import pytest
 from networks import two_three_by_three
 from samples import sample_of
 
-import bounds
-from bounds import norms
-from bounds.audit.search import all_signs
-from bounds.binomial import kl_upper
-from bounds.galanti import vector_complexity
-from bounds.gonon import constant_of
-from bounds.graf import params_form
-from bounds.margin import Complexity, step
-from bounds.neyshabur import l1_complexity
-from bounds.neyshabur_two_layer import unit_complexity
+from sparsebounds import bounds
+from sparsebounds.bounds import norms
+from sparsebounds.bounds.audit.search.ascent import all_signs
+from sparsebounds.bounds.confidence.binomial import kl_upper
+from sparsebounds.bounds.margin.step import Complexity, step
+from sparsebounds.bounds.theorems.covering.graf import params_form
+from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
+from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
+from sparsebounds.bounds.theorems.rademacher.neyshabur import l1_complexity
+from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity
 
 M, DELTA = 1000, 0.05
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from networks import conv, images, network
 
-import bounds
-from bounds.table import COLUMNS, table
+from sparsebounds import bounds
+from sparsebounds.bounds.tables import COLUMNS, table
 
 BOUND_COLUMNS = ["value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "source", "note"]
 

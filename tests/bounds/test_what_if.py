@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from networks import CHANNELS, conv, draw, flat, images, network
 
-import bounds
-from bounds.binomial import LONG, binomial_upper, kl_upper
-from bounds.scaled_sample import scaled
-from bounds.sparse_chain import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED
+from sparsebounds import bounds
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED
+from sparsebounds.bounds.confidence.binomial import LONG, binomial_upper, kl_upper
+from sparsebounds.bounds.sample.scaled import scaled
 
 W = np.array([[3.0, -1.0, 0.5], [2.0, -4.0, 1.0]], np.float32)
 

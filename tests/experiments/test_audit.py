@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import bounds
-from bounds.bound import Bound, declare
-from experiments.audit import AuditConfig, run
-from experiments.cli import main
+from sparsebounds import bounds
+from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.experiments.audit import AuditConfig, run
+from sparsebounds.experiments.cli import main
 
 COMMITTED = Path(__file__).resolve().parents[2] / "results" / "audit"
 

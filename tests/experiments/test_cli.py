@@ -13,9 +13,8 @@ import pandas as pd
 import pytest
 from command_line import run, strict
 
-import bounds
-import nets
-from experiments.registry import MODULES
+from sparsebounds import bounds, nets
+from sparsebounds.experiments.reproduce.registry import MODULES
 
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
 
@@ -49,7 +48,7 @@ def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[st
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report in a process of its own, with --json: its folder and what it printed."""
     folder = tmp_path_factory.mktemp("report")
-    command = [sys.executable, "-m", "experiments", "report", *TINY, "--out", str(folder / "out"), "--json"]
+    command = [sys.executable, "-m", "sparsebounds", "report", *TINY, "--out", str(folder / "out"), "--json"]
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
@@ -152,7 +151,7 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
 
 def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
     options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "120", "--json"]
-    command = [sys.executable, "-m", "experiments", *options, "--out"]
+    command = [sys.executable, "-m", "sparsebounds", *options, "--out"]
     root = Path(__file__).resolve().parents[2]
     interrupted = subprocess.Popen(
         [*command, str(tmp_path / "a")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=root

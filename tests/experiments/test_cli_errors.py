@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.cli import main
+from sparsebounds.experiments.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -111,7 +111,7 @@ def test_nan_loss_names_the_step_and_keeps_the_checkpoint(run: Run, tmp_path: Pa
 
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nets
+    from sparsebounds import nets
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bounds
-from experiments import figures
-from experiments.follow import RowLog
-from experiments.output import to_json, write_files
-from experiments.problems import Problem
-from experiments.sparsity import sparsity
+from sparsebounds import bounds
+from sparsebounds.experiments.report import figure as figures
+from sparsebounds.experiments.report.sparsity import sparsity
+from sparsebounds.experiments.shared.files import to_json, write_files
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.rows import RowLog
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import reference as ref
 
-import bounds
+from sparsebounds import bounds
 
 
 def network(matrices, biases=None):

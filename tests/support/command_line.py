@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from experiments.cli import main
+from sparsebounds.experiments.cli import main
 
 
 def run(*arguments: str) -> int:

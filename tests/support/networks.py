@@ -19,7 +19,7 @@ from flax import linen as nn
 from flax import nnx
 from jax import lax
 
-import bounds
+from sparsebounds import bounds
 
 SIZE, CHANNELS, WIDTH, CLASSES = (6, 6), 2, 3, 4
 

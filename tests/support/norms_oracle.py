@@ -9,8 +9,10 @@ from functools import cache
 import networks
 import numpy as np
 
-import bounds
-from bounds.graph import Diagonal, Graph, Layer, Linear, MaxPool, Pool
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.terms import Diagonal, Pool
 
 ZOO = sorted(networks.NETWORKS)
 

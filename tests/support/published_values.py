@@ -1,6 +1,6 @@
 """What figure 1 of the paper shows before training, and what it needs to know of MNIST."""
 
-from experiments.published_inputs import ImageNumbers
+from sparsebounds.experiments.reproduce.conv.published_inputs import ImageNumbers
 
 NAMES = ("paper", "golowich", "ledent", "long_sedghi", "graf")
 # All 60000 training images; `test_numbers_of_full_mnist` measures them again where the files are at hand.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-import bounds
+from sparsebounds import bounds
 
 
 def sample_of(energies, m=50, classes=4, preprocessing="fixed", margins=None):

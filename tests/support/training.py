@@ -4,7 +4,7 @@ import jax
 import numpy as np
 from flax import nnx
 
-import nets
+from sparsebounds import nets
 
 
 def small(n: int = 20, classes: int = 3, seed: int = 0) -> nets.Dataset:

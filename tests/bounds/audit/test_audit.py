@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bounds
-from bounds.audit import Row, closest, simulate
-from bounds.audit.architectures import convolutional, dense, unshared
-from bounds.audit.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, scores
-from bounds.audit.inputs import inputs, sign_patterns
-from bounds.audit.losses import LOSSES, audit_losses, loss_cases
-from bounds.audit.run import audit_statement, confirmed
-from bounds.audit.search import all_signs, half_signs, search, some_signs
-from bounds.audit.statements import HALF, STATEMENTS
-from bounds.bound import Bound, declare
+from sparsebounds import bounds
+from sparsebounds.bounds.audit import Row
+from sparsebounds.bounds.audit.overall import CODES, closest
+from sparsebounds.bounds.audit.run import audit_statement, confirmed
+from sparsebounds.bounds.audit.search.architectures import convolutional, dense, unshared
+from sparsebounds.bounds.audit.search.ascent import all_signs, half_signs, search, some_signs
+from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, scores
+from sparsebounds.bounds.audit.search.inputs import inputs, sign_patterns
+from sparsebounds.bounds.audit.theorems import simulate
+from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses, loss_cases
+from sparsebounds.bounds.audit.theorems.statements import HALF, STATEMENTS
+from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.theorems.rademacher import galanti, neyshabur
 
 ROOT = Path(__file__).resolve().parents[3]
 # The cases of the quick search that come closest, those that refute the printed form, and one of every architecture.
@@ -111,21 +114,21 @@ def test_a_broken_twin_is_caught(found, bound, twin):
 def test_twins_that_the_audit_does_not_see_have_a_test_that_does(found):
     rows = [row for rows in found.values() for row in rows]
     tests = {test for row in rows for _, test, _ in row.broken} | {loss.test for loss in LOSSES}
-    for test in tests | set(bounds.audit.CODES.values()) | set(simulate.ROWS.values()):
+    for test in tests | set(CODES.values()) | set(simulate.ROWS.values()):
         file, name = test.split("::")
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
 
 
 def test_every_bound_is_audited():
     """By a search over its class or a code; held_out exactly. A certificate is simulated besides."""
-    searched = {s.bound for s in STATEMENTS} | {s.bound for s in LOSSES} | set(bounds.audit.CODES)
+    searched = {s.bound for s in STATEMENTS} | {s.bound for s in LOSSES} | set(CODES)
     certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
     assert certificates - searched <= {"held_out", "long_sedghi", "pac_bayes"}, "simulation alone is for these"
 
 
 def test_every_certificate_has_broken_twins():
     certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
-    others = {"neyshabur_two_layer", "held_out", *bounds.audit.CODES}
+    others = {"neyshabur_two_layer", "held_out", *CODES}
     assert certificates == set(simulate.ROWS) | others
     assert any(s.twins for s in STATEMENTS if s.bound == "neyshabur_two_layer")
 
@@ -224,11 +227,9 @@ def test_norms_of_the_search_are_those_of_the_graph(architecture):
         graph = architecture.graph(weights, np.full((1, width), 1.0))
         top = {"frobenius": math.sqrt(width), "nodes": math.sqrt(width), "l1": width}[name]
         measure = {
-            "frobenius": lambda g: bounds.neyshabur.frobenius_complexity(g, np.ones(architecture.input), 3).log_scale,
-            "l1": lambda g: bounds.neyshabur.l1_complexity(g, np.ones(architecture.input), 3).log_scale,
-            "nodes": lambda g: (
-                bounds.galanti.__globals__["vector_complexity"](g, np.ones(architecture.input), 3).log_scale
-            ),
+            "frobenius": lambda g: neyshabur.frobenius_complexity(g, np.ones(architecture.input), 3).log_scale,
+            "l1": lambda g: neyshabur.l1_complexity(g, np.ones(architecture.input), 3).log_scale,
+            "nodes": lambda g: galanti.vector_complexity(g, np.ones(architecture.input), 3).log_scale,
         }[name]
         assert math.exp(measure(graph)) == pytest.approx(top, rel=1e-9)
 

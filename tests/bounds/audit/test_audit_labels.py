@@ -11,8 +11,8 @@ import numpy as np
 import optax
 import pytest
 
-import bounds
-from bounds.certificate import certified
+from sparsebounds import bounds
+from sparsebounds.bounds.certificates.certificate import certified
 
 M, SIDE, DELTA = 60, 4, 1e-3
 CASES = [(2, 0), (4, 1), (10, 0)]

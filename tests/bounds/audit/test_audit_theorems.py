@@ -8,16 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bounds
-from bounds.audit.coverage import DELTA, FRONT_ENDS, audit_coverage, front_end_certificate, lucky, without_union
-from bounds.audit.margins import audit_margins, margin_cases
-from bounds.audit.nets import Net, Op, graph_of, run, top
-from bounds.audit.rules import audit_nets, drawn_case, rule_cases, suprema
-from bounds.energies_upper import energies_upper
-from bounds.evaluate import evaluate
-from bounds.moments.slopes import slope_prices
-from bounds.peeling import forms_of_theorem_3
-from bounds.tree import Tree
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.moments.nets import Net, Op, graph_of, run, top
+from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, drawn_case, rule_cases, suprema
+from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins, margin_cases
+from sparsebounds.bounds.audit.moments.theorem_3 import (
+    DELTA,
+    FRONT_ENDS,
+    audit_coverage,
+    front_end_certificate,
+    lucky,
+    without_union,
+)
+from sparsebounds.bounds.graph.evaluation import evaluate
+from sparsebounds.bounds.margin.slopes import slope_prices
+from sparsebounds.bounds.moments.energies import energies_upper
+from sparsebounds.bounds.moments.network import forms_of_theorem_3
+from sparsebounds.bounds.moments.tree import Tree
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +114,8 @@ def test_margins_with_any_labels():
 
 def test_what_is_searched_is_the_margin():
     """The head that the search keeps, as scores: Σ ξ_n (f_y − max f_r), and norms that the class allows."""
-    from bounds.audit.margins import _climb
-    from bounds.audit.search import all_signs
+    from sparsebounds.bounds.audit.moments.theorem_2 import _climb
+    from sparsebounds.bounds.audit.search.ascent import all_signs
 
     case = list(margin_cases("quick"))[2]
     values, heads = _climb(case, 8, 4, 0)

@@ -8,26 +8,17 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-import bounds
-from bounds.audit.boxes import BoxCase, attained, audit_boxes, claim
-from bounds.bound import NotCovered
-from bounds.boxes import (
-    REST,
-    Boxes,
-    H,
-    box_certificate,
-    box_of_rehearsal,
-    box_radii,
-    box_reach,
-    box_weights,
-    measure_boxes,
-    pairs,
-)
-from bounds.fingerprints import fingerprints
-from bounds.orthants import SLACK
-from bounds.tree import Tree
-from bounds.tree_margin import tree_form
-from nets.certify import CertifyConfig, train_boxes
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.certificates.boxes import BoxCase, attained, audit_boxes, claim
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.boxes.certificate import box_certificate, measure_boxes
+from sparsebounds.bounds.certificates.boxes.family import REST, Boxes, H, box_radii, box_reach, box_weights, pairs
+from sparsebounds.bounds.certificates.boxes.rehearsal import box_of_rehearsal
+from sparsebounds.bounds.certificates.signs import SLACK
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.nets.certify import CertifyConfig, train_boxes
 
 THREE = tree_form(Tree.balanced(3), 3)
 

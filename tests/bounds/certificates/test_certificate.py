@@ -8,21 +8,22 @@ import networks
 import numpy as np
 import pytest
 
-import bounds
-from bounds.certificate import certified, check_left_out
-from bounds.ellipsoid_certificate import measure_energies
-from bounds.ellipsoids import Ellipsoids, energy_weights, radii
-from bounds.energies_upper import energies_upper
-from bounds.fingerprints import fingerprints
-from bounds.front_end import FrontEnd
-from bounds.head_weights import HeadWeights, centred_windows
-from bounds.margin import grid_up, shares_up
-from bounds.peeling_forms import BIAS_WEIGHTS, RATIOS, Peeled, Setting
-from bounds.rehearsal import rehearsal_weights
-from bounds.scaled_sample import scaled
-from bounds.theorem3 import ClassSize, certify
-from bounds.tree import Tree
-from bounds.tree_margin import tree_form
+from sparsebounds import bounds
+from sparsebounds.bounds.certificates.certificate import certified
+from sparsebounds.bounds.certificates.checks import check_left_out
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, radii
+from sparsebounds.bounds.certificates.energies import measure_energies
+from sparsebounds.bounds.certificates.head_rehearsal import rehearsal_weights
+from sparsebounds.bounds.margin.classes import ClassSize, certify
+from sparsebounds.bounds.margin.grids import grid_up, shares_up
+from sparsebounds.bounds.moments.energies import energies_upper
+from sparsebounds.bounds.moments.head_axes import HeadWeights, centred_windows
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.network import BIAS_WEIGHTS, RATIOS, Peeled, Setting
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.front_end import FrontEnd
+from sparsebounds.bounds.sample.scaled import scaled
 
 W = np.array([[2.0, -1.0, 0.0], [0.0, 1.0, 0.5]], np.float32)
 

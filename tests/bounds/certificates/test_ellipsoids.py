@@ -8,15 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import bounds
-from bounds.bound import NotCovered
-from bounds.ellipsoid_certificate import Energies, ellipsoid_certificate, measure_energies
-from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
-from bounds.ellipsoids import Ellipsoids, chain_moment, energy_weights, radii
-from bounds.fingerprints import fingerprints
-from bounds.moments import contraction, khintchine
-from bounds.tree import Tree
-from bounds.tree_margin import tree_form
+from sparsebounds import bounds
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.ellipsoids.certificate import ellipsoid_certificate
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, chain_moment, energy_weights, radii
+from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
+from sparsebounds.bounds.certificates.energies import Energies, measure_energies
+from sparsebounds.bounds.moments import contraction, khintchine
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.bounds.sample.fingerprints import fingerprints
 
 PAIR = tree_form(Tree.balanced(2), 2)
 

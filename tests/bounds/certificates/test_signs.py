@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import bounds
-from bounds.audit.orthants import audit_orthants
-from bounds.ellipsoid_rehearsal import rehearsal_ellipsoids
-from bounds.ellipsoids import Ellipsoids, energy_weights, radii
-from bounds.orthants import GROWTH, SLACK, Orthants
-from bounds.tree import Tree
-from bounds.tree_margin import tree_form
-from nets.certify import CertifyConfig, Chain, train_chain_ellipsoids, train_ellipsoids
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.certificates.signs import audit_orthants
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, radii
+from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
+from sparsebounds.bounds.certificates.signs import GROWTH, SLACK, Orthants
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.nets.certify import CertifyConfig, Chain, train_chain_ellipsoids, train_ellipsoids
 
 PAIR = tree_form(Tree.balanced(2), 2)
 

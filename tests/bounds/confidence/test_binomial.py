@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
 
-from bounds.binomial import binomial_upper, kl, kl_upper, log_binomial_cdf
+from sparsebounds.bounds.confidence.binomial import binomial_upper, kl, kl_upper, log_binomial_cdf
 
 LOG2 = math.log(2)
 

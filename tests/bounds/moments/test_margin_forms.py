@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bounds.tree import Tree, greedy_tree, log_trees
-from bounds.tree_margin import MarginForm, chosen_tree_form, sum_form, tree_form
+from sparsebounds.bounds.moments.margin_forms import MarginForm, chosen_tree_form, sum_form, tree_form
+from sparsebounds.bounds.moments.tree import Tree, greedy_tree, log_trees
 
 MNIST = [[[[4, 9], 7], [[3, 5], 8]], [[0, 6], [2, 1]]]
 

@@ -10,9 +10,18 @@ import numpy as np
 import pytest
 from networks import network
 
-import bounds
-from bounds.bound import NotCovered
-from bounds.moments import P_GRID, Columns, contraction, forward, khintchine, own_numbers, read_plan, window
+from sparsebounds import bounds
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.moments import (
+    P_GRID,
+    Columns,
+    contraction,
+    forward,
+    khintchine,
+    own_numbers,
+    read_plan,
+    window,
+)
 
 DEPTH = {1: 1.2071, 2: 1.455, 3: 1.686, 5: 2.064, 8: 2.52, 10: 2.79, 20: 3.84, 50: 5.96}
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from networks import conv, draw, flat
 
-import bounds
-from bounds import norms
-from bounds.graph import Dot, Input, Linear, Taps
+from sparsebounds import bounds
+from sparsebounds.bounds import norms
+from sparsebounds.bounds.graph.layers import Input, Linear
+from sparsebounds.bounds.graph.terms import Dot, Taps
 
 
 @pytest.mark.parametrize("name", oracle.ZOO)

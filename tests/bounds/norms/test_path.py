@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-import bounds
-from bounds import norms
-from bounds.graph import Graph, Input
+from sparsebounds import bounds
+from sparsebounds.bounds import norms
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Input
 
 PATHS = 400_000
 """Paths into one output that are walked; networks with more are checked at their layers by the others."""

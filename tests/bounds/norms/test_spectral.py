@@ -15,11 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import conv, draw, flat
 
-import bounds
-from bounds import norms
-from bounds.graph import ABSENT, Diagonal, Dot, Linear, Taps
-from bounds.norms.certify import gram_iteration_upper, largest_eigenvalue_upper
-from bounds.norms.lattice import find_lattice
+from sparsebounds import bounds
+from sparsebounds.bounds import norms
+from sparsebounds.bounds.graph.elements import ABSENT
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Taps
+from sparsebounds.bounds.norms.eigenvalue import gram_iteration_upper, largest_eigenvalue_upper
+from sparsebounds.bounds.norms.lattice import find_lattice
 
 EXACT = 1e-7
 """How far above the truth an upper that loses nothing may lie: the margin of the proof and rounding."""

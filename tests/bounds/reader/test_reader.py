@@ -9,8 +9,8 @@ import reference as ref
 from flax import nnx
 from networks import conv, draw, flat, images, network
 
-import bounds
-from bounds.galanti import vector_complexity
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 PARTITIONS = ("position", "group", "scalar")
 DESCRIBED = [name for name in networks.NETWORKS if network(name).reference is not None]

@@ -13,7 +13,7 @@ from flax import nnx
 from jax import lax
 from networks import conv, draw, flat, images
 
-import bounds
+from sparsebounds import bounds
 
 K, W, W2 = draw(1, 2, 2, 2, 3), draw(2, 75, 4), draw(3, 72, 4)
 
@@ -82,7 +82,7 @@ def test_the_line_is_the_users_own():
 
     lines, start = __import__("inspect").getsourcelines(f)
     expected = start + next(i for i, line in enumerate(lines) if "this line" in line)
-    with pytest.raises(bounds.ReadError, match=rf"test_reader_refusals\.py:{expected} "):
+    with pytest.raises(bounds.ReadError, match=rf"test_refusals\.py:{expected} "):
         bounds.read_graph(f, images(2))
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import bounds
-from bounds.fingerprints import fingerprints
-from bounds.front_end import FrontEnd, Received
-from nets.filters import EdgeFilters, cosine_patches, directions, edge_features, pooled, triangles
+from sparsebounds import bounds
+from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.front_end import FrontEnd, Received
+from sparsebounds.nets.data.filters import EdgeFilters, cosine_patches, directions, edge_features, pooled, triangles
 
 
 def stripes(angle: float, size: int = 28) -> np.ndarray:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from bounds import stream
-from bounds.fingerprints import fingerprints
-from bounds.sample import Sample
+from sparsebounds.bounds import network
+from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.sample import Sample
 
 
 def two_scores(x):
@@ -89,9 +89,9 @@ def test_other_weights_of_a_module_do_not_compile_again(data):
         return nnx.Sequential(nnx.Linear(data[0].shape[-1], 4, rngs=nnx.Rngs(seed)), _mean)
 
     measured(model(0), data)
-    before = stream._RUN._cache_size()
+    before = network._RUN._cache_size()
     measured(model(1), data)
-    assert before > 0 and stream._RUN._cache_size() == before
+    assert before > 0 and network._RUN._cache_size() == before
 
 
 def _mean(z):

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import bounds
-from bounds.binomial import binomial_upper, kl
-from bounds.held_out import Margins
+from sparsebounds import bounds
+from sparsebounds.bounds.confidence.binomial import binomial_upper, kl
+from sparsebounds.bounds.sample.margins import Margins
 
 
 def network(x):

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from samples import sample_of
 
-import bounds
-from bounds import norms
-from bounds.graph import Pool
-from bounds.pac_bayes import SHARP, divergence
-from bounds.plain_chain import _carried
+from sparsebounds import bounds
+from sparsebounds.bounds import norms
+from sparsebounds.bounds.graph.terms import Pool
+from sparsebounds.bounds.theorems.chains.level_norms import carried_norms
+from sparsebounds.bounds.theorems.pac_bayes import SHARP, divergence
 
 KNOWN = {"width": 784, "input_bound": 1.0, "m": 60000}
 SPECTRAL, FROBENIUS = (1.5, 1.2, 1.1), (3.0, 2.0, 1.5)
@@ -162,7 +162,7 @@ def test_biases_are_weights_from_a_constant_that_is_carried_on():
     sample = bounds.Sample.measure(net.f, x, np.arange(60) % 4)
     t = (b := bounds.pac_bayes(graph, sample, delta=0.01, input_bound=40.0)).terms
     spectral = [math.log(np.linalg.norm(h.matrix, 2)) for h in net.reference.layers]
-    carried = np.exp(_carried(spectral, [math.log(np.linalg.norm(h.bias)) for h in net.reference.layers]))
+    carried = np.exp(carried_norms(spectral, [math.log(np.linalg.norm(h.bias)) for h in net.reference.layers]))
     assert carried[0] == 1
     matrices = chains.augmented(net.reference, carried)
     ones = np.hstack([net.x.reshape(len(net.x), -1), np.ones((len(net.x), 1))])

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from networks import conv, flat
 
-import bounds
-from bounds import sparse_chain
-from bounds.galanti import vector_complexity
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 
 def test_the_bound_is_attained_by_a_linear_function_of_orthogonal_inputs():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from samples import sample_of
 
-import bounds
+from sparsebounds import bounds
 
 ROOT = math.sqrt(2)
 UP4, UP8, DOWN48 = 1.1**4, 1.1**8, 1.1**-48

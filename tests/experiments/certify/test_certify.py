@@ -9,11 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bounds.binomial import binomial_upper
-from experiments import certify, certify_data, certify_fit, certify_limits, certify_tasks
-from experiments.certificates import figure
-from experiments.cli import main
-from experiments.problems import Problem
+from sparsebounds.bounds.confidence.binomial import binomial_upper
+from sparsebounds.experiments.certify import certify
+from sparsebounds.experiments.certify import data as certify_data
+from sparsebounds.experiments.certify import fit as certify_fit
+from sparsebounds.experiments.certify import limits as certify_limits
+from sparsebounds.experiments.certify import tasks as certify_tasks
+from sparsebounds.experiments.cli import main
+from sparsebounds.experiments.reproduce.certificates.study import figure
+from sparsebounds.experiments.shared.problems import Problem
 
 RESULTS = Path(__file__).resolve().parents[3] / "results" / "certificates"
 

@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import bounds
-from experiments import compositional, compositional_summary, reproduce
-from experiments.many_runs import Runs, errors, train_errors, train_many
-from experiments.tree_targets import TARGETS, draw_inputs, draw_sample, threshold
-from nets.graphs import tree
+from sparsebounds import bounds
+from sparsebounds.experiments.reproduce import run as reproduce
+from sparsebounds.experiments.reproduce.compositional import study as compositional
+from sparsebounds.experiments.reproduce.compositional import summary as compositional_summary
+from sparsebounds.experiments.reproduce.compositional.targets import TARGETS, draw_inputs, draw_sample, threshold
+from sparsebounds.experiments.shared import rows as row_files
+from sparsebounds.experiments.shared.many_runs import Runs, errors, train_errors, train_many
+from sparsebounds.nets.connectivity.graphs import tree
 
 TINY = compositional.CompositionalConfig(
     targets=("mixed",), samples=(40, 80), tree_widths=(2,), dense_widths=(3,), learning_rates=(0.02,), steps=20,
@@ -153,7 +156,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_has_every_seed_setting_and_bound(finished: Path) -> None:
-    rows = reproduce.read_rows(finished / "rows.csv")
+    rows = row_files.read_rows(finished / "rows.csv")
     assert tuple(rows.columns) == compositional.COLUMNS
     sizes = rows.groupby(["network", "part"]).size()
     for network in ("tree", "dense"):
@@ -176,7 +179,7 @@ def test_run_has_every_seed_setting_and_bound(finished: Path) -> None:
 
 
 def test_resuming_does_nothing_twice(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = reproduce.read_rows(finished / "rows.csv")
+    before = row_files.read_rows(finished / "rows.csv")
     monkeypatch.setattr(compositional, "train_many", None)  # calling it would fail
     compositional.run(TINY, finished, resume=True, progress=False, data_dir=None)
-    pd.testing.assert_frame_equal(reproduce.read_rows(finished / "rows.csv"), before)
+    pd.testing.assert_frame_equal(row_files.read_rows(finished / "rows.csv"), before)

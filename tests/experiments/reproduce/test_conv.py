@@ -12,20 +12,21 @@ import pytest
 from published_values import MNIST, NAMES, STARTS
 from rich.console import Console
 
-import bounds
-import nets
-from experiments import conv_runs, readings
-from experiments.conv_curves import CURVES, ERRORS
-from experiments.conv_data import NORMALISATIONS, FigureData, as_bytes, load_data
-from experiments.conv_rows import AS_CODED, THEOREM, coded_rows
-from experiments.conv_runs import Conv
-from experiments.conv_summary import show_summary, summary
-from experiments.figure1 import EXPERIMENT, Figure1Config
-from experiments.problems import Problem
-from experiments.published import figure1_bounds
-from experiments.registry import find
-from experiments.reproduce import read_rows, reproduce
-from experiments.weights import Weights
+from sparsebounds import bounds, nets
+from sparsebounds.experiments.reproduce.conv import readings
+from sparsebounds.experiments.reproduce.conv import runs as conv_runs
+from sparsebounds.experiments.reproduce.conv.curves import CURVES, ERRORS
+from sparsebounds.experiments.reproduce.conv.data import NORMALISATIONS, FigureData, as_bytes, load_data
+from sparsebounds.experiments.reproduce.conv.figure1 import EXPERIMENT, Figure1Config
+from sparsebounds.experiments.reproduce.conv.published import figure1_bounds
+from sparsebounds.experiments.reproduce.conv.rows import AS_CODED, THEOREM, coded_rows
+from sparsebounds.experiments.reproduce.conv.runs import Conv
+from sparsebounds.experiments.reproduce.conv.summary import show_summary, summary
+from sparsebounds.experiments.reproduce.conv.weights import Weights
+from sparsebounds.experiments.reproduce.registry import find
+from sparsebounds.experiments.reproduce.run import reproduce
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.rows import read_rows
 
 TINY = Figure1Config(
     dataset="digits", train=64, epochs=2, milestones=(1,), points=2, depth=1, widths=(2,), starts=(3,)
@@ -119,7 +120,7 @@ def test_inputs_are_the_pixels_under_the_authors_constants() -> None:
 
 def test_on_mnist_they_are_the_published_ones(mnist_dir: Path) -> None:
     found = load_data("mnist", mnist_dir, train=300, seed=1)
-    paper = nets.data.load("mnist", mnist_dir, normalisation="paper", train=300, seed=1)
+    paper = nets.data.datasets.load("mnist", mnist_dir, normalisation="paper", train=300, seed=1)
     assert np.array_equal(found.dataset.x_train, paper.x_train) and np.array_equal(found.dataset.x_test, paper.x_test)
     assert found.samples == 250 and load_data("mnist", mnist_dir, train=None, seed=0).samples == 50000
 
@@ -128,7 +129,7 @@ def test_colour_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Colour:
         in_shape = (32, 32, 3)
 
-    monkeypatch.setattr("nets.data.load", lambda *a, **k: Colour())
+    monkeypatch.setattr("sparsebounds.nets.data.datasets.load", lambda *a, **k: Colour())
     with pytest.raises(Problem, match="svhn has 3 channels"):
         load_data("svhn", None, train=None, seed=0)
     monkeypatch.undo()
@@ -235,7 +236,7 @@ def synthetic() -> pd.DataFrame:
 @pytest.mark.parametrize("name", ["figure1", "depth", "width"])
 def test_pictures_show_every_curve(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = []
-    module = "experiments.figure1_plot" if name == "figure1" else "experiments.conv_family"
+    module = "sparsebounds.experiments.reproduce.conv." + ("figure1_plot" if name == "figure1" else "family")
     monkeypatch.setattr(f"{module}.save", lambda figure, path: figures.append(figure))
     find(name).figure(synthetic(), tmp_path / "figure.png")
     coded, corrected = figures[0].axes[:2]

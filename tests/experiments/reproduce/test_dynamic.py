@@ -11,12 +11,15 @@ import pandas as pd
 import pytest
 from flax import nnx
 
-import nets
-from experiments import dynamic, dynamic_summary, reproduce
-from experiments.dynamic_channels import random_below, random_spread, statistics
-from experiments.problems import Problem
-from experiments.small_images import halve, load_small, standardise
-from nets import grow, prune
+from sparsebounds import nets
+from sparsebounds.experiments.reproduce import run as reproduce
+from sparsebounds.experiments.reproduce.dynamic import study as dynamic
+from sparsebounds.experiments.reproduce.dynamic import summary as dynamic_summary
+from sparsebounds.experiments.reproduce.dynamic.channels import random_below, random_spread, statistics
+from sparsebounds.experiments.shared import rows as row_files
+from sparsebounds.experiments.shared.data import halve, load_small, standardise
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.nets import grow, prune
 
 TINY = dataclasses.replace(
     dynamic.QUICK, train=60, test=60, width=4, methods=("chase",), epochs=2, batch_size=5, milestones=(), changes=4,
@@ -98,7 +101,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_writes_every_part(finished: Path) -> None:
-    rows = reproduce.read_rows(finished / "rows.csv")
+    rows = row_files.read_rows(finished / "rows.csv")
     assert tuple(rows.columns) == dynamic.COLUMNS
     layers = rows[rows["part"] == "layer"]
     assert layers.groupby("epoch").size().tolist() == [3, 3, 3]
@@ -130,7 +133,7 @@ def test_resumed_run_does_not_train_again(finished: Path, tmp_path: Path, monkey
 
 def test_committed_results_show_the_channels() -> None:
     found = dynamic_summary.summary(
-        reproduce.read_rows(Path(__file__).resolve().parents[3] / "results" / "dynamic" / "rows.csv")
+        row_files.read_rows(Path(__file__).resolve().parents[3] / "results" / "dynamic" / "rows.csv")
     )
     methods = found["methods"]
     assert abs(methods["random"]["deviations"]) < 4 and abs(methods["erk"]["deviations"]) < 4

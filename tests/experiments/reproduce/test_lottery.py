@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments import lottery, lottery_laws, reproduce
-from experiments.teacher_student import (
+from sparsebounds.experiments.reproduce import run as reproduce
+from sparsebounds.experiments.reproduce.lottery import study as lottery
+from sparsebounds.experiments.reproduce.lottery import summary as lottery_laws
+from sparsebounds.experiments.reproduce.lottery.teacher_student import (
     Sizes,
     descend,
     draw_task,
@@ -20,6 +22,7 @@ from experiments.teacher_student import (
     error_trace,
     relative_error,
 )
+from sparsebounds.experiments.shared import rows as row_files
 
 TINY = lottery.LotteryConfig(
     inputs=30, neurons=3, steps=250, r=(4,), ratios=(3.0, 14.0), finer=2, trials=3, success=1e-2, rate_r=(4,),
@@ -109,7 +112,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_writes_every_part(finished: Path) -> None:
-    rows = reproduce.read_rows(finished / "rows.csv")
+    rows = row_files.read_rows(finished / "rows.csv")
     assert rows.groupby("part", sort=False).size().to_dict() == {"samples": 4, "rate": 1, "noise": 2, "mask": 2}
     assert tuple(rows.columns) == lottery.COLUMNS
     found = json.loads((finished / "found.json").read_text())
@@ -140,7 +143,7 @@ def test_resumed_run_keeps_what_is_there_and_ends_the_same(finished: Path, tmp_p
 def test_committed_results_show_the_law() -> None:
     """The expected law, refitted from the committed rows."""
     folder = Path(__file__).resolve().parents[3] / "results" / "lottery"
-    found = lottery_laws.summary(reproduce.read_rows(folder / "rows.csv"))
+    found = lottery_laws.summary(row_files.read_rows(folder / "rows.csv"))
     assert found["points"] == 9 and found["r2"] > 0.99
     assert found["slope"] == pytest.approx(6.66, abs=0.15)
     assert found["rate"]["r2"] > 0.95 and found["rate"]["slope"] < 0

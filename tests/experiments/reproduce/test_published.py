@@ -12,11 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from published_values import MNIST, NAMES, STARTS
 
-import nets
-from experiments import published, published_inputs
-from experiments.published import figure1_bounds, figure1_from_numbers, measure_images, measure_network
-from experiments.published_inputs import ImageNumbers, NetNumbers
-from nets.data import read_idx
+from sparsebounds import bounds, nets
+from sparsebounds.experiments.reproduce.conv import published, published_inputs
+from sparsebounds.experiments.reproduce.conv.published import (
+    figure1_bounds,
+    figure1_from_numbers,
+    measure_images,
+    measure_network,
+)
+from sparsebounds.experiments.reproduce.conv.published_inputs import ImageNumbers, NetNumbers
+from sparsebounds.nets.data.datasets import read_idx
 
 DATA = Path(__file__).resolve().parents[2] / "data"
 SIMPLE = ImageNumbers(pixel_energy=9.0, total_norm=5.0, largest_norm=1.0)
@@ -337,9 +342,9 @@ def test_errors_say_what_came_and_what_is_needed(kernels, dense, images, options
 def test_stands_apart_from_bounds():
     """The formulas with slips and the theorems never import each other."""
     for module in (published, published_inputs):
-        assert "bounds" not in {name.split(".")[0] for name in _imports(Path(module.__file__))}
-    for path in (Path(published.__file__).parents[1] / "bounds").rglob("*.py"):
-        assert not {name for name in _imports(path) if "published_inputs" in name or name == "experiments.published"}
+        assert not {name for name in _imports(Path(module.__file__)) if name.startswith("sparsebounds.bounds")}
+    for path in (Path(bounds.__file__).parent).rglob("*.py"):
+        assert not {name for name in _imports(path) if "published" in name}
 
 
 def _imports(path):

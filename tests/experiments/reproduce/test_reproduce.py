@@ -12,11 +12,11 @@ from command_line import run, strict
 from matplotlib.image import imread
 from rich.console import Console
 
-from experiments.output import plain, to_json
-from experiments.problems import Problem
-from experiments.registry import MODULES, Experiment, find
-from experiments.reproduce import default_folder, planned, read_rows, reproduce
-from experiments.row_file import RowFile
+from sparsebounds.experiments.reproduce.registry import MODULES, Experiment, find
+from sparsebounds.experiments.reproduce.run import default_folder, planned, reproduce
+from sparsebounds.experiments.shared.files import plain, to_json
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.rows import RowFile, read_rows
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,7 +63,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """The command line knows an experiment more."""
     monkeypatch.setitem(MODULES, "counting", "counting")
     known = {"counting": COUNTING}
-    monkeypatch.setattr("experiments.registry.find", lambda name: known[name])
+    monkeypatch.setattr("sparsebounds.experiments.reproduce.registry.find", lambda name: known[name])
     return COUNTING
 
 

@@ -10,15 +10,17 @@ import pandas as pd
 import pytest
 from flax import nnx
 
-import bounds
-import nets
-from experiments import sparsity_networks, sparsity_rows, sparsity_study
-from experiments.reproduce import read_rows, reproduce
-from experiments.sparsity_summary import summary
-from experiments.sparsity_train import Trainer
-from nets import masks as masking
-from nets.prune import METHODS
-from nets.strided import StridedNet
+from sparsebounds import bounds, nets
+from sparsebounds.experiments.reproduce.run import reproduce
+from sparsebounds.experiments.reproduce.sparsity import networks as sparsity_networks
+from sparsebounds.experiments.reproduce.sparsity import rows as sparsity_rows
+from sparsebounds.experiments.reproduce.sparsity import study as sparsity_study
+from sparsebounds.experiments.reproduce.sparsity.summary import summary
+from sparsebounds.experiments.reproduce.sparsity.training import Trainer
+from sparsebounds.experiments.shared.rows import read_rows
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models.strided import StridedNet
+from sparsebounds.nets.prune import METHODS
 
 TINY = sparsity_networks.SparsityConfig(
     dataset="digits", train=60, widths=(2, 3), methods=("random", "magnitude"), densities=(1.0, 0.3), seeds=1, floor=2,
@@ -28,7 +30,7 @@ TINY = sparsity_networks.SparsityConfig(
 
 @pytest.fixture(scope="module")
 def digits() -> nets.Dataset:
-    return nets.data.load("digits", train=60, test=50)
+    return nets.data.datasets.load("digits", train=60, test=50)
 
 
 # ---- the network -----------------------------------------------------------------------------
@@ -146,7 +148,7 @@ def test_rows_hold_every_bound_in_three_partitions(done: tuple[Path, dict]) -> N
 
 def test_rows_are_those_of_the_bounds_themselves(done: tuple[Path, dict], digits: nets.Dataset) -> None:
     rows = read_rows(done[0] / "rows.csv")
-    data = nets.data.load("digits", train=60, seed=0)
+    data = nets.data.datasets.load("digits", train=60, seed=0)
     model, _, _ = sparsity_networks.Study(TINY, data).network("random", 0.3, 0)
     table = bounds.table(
         model, data.x_train, data.y_train, data.x_test, data.y_test, names=["galanti", "occam", "held_out"],

@@ -13,15 +13,18 @@ import pytest
 from flax import nnx
 from scipy.stats import rankdata, spearmanr
 
-import nets
-from experiments import reproduce, topology, topology_statistics
-from experiments.topology_masks import METHODS, draw_masks
-from experiments.topology_net import SmallResNet, accuracy, train_masked
-from experiments.topology_show import conclusion
-from experiments.topology_statistics import centred_ranks, correlation
-from nets import prune
-from nets.masks import leaves, parameters
-from nets.step import pure
+from sparsebounds import nets
+from sparsebounds.experiments.reproduce import run as reproduce
+from sparsebounds.experiments.reproduce.topology import study as topology
+from sparsebounds.experiments.reproduce.topology import summary as topology_statistics
+from sparsebounds.experiments.reproduce.topology.figure import conclusion
+from sparsebounds.experiments.reproduce.topology.masks import METHODS, draw_masks
+from sparsebounds.experiments.reproduce.topology.networks import SmallResNet, accuracy, train_masked
+from sparsebounds.experiments.reproduce.topology.summary import centred_ranks, correlation
+from sparsebounds.experiments.shared import rows as row_files
+from sparsebounds.nets import prune
+from sparsebounds.nets.masks.masks import leaves, parameters
+from sparsebounds.nets.models.functional import pure
 
 TINY = dataclasses.replace(
     topology.QUICK, train=60, test=50, width=8, densities=(0.5,), seeds=(0, 1), methods=("erk", "random"),
@@ -117,7 +120,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_run_writes_every_mask(finished: Path) -> None:
-    rows = reproduce.read_rows(finished / "rows.csv")
+    rows = row_files.read_rows(finished / "rows.csv")
     assert rows[["seed", "method"]].value_counts().max() == 1 and len(rows) == 4
     np.testing.assert_allclose(rows["kept"], 0.5, atol=0.01)
     assert rows["accuracy"].between(0, 1).all() and rows["ramanujan_gap_defined"].gt(0).all()

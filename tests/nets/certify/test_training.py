@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import bounds
-from bounds.head import read_head
-from bounds.moments import Columns, contraction, forward, khintchine, own_numbers, read_plan
-from bounds.tree import Tree
-from bounds.tree_margin import tree_form
-from nets import ConvNet
-from nets.certify import (
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.head import read_head
+from sparsebounds.bounds.moments import Columns, contraction, forward, khintchine, own_numbers, read_plan
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.nets import ConvNet
+from sparsebounds.nets.certify import (
     CertifyConfig,
     Chain,
     tap_moments,
@@ -20,9 +20,9 @@ from nets.certify import (
     train_ellipsoids,
     train_taps,
 )
-from nets.certify.loop import visits
-from nets.certify.network import Charge, complexity, train_network
-from nets.step import pure
+from sparsebounds.nets.certify.loop import visits
+from sparsebounds.nets.certify.network import Charge, complexity, train_network
+from sparsebounds.nets.models.functional import pure
 
 
 def images(rng: np.random.Generator, n: int, size: int, channels: int = 1):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nets.data import NAMES, DataError, load, normalise, read_idx
-from nets.formats import read_cifar_binary, read_cifar_python, read_svhn
+from sparsebounds.nets.data.datasets import NAMES, DataError, load, normalise, read_idx
+from sparsebounds.nets.data.formats import read_cifar_binary, read_cifar_python, read_svhn
 
 HERE = Path(__file__).resolve().parents[2] / "data"
 RNG = np.random.RandomState(0)
@@ -155,7 +155,7 @@ def test_missing_file_names_it_and_both_ways(tmp_path: Path, monkeypatch: pytest
     for part in ("train-images-idx3-ubyte", "--data-dir", "SPARSEBOUNDS_DATA", "sparsebounds[hub]"):
         assert part in message
     monkeypatch.delenv("SPARSEBOUNDS_DATA", raising=False)
-    monkeypatch.setattr("nets.sources.hub_installed", lambda: False)
+    monkeypatch.setattr("sparsebounds.nets.data.sources.hub_installed", lambda: False)
     with pytest.raises(DataError, match="no folder was given"):
         load("mnist")
 
@@ -224,7 +224,7 @@ def fake_hub(monkeypatch: pytest.MonkeyPatch, load_dataset: object) -> None:
     module = types.ModuleType("datasets")
     module.load_dataset = load_dataset  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "datasets", module)
-    monkeypatch.setattr("nets.sources.hub_installed", lambda: True)
+    monkeypatch.setattr("sparsebounds.nets.data.sources.hub_installed", lambda: True)
     monkeypatch.delenv("SPARSEBOUNDS_DATA", raising=False)
 
 

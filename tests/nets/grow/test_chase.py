@@ -9,12 +9,13 @@ import optax
 import pytest
 from flax import nnx
 
-import nets
-from nets import grow, masks, prune, removal
-from nets.channels import removable
-from nets.grow.alive import with_channels
-from nets.grow.channel_scores import SCORES
-from nets.step import pure
+from sparsebounds import nets
+from sparsebounds.nets import grow, prune
+from sparsebounds.nets.grow.alive import with_channels
+from sparsebounds.nets.grow.channel_scores import SCORES
+from sparsebounds.nets.masks import masks, removal
+from sparsebounds.nets.models.channels import removable
+from sparsebounds.nets.models.functional import pure
 
 RULE = grow.Chase(every=2, until=20, channel_every=4, channel_until=16, channel_share=0.5, floor_share=0.5)
 

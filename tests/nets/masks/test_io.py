@@ -8,8 +8,11 @@ import pytest
 from flax import nnx
 from jax.experimental import sparse
 
-import nets
-from nets import mask_io, mask_statistics, masks, prune
+from sparsebounds import nets
+from sparsebounds.nets import prune
+from sparsebounds.nets.masks import io as mask_io
+from sparsebounds.nets.masks import masks
+from sparsebounds.nets.masks import statistics as mask_statistics
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import nets
-from nets.connectivity import Connectivity, Edges
+from sparsebounds import nets
+from sparsebounds.nets.connectivity.edges import Connectivity, Edges
 
 
 def lists(edges: Edges) -> list[list[int]]:

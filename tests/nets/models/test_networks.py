@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import nets
-from nets import conv_ops
-from nets.conv import WeightNormConv
+from sparsebounds import nets
+from sparsebounds.nets.models import conv_ops
+from sparsebounds.nets.models.conv import WeightNormConv
 
 
 def literal_conv(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:

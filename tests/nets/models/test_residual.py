@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import nets
-from nets import conv_ops, masks
-from nets.step import pure
+from sparsebounds import nets
+from sparsebounds.nets.masks import masks
+from sparsebounds.nets.models import conv_ops
+from sparsebounds.nets.models.functional import pure
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_sizes_refused() -> None:
 
 
 def test_it_trains_and_its_scores_start_small() -> None:
-    data = nets.data.load("digits", train=256)
+    data = nets.data.datasets.load("digits", train=256)
     model = nets.ResNet(4, in_shape=(8, 8, 1), rngs=nnx.Rngs(0))
     config = nets.TrainConfig(epochs=12, batch_size=16, learning_rate=0.1, loss="cross_entropy")
     history = nets.train(model, data, config)

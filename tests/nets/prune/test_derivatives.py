@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import nets
-from nets import masks, prune
-from nets.batch_norm import with_batch_norm
-from nets.conv_ops import conv2d
-from nets.prune.magnitude import applied
-from nets.prune.sensitivity import _gradient
-from nets.strided import StridedNet
+from sparsebounds import nets
+from sparsebounds.nets import prune
+from sparsebounds.nets.masks import masks
+from sparsebounds.nets.models.batch_norm import with_batch_norm
+from sparsebounds.nets.models.conv_ops import conv2d
+from sparsebounds.nets.models.strided import StridedNet
+from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.sensitivity import gradient_of
 
 X = np.random.RandomState(0).randn(12, 5).astype(np.float32)
 Y = np.random.RandomState(1).randint(0, 3, 12)
@@ -121,7 +122,7 @@ def test_scores_of_a_weight_normalised_layer_are_those_of_its_kernel() -> None:
     net.conv1.v[...] = 5.0 * net.conv1.v[...]  # kernel = g·v/‖v‖ is as before
     x = np.random.RandomState(3).randn(12, 4, 4, 1).astype(np.float32)
     params = jax.tree.map(jnp.asarray, masks.parameters(net))
-    gradient = _gradient(net, (x, Y), "mse")(applied(params))["conv1"]["v"]
+    gradient = gradient_of(net, (x, Y), "mse")(applied(params))["conv1"]["v"]
 
     def loss(kernel: jax.Array) -> jax.Array:
         maps = jax.lax.conv_general_dilated(jnp.asarray(x), kernel, (1, 1), "VALID",

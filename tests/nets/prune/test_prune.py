@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-import nets
-from nets import masks, prune
-from nets.prune.select import best
+from sparsebounds import nets
+from sparsebounds.nets import prune
+from sparsebounds.nets.masks import masks
+from sparsebounds.nets.prune.select import best
 
 EXPECTED_SHAPES = {"stem": (3, 3, 3, 16), "conv": (3, 3, 16, 32), "last": (3, 3, 32, 64), "dense": (64, 10)}
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
-import nets
-from nets import topology
-from nets.topology import scores as scores_module
-from nets.topology.network import SCORES
+from sparsebounds import nets
+from sparsebounds.nets import topology
+from sparsebounds.nets.topology import scores as scores_module
+from sparsebounds.nets.topology.network import SCORES
 
 
 def projective_plane(q: int) -> np.ndarray:
@@ -251,7 +251,7 @@ def test_pags_takes_a_layer_only_where_both_scores_do_not_fall() -> None:
     assert found.replaced == (("kernel",), ("kernel",), ())
     np.testing.assert_array_equal(found.masks["kernel"], good)
     assert found.masks["bias"].all() and found.layers[0].imdb == pytest.approx(math.sqrt(3))
-    nets.masks.check(weights, found.masks)
+    nets.masks.masks.check(weights, found.masks)
     with pytest.raises(ValueError, match="without batches"):
         topology.pags(draw, weights, [], jax.random.key(0))
 

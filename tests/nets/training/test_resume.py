@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 from training import small, weights
 
-import nets
+from sparsebounds import nets
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = nets.TrainConfig(
@@ -26,9 +26,9 @@ import numpy as np, jax
 from flax import nnx
 import nets
 folder, out = sys.argv[1:3]
-data = nets.data.load("digits", train=300)
+data = nets.data.datasets.load("digits", train=300)
 net = nets.ConvNet(2, 4, in_shape=(8, 8, 1), rngs=nnx.Rngs(int(sys.argv[3])))
-mask = nets.masks.random_mask(net, 0.5)
+mask = nets.masks.masks.random_mask(net, 0.5)
 config = nets.TrainConfig(epochs=4, batch_size=8, learning_rate=0.1, momentum=0.9, weight_decay=1e-3,
                           milestones=(3,), seed=4)
 history = nets.train(net, data, config, masks=mask, checkpoint=folder, resume=True, checkpoint_every=13)

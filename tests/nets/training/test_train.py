@@ -10,9 +10,10 @@ import pytest
 from flax import linen, nnx
 from training import small, weights
 
-import nets
-from nets import masks
-from nets.step import batches, sample_losses
+from sparsebounds import nets
+from sparsebounds.nets.losses import sample_losses
+from sparsebounds.nets.masks import masks
+from sparsebounds.nets.training.step import batches
 
 
 def literal_sgd(
@@ -86,7 +87,7 @@ def test_same_seed_same_bits_other_seed_others() -> None:
 
 
 def test_learns_digits() -> None:
-    data = nets.data.load("digits")
+    data = nets.data.datasets.load("digits")
     net = nets.LocalNet(nets.convolutional((8, 8), 2), 2, rngs=nnx.Rngs(0))
     seen = []
     config = nets.TrainConfig(epochs=8, learning_rate=0.2)

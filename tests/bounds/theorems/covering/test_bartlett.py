@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from networks import draw, network
 
-import bounds
-from bounds.bartlett import lemma_a8
-from bounds.distance import difference
-from bounds.dudley import closed_form
-from bounds.graph import Linear
-from bounds.lipschitz_chain import LIPSCHITZ, read_chain
-from bounds.margin import grid_delta, grid_index, grid_up
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.difference import difference
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.margin.grids import grid_delta, grid_index, grid_up
+from sparsebounds.bounds.theorems.chains.lipschitz import LIPSCHITZ, read_chain
+from sparsebounds.bounds.theorems.covering.bartlett import lemma_a8
+from sparsebounds.bounds.theorems.covering.dudley import closed_form
 
 SPECTRAL = ["bartlett", "bartlett_dudley", "graf_norms", "graf_params", "graf_dudley"]
 KNOWN_INPUTS = {"long_sedghi": {"pixel_range": (-9.0, 9.0)}, "ledent": {"pixel_range": (-9.0, 9.0)}}

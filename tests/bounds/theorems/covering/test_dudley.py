@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bounds.dudley import closed_form, dudley_upper, layered_log_covering, log_multisets_upper, sparsification_sizes
-from bounds.graf import params_form
+from sparsebounds.bounds.theorems.covering.dudley import (
+    closed_form,
+    dudley_upper,
+    layered_log_covering,
+    log_multisets_upper,
+    sparsification_sizes,
+)
+from sparsebounds.bounds.theorems.covering.graf import params_form
 
 
 def one_share(c, kinds):

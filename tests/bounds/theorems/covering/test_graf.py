@@ -10,11 +10,11 @@ import pytest
 import reference as ref
 from networks import conv, draw, flat, network
 
-import bounds
-from bounds.dudley import closed_form
-from bounds.graf import PSI, params_form
-from bounds.hulls import kernel_hull, operator_hull
-from bounds.lipschitz_chain import read_chain
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.chains.lipschitz import read_chain
+from sparsebounds.bounds.theorems.covering.dudley import closed_form
+from sparsebounds.bounds.theorems.covering.graf import PSI, params_form
+from sparsebounds.bounds.theorems.covering.hulls import kernel_hull, operator_hull
 
 ALL = [bounds.graf_norms, bounds.graf_params, bounds.graf_dudley]
 C, W, M = np.array([4.0, 2.5, 0.7]), np.array([900.0, 5000.0, 100.0]), 1000

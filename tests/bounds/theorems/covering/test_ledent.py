@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from networks import network
 
-import bounds
-from bounds.ledent import rademacher
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.covering.ledent import rademacher
 
 RANGE = (-6.0, 6.0)
 

@@ -9,9 +9,9 @@ import pytest
 import reference as ref
 from networks import network
 
-import bounds
-from bounds.input_bound import largest_norm
-from bounds.long_sedghi import covering_gap
+from sparsebounds import bounds
+from sparsebounds.bounds.sample.limits import largest_norm
+from sparsebounds.bounds.theorems.covering.long_sedghi import covering_gap
 
 RANGE = (-6.0, 6.0)
 

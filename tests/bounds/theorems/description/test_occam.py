@@ -11,8 +11,8 @@ import networks
 import numpy as np
 import pytest
 
-import bounds
-from bounds.code_length import (
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.description.code_length import (
     codebook_bits,
     counted_bits,
     graph_code,

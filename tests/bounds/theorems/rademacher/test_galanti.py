@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from networks import conv, flat, images, network, two_three_by_three
 from samples import sample_of
 
-import bounds
-from bounds import sparse_chain
-from bounds.galanti import vector_complexity
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 PARTITIONS = ("position", "group", "scalar")
 DESCRIBED = [name for name in networks.NETWORKS if network(name).reference is not None]

@@ -13,8 +13,8 @@ import reference as ref
 from networks import network
 from samples import sample_of
 
-import bounds
-from bounds.golowich import (
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
     sharp_factor,
     theorem_1_complexity,

@@ -9,8 +9,8 @@ import pytest
 from networks import network
 from samples import sample_of
 
-import bounds
-from bounds.gonon import constant_of
+from sparsebounds import bounds
+from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
 
 
 @pytest.mark.parametrize(("depth", "expected"), [(18, 0.0598941), (50, 0.0817201), (152, 0.1285704)])

@@ -13,11 +13,12 @@ import reference as ref
 from networks import network
 from samples import sample_of
 
-import bounds
-from bounds import plain_chain
-from bounds.audit.inputs import sign_patterns
-from bounds.neyshabur import frobenius_complexity, l1_complexity
-from bounds.neyshabur_two_layer import unit_complexity
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.search.inputs import sign_patterns
+from sparsebounds.bounds.theorems.chains import level_norms
+from sparsebounds.bounds.theorems.chains import plain as plain_chain
+from sparsebounds.bounds.theorems.rademacher.neyshabur import frobenius_complexity, l1_complexity
+from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity
 
 FLOAT32_INSIDE = {"weight_norm", "nnx_batch_norm", "linen_batch_norm_before_padding"}
 DESCRIBED = [n for n in networks.NETWORKS if network(n).reference is not None]
@@ -212,9 +213,9 @@ def test_a_deep_chain_does_not_become_small():
     """40 layers of norm √2·10¹⁰ on coordinates that are 0: the logarithm is exact, the bound infinite."""
     matrices = [np.diag([1.0, 0.0, 0.0])] + [np.diag([1.0, 1e10, 1e10])] * 40 + [np.eye(2, 3)]
     graph = chains.graph_of(matrices)
-    norms = plain_chain.frobenius_norms(graph, plain_chain.read_levels(graph))
+    norms = level_norms.frobenius_norms(graph, plain_chain.read_levels(graph))
     expected = 40 * math.log(math.sqrt(2) * 1e10) + math.log(2) / 2
-    assert norms.product(plain_chain.log_norm(norms.rows)) == pytest.approx(expected)
+    assert norms.product(level_norms.log_norm(norms.rows)) == pytest.approx(expected)
     assert bounds.neyshabur_frobenius(graph, sample_of(np.ones(3), M, 2), delta=0.01).value == math.inf
 
 

@@ -15,10 +15,10 @@ import pytest
 from networks import network
 from samples import sample_of
 
-import bounds
-from bounds.audit.inputs import sign_patterns
-from bounds.path_norm import dag_complexities, layered_complexity, layered_logs
-from bounds.stages import Stages, read_stages
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.search.inputs import sign_patterns
+from sparsebounds.bounds.theorems.chains.stages import Stages, read_stages
+from sparsebounds.bounds.theorems.rademacher.path_norm import dag_complexities, layered_complexity, layered_logs
 
 M = 50
 

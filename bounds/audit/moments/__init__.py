@@ -1,0 +1,1 @@
+"""Attacks on the library's own theorems."""

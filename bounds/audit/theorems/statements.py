@@ -1,0 +1,263 @@
+"""What each bound says about its class, in a form that a search can contradict; and broken twins of it.
+
+A bound is audited by one `Statement` or more in `STATEMENTS`. For a new theorem: name the norm of its hidden layers (a
+projection in `architectures`), the ball of its last layer (`families`), its complexity as a function of a network and
+of the inputs' energies, and the cases to search (`cases`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, Ball
+from sparsebounds.bounds.audit.theorems import cases
+from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
+from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
+from sparsebounds.bounds.norms import log_path_norm, row_norms
+from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains.stages import read_stages
+from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
+from sparsebounds.bounds.theorems.rademacher.golowich import (
+    sharp_complexities,
+    sharp_factor,
+    theorem_1_complexity,
+    theorem_1_factor,
+    theorem_2_complexity,
+)
+from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
+from sparsebounds.bounds.theorems.rademacher.neyshabur import frobenius_complexity, l1_complexity
+from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity
+from sparsebounds.bounds.theorems.rademacher.path_norm import dag_complexities, layered_complexity
+
+Factor = Callable[[Graph, np.ndarray, int], float]
+Claim = Factor
+"""(a network of the class, Σ_i x_ij² per coordinate, m) → the bound on E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i)."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A mistake that someone could make: the claim divided by `factor`."""
+
+    name: str
+    factor: Factor
+    test: str
+    """The test that fails for it whether or not the audit has the sharpness to see it."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ claim, over all networks whose norms are not above the given one's."""
+
+    bound: str
+    what: str
+    norm: str
+    """Of the hidden layers: a norm of the architectures, or "path"."""
+    ball: Ball
+    """Of the last layer."""
+    claim: Claim
+    cases: Callable[[cases.Preset], tuple[cases.Case, ...]]
+    twins: tuple[Twin, ...] = ()
+    refuted: bool = False
+    """A printed form or a twin that is known to be violated."""
+    moment: float = 1.0
+    """p: the statement is about (E sup (…)^p)^(1/p)."""
+
+
+def _two(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return 2.0
+
+
+def _root_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return math.sqrt(graph.classes)
+
+
+def _classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return float(graph.classes)
+
+
+def _activations(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return 2.0 ** sum(getattr(layer, "activated", False) for layer in graph.layers)
+
+
+def _largest_read(graph: Graph) -> int:
+    """Predecessors of a class of the last layer, at most."""
+    return int(max(sparse_chain.read_chain(graph).layers[-1].counts(False)))
+
+
+def _root_last(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return math.sqrt(_largest_read(graph))
+
+
+def _logarithms(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """1 + √(2 logs) of `galanti`."""
+    return 1 + math.sqrt(2 * float(vector_complexity(graph, energies, m).terms["logs"]))
+
+
+def _depth(graph: Graph, energies: np.ndarray, m: int) -> float:
+    return theorem_1_factor(int(theorem_1_complexity(graph, energies, m).terms["L"]))
+
+
+def _log_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """What log C and √C do in the form of `golowich_sharp` that adds up rows."""
+    peelings = int(sharp_complexities(graph, energies, m)[0].terms["activations"])
+    return sharp_factor(peelings, graph.classes) / sharp_factor(peelings, 1)
+
+
+def _unit_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """2√(2C) + 2 against the same with C = 1."""
+    return (2 * math.sqrt(2 * graph.classes) + 2) / (2 * math.sqrt(2) + 2)
+
+
+def _stages(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """√(2 logs) of the path norm bounds."""
+    return math.sqrt(2 * float(layered_complexity(graph, energies, m).terms["logs"]))
+
+
+HALF = "half of it"
+"""A factor 2 missing, or m doubled."""
+
+
+def twins(test: str, factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
+    """Twins that one test sees; every bound has the one that is half as large."""
+    half = Twin(HALF, _two, test)
+    return (half, *(Twin(name, factor, test) for name, factor in (factors or {}).items()))
+
+
+def _value(complexity: Callable[[Graph, np.ndarray, int], Complexity]) -> Claim:
+    return lambda graph, energies, m: complexity(graph, energies, m).value
+
+
+def _form(name: str) -> Claim:
+    """One form of `golowich_sharp`; with one output the only one."""
+
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        found = sharp_complexities(graph, energies, m)
+        return next((c.value for c in found if c.terms["form"] == name), found[0].value)
+
+    return claim
+
+
+def _partitioned(partitions: tuple[Partition, ...]) -> Claim:
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        return min(vector_complexity(graph.partition(p), energies, m).value for p in partitions)
+
+    return claim
+
+
+def _printed(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """ρΛ of the printed bound."""
+    parts = sparse_chain.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
+    return float(parts["rho"] * parts["Lambda"])
+
+
+def _frobenius_for_rows(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """A twin of `galanti`: ‖W_L‖_F in place of Σ_r ‖w_r‖."""
+    rows = sparse_chain.read_chain(graph).layers[-1].total_norms
+    return vector_complexity(graph, energies, m).value * float(np.linalg.norm(rows) / rows.sum())
+
+
+def _gonon(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """√2 σ r · constant: twice √2 of symmetrisation and the loss stand before it in the theorem."""
+    stages = read_stages(graph)
+    depth = 1 + stages.activations + len(stages.windows)
+    constant = constant_of(depth, stages.windows, energies.size, graph.classes)
+    sigma = math.sqrt(max(m, float(energies.max())))
+    return math.sqrt(2) * sigma * math.exp(log_path_norm(graph)) * constant
+
+
+def _dag(max_pool: str) -> Claim:
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        found = dag_complexities(graph, energies, m)
+        return next((c for c in found if c.terms.get("max pool as") == max_pool), found[0]).value
+
+    return claim
+
+
+def _moment(p: float) -> Claim:
+    """Theorem 1 of the theory page: the p-th moment at one score, ‖w‖ √(Σ_i q_i²) over the nodes below it."""
+
+    def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
+        plan, last = read_plan(graph), len(graph.layers) - 1
+        numbers = own_numbers(plan)
+        columns = Columns.of_moments(graph.node_sums(0, energies), m, np.array([p]))
+        nodes = slice(*graph.node_offsets[last - 1 : last + 1].tolist())
+        below = float(np.linalg.norm(forward(plan, numbers, columns)[nodes])) * math.exp(-numbers.log_scales[last - 1])
+        return float(np.linalg.norm(row_norms(graph, last))) * below
+
+    return claim
+
+
+def _units(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """The theorem bounds ramp losses; its proof, twice the complexity of the scores."""
+    return unit_complexity(graph, energies, m).value / 2
+
+
+NEYSHABUR = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_frobenius_is_the_literal_one"
+TWO_LAYERS = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_two_layers_by_hand"
+GOLOWICH = "tests/bounds/theorems/rademacher/test_golowich.py::test_literal"
+PATH = "tests/bounds/theorems/rademacher/test_path_norm.py::test_chains_against_products_of_absolute_matrices"
+DAG = "tests/bounds/theorems/rademacher/test_path_norm.py::test_a_dag_by_hand"
+GONON = "tests/bounds/theorems/rademacher/test_gonon.py::test_a_row_by_hand"
+GALANTI = "tests/bounds/theorems/rademacher/test_galanti.py::test_both_forms_are_the_literal_ones"
+chain, nodes = cases.chain_cases, cases.node_cases
+_PRED = {"without 1 + √(2 logs)": _logarithms, "without √|pred| of the last layer": _root_last}
+_NO_C = twins(GOLOWICH, {"without C": _classes})
+_NO_LOG_C = twins(GOLOWICH, {"without log C": _log_classes})
+_NO_ROOT_C = twins(GOLOWICH, {"without √C": _root_classes})
+_SUM, _MAX = partial(cases.dag_cases, max_pool="sum"), partial(cases.dag_cases, max_pool="max")
+
+_MOMENTS = twins("tests/bounds/moments/test_peeling.py::test_frobenius_form_by_hand")
+STATEMENTS: tuple[Statement, ...] = (
+    Statement(
+        "galanti_published", "as printed: ‖W_L‖_F, no last predecessors", "nodes", FROBENIUS, _printed, nodes,
+        refuted=True,
+    ),
+    Statement(
+        "galanti", "nodes are positions", "nodes", ROWS, _partitioned(("position",)), nodes,
+        twins(GALANTI, _PRED),
+    ),
+    Statement("galanti", "a twin without √C: ‖W_L‖_F for Σ_r ‖w_r‖", "nodes", FROBENIUS, _frobenius_for_rows, nodes,
+              refuted=True),
+    Statement("galanti", "nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins(GALANTI)),
+    Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins(GALANTI)),
+    Statement("peeling", "second moment", "nodes", FROBENIUS, _moment(2.0), cases.single_cases, _MOMENTS, moment=2.0),
+    Statement("peeling", "fourth moment", "nodes", FROBENIUS, _moment(4.0), cases.single_cases, _MOMENTS, moment=4.0),
+    Statement(
+        "neyshabur_frobenius", "‖W_L‖_F", "frobenius", FROBENIUS, _value(frobenius_complexity), chain,
+        twins(NEYSHABUR, {"without √C": _root_classes, "without 2 per activation": _activations}),
+    ),
+    Statement(
+        "neyshabur_l1", "rows added", "l1", ROWS_L1, _value(l1_complexity), chain,
+        twins(NEYSHABUR.replace("frobenius", "l1"), {"without 2 per activation": _activations}),
+    ),
+    Statement(
+        "neyshabur_two_layer", "twice the scores", "frobenius", FROBENIUS, _units, cases.unit_cases,
+        twins(TWO_LAYERS, {"without √C": _unit_classes}),
+    ),
+    Statement(
+        "golowich", "largest row", "frobenius", EACH_ROW, _value(theorem_1_complexity), chain,
+        twins(GOLOWICH, {"without C": _classes, "without 1 + √(2 L log 2)": _depth}),
+    ),
+    Statement("golowich_sharp", "largest row", "frobenius", EACH_ROW, _form("one by one"), chain, _NO_C),
+    Statement("golowich_sharp", "rows added", "frobenius", ROWS, _form("rows"), chain, _NO_LOG_C),
+    Statement("golowich_sharp", "‖W_L‖_F", "frobenius", FROBENIUS, _form("frobenius"), chain, _NO_ROOT_C),
+    Statement(
+        "golowich_l1", "largest row", "l1", EACH_ROW_L1, _value(theorem_2_complexity), chain,
+        _NO_C,
+    ),
+    Statement(
+        "path_norm_layered", "chains", "path", ROWS_L1, _value(layered_complexity), chain,
+        twins(PATH, {"without √(2 logs)": _stages}),
+    ),
+    Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins(PATH)),
+    Statement("path_norm", "max pool as a sum", "path", ROWS_L1, _dag("sum"), _SUM, twins(DAG)),
+    Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins(DAG)),
+    Statement("gonon", "chains", "path", ROWS_L1, _gonon, chain, twins(GONON)),
+    Statement("gonon", "max pool as a sum", "path", ROWS_L1, _gonon, _SUM, twins(GONON)),
+)  # fmt: skip

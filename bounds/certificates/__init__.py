@@ -1,0 +1,1 @@
+"""Certificates: classes of networks fixed before the certified sample is looked at."""

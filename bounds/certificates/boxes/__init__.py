@@ -1,0 +1,1 @@
+"""Classes of linear heads whose weights lie in boxes with signs."""

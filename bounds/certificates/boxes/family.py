@@ -1,0 +1,121 @@
+"""Classes of linear heads whose weights lie between 0 and a number times a side with a sign, all fixed in advance.
+
+Row S of the margin form is D_S = D' + D'' with 0 ≤ σ_{S,i} D'_i ≤ a_S β_{S,i}, and |D''_i| ≤ SLACK·a_S β_{S,i} for
+rounding. The supremum goes coordinate by coordinate, so that first moments count: with |x_ni| ≤ B_i, λ_n ≤ λ and
+X_i = Σ_n ξ_n λ_n x_ni
+
+    E sup Σ_n ξ_n λ_n D_S·x_n ≤ (½ + SLACK) a_S Σ_i β_{S,i} E|X_i|
+    E|X_i| ≤ √(2/π) √(Σ_n λ_n² x_ni² + H λ²B_i²) + REST λ B_i
+
+Σ_i β_i √(…)_i ≤ √(Σ_i β_i κ_i) √(Σ_i (β_i/κ_i) (…)_i) for any κ > 0 fixed without looking at the sample, about √E x_i²:
+the data are seen through one weighted energy per row and sub-sample, as for ellipsoids. Proof: docs/theory.md, "Boxes".
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.ellipsoids.family import hidden_layers
+from sparsebounds.bounds.certificates.energies import (
+    EnergyWeights,
+    over_axes,
+)
+from sparsebounds.bounds.certificates.signs import HALF, SLACK
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.head import read_head
+from sparsebounds.bounds.moments.margin_forms import MarginForm
+from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+
+H, REST = 4.43, 0.0024
+"""E|Σ ξ_n a_n| ≤ √(2/π) √(Σ a_n² + H max a_n²) + REST max |a_n|."""
+FIRST = math.sqrt(2.0 / math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class Boxes:
+    """A class of linear heads on fixed inputs, fixed without looking at the sample; K inputs and the constant 1."""
+
+    form: MarginForm
+    sides: np.ndarray
+    """float64 (R, K + 1): β ≥ 0."""
+    signs: np.ndarray
+    """(R, K + 1): 1 or −1."""
+    sizes: np.ndarray
+    """float64 (pairs, K + 1): κ > 0, for every row and sub-sample that counts, in the order of `pairs`."""
+    largest: np.ndarray
+    """float64 (K + 1,): B, what no |x_i| exceeds; 1 for the constant."""
+    name: str = "boxes"
+    shaped_by: np.ndarray | None = None
+    """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
+
+    def __post_init__(self) -> None:
+        if self.shaped_by is not None:
+            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
+        shape, count = self.sides.shape, len(pairs(self.form))
+        if shape[0] != len(self.form.rows) or self.signs.shape != shape or self.sizes.shape != (count, shape[1]):
+            raise ValueError(f"sides {shape}, signs {self.signs.shape} and sizes {self.sizes.shape} do not match")
+        if not (np.isin(self.signs, (-1.0, 1.0)).all() and (self.sides >= 0).all() and (self.sizes > 0).all()):
+            raise ValueError("signs must be 1 or -1, sides not negative, sizes positive")
+        if self.largest.shape != shape[1:] or not (self.largest >= 0).all() or self.largest[-1] < 1:
+            raise ValueError(f"largest of shape {self.largest.shape}; needed {shape[1:]}, not negative, the last 1")
+
+    def check_range(self, seen: np.ndarray) -> None:
+        """Raise ValueError if an input whose largest |x_i| are given, (K,), is beyond B."""
+        if (np.ravel(seen) > self.largest[:-1]).any():
+            raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
+
+
+def pairs(form: MarginForm) -> list[tuple[int, int]]:
+    """(row, sub-sample) with a multiplier that is not 0."""
+    return [(int(r), int(k)) for r, k in zip(*np.nonzero(form.multipliers), strict=True)]
+
+
+def box_weights(boxes: Boxes) -> EnergyWeights:
+    """Z of every pair: Σ_i (β_i/κ_i) x_i², the constant among the i."""
+    rows = boxes.sides[[r for r, _ in pairs(boxes.form)]] / boxes.sizes
+    return EnergyWeights(rows[:, :-1], rows[:, -1], p=1.0)
+
+
+def box_radii(graph: Graph, boxes: Boxes) -> np.ndarray:
+    """a_S of a network: float64 (R,).
+
+    Raises:
+        NotCovered: a network with hidden layers.
+        ValueError: a weight that is not 0 where its side is.
+
+    Example:
+        >>> from sparsebounds.bounds import read_graph
+        >>> from sparsebounds.bounds.moments.tree import Tree
+        >>> from sparsebounds.bounds.moments.margin_forms import tree_form
+        >>> form = tree_form(Tree.balanced(2), 2)
+        >>> ones = np.ones((1, 3))
+        >>> boxes = Boxes(form, np.array([[1.0, 2.0, 1.0]]), np.array([[1.0, -1.0, 1.0]]), ones, ones[0])
+        >>> f = lambda x: x @ np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # D = (1, −1)
+        >>> box_radii(read_graph(f, np.ones((1, 2), np.float32)), boxes).tolist()
+        [1.0]
+    """
+    if hidden_layers(graph):
+        raise NotCovered("boxes are for linear heads on fixed inputs; this network has hidden layers")
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    rows = boxes.form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    if rows.shape != boxes.sides.shape:
+        raise ValueError(f"rows of shape {rows.shape}, sides {boxes.sides.shape}; the class is of another network")
+    over = over_axes(rows, boxes.sides) * boxes.signs
+    return np.asarray(np.maximum(over, -over / SLACK).max(axis=1))
+
+
+def box_reach(boxes: Boxes, energies: np.ndarray, m: int) -> np.ndarray:
+    """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs,), divided by m."""
+    reach = np.zeros(len(boxes.sides))
+    for (row, k), kappa, energy in zip(pairs(boxes.form), boxes.sizes, energies, strict=True):
+        beta, top = boxes.sides[row], float(boxes.form.weights[k].max())  # top: λ²
+        more = H * top * float(np.sum(beta / kappa * np.square(boxes.largest)))
+        first = FIRST * math.sqrt(float(beta @ kappa) * (m * float(energy) + more))
+        rest = REST * math.sqrt(top) * float(beta @ boxes.largest)
+        reach[row] += (HALF + SLACK) * boxes.form.multipliers[row, k] * (first + rest)
+    return reach

@@ -1,0 +1,204 @@
+"""The best certificate that peeling by moments gives for a network: every form tried, every choice paid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, NotCovered, refused
+from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
+from sparsebounds.bounds.graph.graph import PARTITIONS, Graph
+from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
+from sparsebounds.bounds.margin.classes import ClassSize, certify, choice_prices
+from sparsebounds.bounds.moments.energies import EnergiesUpper
+from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadWeights
+from sparsebounds.bounds.moments.margin_forms import MOST_CLASSES, MarginForm, chosen_tree_form, sum_form, tree_form
+from sparsebounds.bounds.moments.network import Peeled, forms_of_theorem_3
+from sparsebounds.bounds.moments.peeling import peeling
+from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.bounds.reader import read_graph
+from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.sample import Sample
+
+
+def certificate(
+    f: Any,
+    x: Any,
+    y: Any,
+    *,
+    delta: float = 1e-3,
+    gamma: float | str = "best",
+    tree: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    weights: Sequence[HeadWeights] = (UNIFORM,),
+    left_out: np.ndarray | None = None,
+    nodes: str | None = None,
+    mask_fixed: bool = False,
+    choices: Mapping[str, int] | None = None,
+    preprocessing: str = "fixed",
+    batch_size: int = 256,
+) -> Bound:
+    """With probability 1 − δ, the error of this network on new data is at most `value`.
+
+    err ≤ mean ramp φ_γ on S + (2/m) c_j Σ_S a_S (√Σ_i τ_i² q_i² + √Σ_i τ_i² (q^S_i)²) + the price of δ and of every
+    choice, minimised over partitions into nodes, trees, forms of the margin step and of Theorem 3, grids and weights.
+
+    Args:
+        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        x, y: the m samples the certificate is about, drawn independently; inputs exactly as the network receives them,
+            after everything that was fixed without looking at these samples; or x as `FrontEnd.receive` gives it.
+        delta: allowed probability of failure.
+        gamma: the margin, or "best".
+        tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
+        pixel_range: (lo, hi) in which every coordinate lies, known in advance: allows the one-sided form.
+        weights: of the last layer, fixed without looking at the sample, see `rehearsal_weights`.
+        left_out: fingerprints of samples that shaped the grids, the tree or the front end (see
+            `bounds.sample.fingerprints`): none of them may be among x. Those that shaped `weights`, or the front end
+            that received x, are known.
+        nodes: one partition; None: the best of three.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample.
+        choices: of configurations compared with these samples at hand (front ends, architectures, …), by name: how many
+            there were, from a list fixed before. Each costs its logarithm, and energies hold for all of them.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        batch_size: samples per call of f.
+
+    Returns:
+        A certificate; `terms` lists every choice with its price in nats. Value NaN for a network outside the theorem.
+
+    Raises:
+        ValueError: bad data, δ, γ, tree, range or choices; left-out samples among x.
+        ReadError: a network that cannot be read.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.uniform(size=(20000, 3)).astype(np.float32), rng.integers(0, 2, 20000)
+        >>> x[:, 0] = np.where(y == 1, 0.9, 0.1)
+        >>> f = lambda x: jnp.stack([0.5 - x[:, 0], x[:, 0] - 0.5], axis=1)
+        >>> b = certificate(f, x, y, pixel_range=(0.0, 1.0))
+        >>> b.value < 0.25, b.guarantee
+        (True, 'certificate')
+
+    Source: theorems 1–3 of docs/theory.md.
+    """
+    check_delta(delta)
+    graph = read_graph(f, np.asarray((x.values if isinstance(x, Received) else x)[:2]))
+    sample = Sample.measure(f, x, y, preprocessing=preprocessing, batch_size=batch_size)
+    return certified(
+        graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,
+        left_out=left_out, nodes=nodes, mask_fixed=mask_fixed, choices=choices,
+    )  # fmt: skip
+
+
+def certified(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | str = "best",
+    tree: Any = None,
+    pixel_range: tuple[float, float] | None = None,
+    weights: Sequence[HeadWeights] = (UNIFORM,),
+    left_out: np.ndarray | None = None,
+    nodes: str | None = None,
+    mask_fixed: bool = False,
+    choices: Mapping[str, int] | None = None,
+) -> Bound:
+    """`certificate` of a graph and a sample that are at hand; arguments as there.
+
+    Example:
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
+        >>> b = certified(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001)
+        >>> b.value <= peeling(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001).value + 0.01
+        True
+    """
+    check_delta(delta)
+    check_gamma(gamma)
+    check_match(graph, sample)
+    check_every_class(sample)
+    for marks in (left_out, *(w.shaped_by for w in weights)):
+        check_left_out(sample, marks)
+    prices, options = choice_prices(choices)
+    declaration = peeling.declaration  # type: ignore[attr-defined]
+    shown = math.nan if isinstance(gamma, str) else float(gamma)
+    fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
+    try:
+        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta / options)
+        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, prices))
+        _check_weights(weights, sizes)
+    except NotCovered as reason:
+        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
+    best = certify(sizes, sample, delta=delta, gamma=gamma)
+    return Bound(
+        value=best.value,
+        margin_error=best.ramp,
+        complexity=best.complexity,
+        confidence=best.confidence,
+        gamma=best.gamma,
+        delta=delta,
+        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
+        terms={
+            "tree fixed in advance": _shown(fixed, given=tree is not None),
+            "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+            **best.terms,
+        },
+        source=declaration.source,
+        note=preprocessing_note(sample),
+    )
+
+
+def _shown(tree: Tree, *, given: bool) -> str:
+    if len(tree.leaves) > 20:
+        return "given" if given else "balanced"
+    return str(tree.nested)
+
+
+def _sizes(
+    graph: Graph,
+    sample: Sample,
+    fixed: Tree,
+    weights: Sequence[HeadWeights],
+    upper: Sequence[EnergiesUpper | None],
+    nodes: str | None,
+    mask_fixed: bool,
+    prices: Mapping[str, float],
+) -> Iterable[ClassSize]:
+    partitions = [p for p in PARTITIONS if nodes in (None, p)]
+    if not partitions:
+        raise ValueError(f"nodes={nodes!r}; needed one of {', '.join(map(repr, PARTITIONS))}, or None for the best")
+    price = {**prices, **({"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {})}
+    reasons: list[NotCovered] = []
+    for partition in partitions:
+        try:
+            peeled = Peeled(graph.partition(partition), sample, mask_fixed)
+        except NotCovered as reason:  # this partition cannot tell the blocks apart; its share of the price stays paid
+            reasons.append(reason)
+            continue
+        for size in peeled.sizes(_forms(peeled, fixed), weights=weights, upper=upper, prices=price):
+            yield replace(size, terms={"nodes": partition, **size.terms})
+    if len(reasons) == len(partitions):
+        raise reasons[0]
+
+
+def _check_weights(weights: Sequence[HeadWeights], sizes: Sequence[ClassSize]) -> None:
+    """Weights that fit no form would be paid for and never used."""
+    used = {size.terms["weights of the last layer"] for size in sizes}
+    lost = [w.name for w in weights if w.name not in used]
+    if lost:
+        raise ValueError(
+            f"the weights {lost[0]!r} fit no form of this network; make them for its tree, and say for which nodes="
+        )
+
+
+def _forms(peeled: Peeled, fixed: Tree) -> list[MarginForm]:
+    """The tree fixed in advance; up to 64 classes also a tree chosen by the data, paid for, and the sum form."""
+    classes = peeled.graph.classes
+    forms = [tree_form(fixed, classes)]
+    if 2 < classes <= MOST_CLASSES:
+        forms += [chosen_tree_form(peeled.greedy_tree(), classes), sum_form(classes)]
+    return forms

@@ -1,0 +1,1 @@
+"""Classes whose rows lie in ellipsoids."""

@@ -1,0 +1,1 @@
+"""What m samples say of a mean: binomial and Bernstein bounds."""

@@ -1,0 +1,247 @@
+"""Predecessors and block norms of a layer, for the graph's partition into nodes.
+
+W_ji is the block of weights from node i to node j: rows are coordinates of j, columns coordinates of i. Rows that
+share their weights share one table of norms, so a convolution costs (positions × taps) integers and
+(taps × output nodes) numbers, however large the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse
+
+from sparsebounds.bounds.graph.elements import ABSENT, CHUNK, distinct
+from sparsebounds.bounds.graph.terms import Taps
+
+MAX_EDGES = 2 * 10**8
+"""Edges written out one by one, where several terms have to be joined or rows share no pattern."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of one linear term: node `out[b, f, m]` reads node `taps[b, f, t]`, norm² `norms2[b, t, m]`."""
+
+    taps: np.ndarray
+    """int32 (B, F, T): global node numbers, ABSENT for constant zeros; no node twice in a row."""
+    norms2: np.ndarray
+    """float64 (B, T, M): squared Frobenius norms."""
+    out: np.ndarray
+    """int32 (B, F, M): node number within the layer; every node of the layer once."""
+    size: int
+    """Nodes of the layer."""
+
+    @cached_property
+    def full(self) -> bool:
+        """Whether no block is zero."""
+        return bool((self.norms2 > 0).all())
+
+    def counts(self, structural: bool = False) -> np.ndarray:
+        """|pred(j)|: predecessors with a non-zero block, or (`structural`) all that the layer could read."""
+        if structural or self.full:
+            total = np.zeros(self.size, dtype=np.int64)
+            total[self.out] = (self.taps >= 0).sum(axis=2)[:, :, None]
+            return total
+        return np.rint(self._sum((self.norms2 > 0).astype(np.float64))).astype(np.int64)
+
+    def square_norms(self) -> np.ndarray:
+        """‖W_j‖²_F = Σ_i ‖W_ji‖²_F, for every node."""
+        return self._sum(self.norms2)
+
+    def _sum(self, table: np.ndarray) -> np.ndarray:
+        total = np.zeros(self.size)
+        for b, rows in self._chunks():
+            total[self.out[b, rows]] = (self.taps[b, rows] >= 0).astype(np.float64) @ table[b]
+        return total
+
+    def largest(self, values: np.ndarray, structural: bool = False) -> np.ndarray:
+        """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors.
+
+        `values` is indexed by global node, and −inf at its end: ABSENT is −1.
+        """
+        best = np.full(self.size, -np.inf)
+        for b, rows in self._chunks():
+            seen = values[self.taps[b, rows]]
+            every = (structural or self.full) and seen.shape[1] > 0
+            best[self.out[b, rows]] = seen.max(axis=1)[:, None] if every else _masked_max(seen, self.norms2[b])
+        return best
+
+    def _chunks(self) -> Iterator[tuple[int, slice]]:
+        b_count, f_count, t = self.taps.shape
+        step = max(1, CHUNK // max(1, t + self.norms2.shape[2]))
+        for b in range(b_count):
+            for start in range(0, f_count, step):
+                yield b, slice(start, start + step)
+
+    def edges(self) -> sparse.csr_array:
+        """The pattern of non-zero blocks: sparse (nodes of the layer, nodes of the graph)."""
+        (b_count, f_count, t), m = self.taps.shape, self.norms2.shape[2]
+        if b_count * f_count * t * m > MAX_EDGES:
+            raise ValueError(f"{b_count * f_count * t * m} edges; count predecessors in a coarser partition")
+        shape = (b_count, f_count, t, m)
+        source = np.broadcast_to(self.taps[..., None], shape)
+        target = np.broadcast_to(self.out[:, :, None, :], shape)
+        present = (self.norms2[:, None] > 0) & (source >= 0)
+        columns = int(max(self.taps.max(), 0)) + 1
+        data = np.ones(int(present.sum()), dtype=bool)
+        return sparse.csr_array((data, (target[present], source[present])), shape=(self.size, columns))
+
+
+def _masked_max(seen: np.ndarray, norms2: np.ndarray) -> np.ndarray:
+    """max over t with norms2[t, m] > 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
+    present = norms2.T > 0
+    _, first, which = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
+    best = np.full((len(seen), len(first)), -np.inf)
+    for i, mask in enumerate(present[first]):
+        if mask.any():
+            best[:, i] = seen[:, mask].max(axis=1)
+    return best[:, np.ravel(which)]
+
+
+@dataclass(frozen=True)
+class JoinedBlocks:
+    """The pattern of a sum of terms (a skip beside a convolution)."""
+
+    parts: tuple[Blocks, ...]
+
+    def counts(self) -> np.ndarray:
+        """|pred(j)| of the sum: a node read by two terms counts once."""
+        patterns = [p.edges() for p in self.parts]
+        width = max(p.shape[1] for p in patterns)
+        total = sum(
+            sparse.csr_array((p.data.astype(np.int64), p.indices, p.indptr), (p.shape[0], width)) for p in patterns
+        )
+        return np.diff(sparse.csr_array(total).indptr).astype(np.int64)
+
+
+def row_blocks(
+    taps: Taps, weight: np.ndarray, order: np.ndarray | None, *, local: np.ndarray, node_of: np.ndarray, scalar: bool
+) -> Blocks:
+    """Blocks of rows (b, f) with weights (B, K, N).
+
+    Args:
+        taps: what the rows read.
+        weight: (B, K, N).
+        order: sends the outputs (b, f, n) to the layer's elements; None where they agree.
+        local: node number within the layer, for every element of the layer.
+        node_of: global node number of every element that can be read, ABSENT at the end.
+        scalar: whether every element is a node of its own.
+    """
+    b_count, f_count, _ = taps.shape
+    targets = (local if order is None else local[order]).reshape(b_count, f_count, -1)
+    columns, out = _output_groups(targets)
+    squares = joined(np.square(weight), columns, out.shape[2], axis=2)
+    nodes, table = _read_nodes(node_of, taps, squares)
+    blocks = _each_node_once(Blocks(nodes, table, out, int(local.max()) + 1))
+    return blocks if scalar else _each_tap_once(blocks)
+
+
+def _output_groups(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Outputs of a row that belong to one node: group of each output (N,), and the nodes (B, F, M)."""
+    _, first, columns = np.unique(targets[0, 0], return_index=True, return_inverse=True)
+    out = targets[:, :, first]
+    if not np.array_equal(out[:, :, np.ravel(columns)], targets):
+        columns, out = np.arange(targets.shape[2]), targets
+    return np.ravel(columns), np.ascontiguousarray(out)
+
+
+def _read_nodes(node_of: np.ndarray, taps: Taps, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Node numbers (B, F, T') and norms² (B, T', M): columns of one tap that always show one node are joined."""
+    source = node_of[taps.source]
+    b_count, t = len(source), taps.sites.shape[1]
+    group, first = _equal_columns(source.reshape(-1, source.shape[2]))
+    source = source[:, :, first]
+    table = squares.reshape(b_count, t, -1, squares.shape[2])
+    together = joined(table, group, len(first), axis=2)
+    nodes = source[:, taps.sites]
+    nodes[:, taps.sites < 0] = ABSENT
+    return nodes.reshape(b_count, len(taps.sites), -1), together.reshape(b_count, t * len(first), -1)
+
+
+def joined(table: np.ndarray, group: np.ndarray, groups: int, axis: int) -> np.ndarray:
+    """Sums along one axis over the members of each group."""
+    if (group[1:] < group[:-1]).any():
+        table = np.take(table, np.argsort(group, kind="stable"), axis=axis)
+    if groups == len(group):
+        return table
+    sizes = np.bincount(group, minlength=groups)
+    return np.add.reduceat(table, np.cumsum(sizes) - sizes, axis=axis)  # each group begins where those before it end
+
+
+def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that agree in every row: their group (K,), and one column of each group."""
+    k = rows.shape[1]
+    if k == 1:
+        return np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
+    if len(rows) == 1 and (rows[0, 1:] >= rows[0, :-1]).all():  # a dense layer that reads node after node
+        new = np.concatenate([[True], rows[0, 1:] != rows[0, :-1]])
+        return np.cumsum(new) - 1, np.flatnonzero(new)
+    rng = np.random.default_rng(0)
+    probe = rows[rng.integers(0, len(rows), size=min(len(rows), 64))]
+    by_probe = np.lexsort(probe)
+    ordered = rows[:, by_probe]
+    new = np.concatenate([[True], (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)])
+    group = np.empty(k, dtype=np.int64)
+    group[by_probe] = np.cumsum(new) - 1
+    return group, by_probe[new]
+
+
+def _each_node_once(blocks: Blocks) -> Blocks:
+    """Rows that feed one node (the groups of a grouped convolution) become one row that reads what all of them read."""
+    (b_count, f_count, t), m = blocks.taps.shape, blocks.out.shape[2]
+    if b_count == 1 or len(distinct(blocks.out)) == blocks.out.size:
+        return blocks
+    # Weight sets that feed the same nodes, row by row.
+    same = np.stack([(blocks.out == blocks.out[i]).all(axis=(1, 2)) for i in range(b_count)])
+    groups = [np.flatnonzero(g) for g in np.unique(same, axis=0)]
+    width = max(len(g) for g in groups)
+    taps = np.full((len(groups), f_count, width, t), ABSENT, dtype=np.int32)
+    norms2 = np.zeros((len(groups), width, t, m))
+    for i, members in enumerate(groups):
+        taps[i, :, : len(members)] = blocks.taps[members].transpose(1, 0, 2)
+        norms2[i, : len(members)] = blocks.norms2[members]
+    out = blocks.out[[members[0] for members in groups]]
+    if len(distinct(out)) != out.size:
+        raise ValueError("a layer whose nodes mix weight groups irregularly; read it with nodes='scalar'")
+    return Blocks(taps.reshape(*taps.shape[:2], -1), norms2.reshape(len(groups), -1, m), out, blocks.size)
+
+
+def _each_tap_once(blocks: Blocks) -> Blocks:
+    """Columns that show the same node are joined; where that differs from row to row, every row gets its own table."""
+    b_count, f_count, _ = blocks.taps.shape
+    if not any(_row_repeats(rows) for rows in blocks.taps):
+        return blocks
+    parts = [_equal_columns(rows) for rows in blocks.taps]
+    width = max(len(first) for _, first in parts)
+    taps = np.full((b_count, f_count, width), ABSENT, dtype=np.int32)
+    norms2 = np.zeros((b_count, width, blocks.norms2.shape[2]))
+    for b, (group, first) in enumerate(parts):
+        taps[b, :, : len(first)] = blocks.taps[b][:, first]
+        np.add.at(norms2[b], group, blocks.norms2[b])
+    if any(_row_repeats(rows) for rows in taps):
+        return _row_by_row(blocks)
+    return replace(blocks, taps=taps, norms2=norms2)
+
+
+def _row_by_row(blocks: Blocks) -> Blocks:
+    """A table of norms for every row, with each node once."""
+    (b_count, f_count, t), m = blocks.taps.shape, blocks.norms2.shape[2]
+    if b_count * f_count * t * m > MAX_EDGES:
+        raise ValueError(
+            "a layer whose rows read nodes in irregular patterns is too large; read it with nodes='scalar'"
+        )
+    taps = np.full((b_count * f_count, 1, t), ABSENT, dtype=np.int32)
+    norms2 = np.zeros((b_count * f_count, t, m))
+    for r, row in enumerate(blocks.taps.reshape(-1, t)):
+        nodes, where = np.unique(row, return_inverse=True)
+        taps[r, 0, : len(nodes)] = nodes
+        np.add.at(norms2[r], where, blocks.norms2[r // f_count])
+    return replace(blocks, taps=taps, norms2=norms2, out=blocks.out.reshape(b_count * f_count, 1, -1))
+
+
+def _row_repeats(rows: np.ndarray) -> bool:
+    ordered = np.sort(rows, axis=1)
+    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())

@@ -1,0 +1,54 @@
+"""Numbers of coordinates: gathering, counting, and which layer owns them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+ABSENT = -1
+"""Element number of a constant zero."""
+
+CHUNK = 1 << 22
+"""Elements gathered at once; keeps the memory of a pass over a large layer near 32 MiB."""
+
+
+def take_rows(values: np.ndarray, sites: np.ndarray, fill: float) -> np.ndarray:
+    """`values[sites]` with `fill` where a site is ABSENT: (S, C), (F, T) → (F, T·C)."""
+    taken = values[sites]
+    absent = sites < 0
+    if absent.any():
+        taken[absent] = fill
+    return taken.reshape(len(sites), -1)
+
+
+def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
+    """Indices of the layers that hold these elements, ascending; ABSENT belongs to none."""
+    present = elements[elements >= 0]
+    if not present.size:
+        return []
+    first, last = np.searchsorted(offsets, [present.min(), present.max()], side="right") - 1
+    if first == last:
+        return [int(first)]
+    return np.flatnonzero(np.bincount(np.searchsorted(offsets, present, side="right") - 1)).tolist()
+
+
+def distinct(elements: np.ndarray) -> np.ndarray:
+    """The element numbers that occur, ascending, without ABSENT."""
+    there = np.zeros(int(elements.max(initial=ABSENT)) + 2, dtype=bool)
+    there[elements.ravel() + 1] = True
+    return np.flatnonzero(there[1:])
+
+
+def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
+    """How often an element occurs in one group, at most; absent ones do not count."""
+    present = elements >= 0
+    codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
+    if codes.max(initial=0) < 8 * codes.size + 10**6:  # counting is faster than sorting, and small enough
+        return int(np.bincount(codes).max(initial=1))
+    return int(np.unique(codes, return_counts=True)[1].max(initial=1))
+
+
+def as_elements(ids: np.ndarray | Sequence[int]) -> np.ndarray:
+    """Element numbers as int32; a network has fewer than 2³¹ of them."""
+    return np.asarray(ids, dtype=np.int32)

@@ -1,0 +1,165 @@
+"""A network as a bound sees it: layers in topological order, and which of their elements form one node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, row_blocks
+from sparsebounds.bounds.graph.elements import ABSENT, owners
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear, elements_read
+from sparsebounds.bounds.graph.terms import Dot, Pool, Taps, Term
+
+T = TypeVar("T")
+Partition = Literal["position", "group", "scalar"]
+PARTITIONS: tuple[Partition, ...] = ("position", "group", "scalar")
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A network as a bound sees it: layers in topological order, and the partition of their elements into nodes.
+
+    `layers[0]` is the input, `layers[-1]` the scores (one position, one channel per class). Made by
+    :func:`bounds.read_graph`; the arrays are shared between partitions, and no weight changes after reading.
+    """
+
+    layers: tuple[Layer, ...]
+    nodes: Partition = "position"
+    group_size: int = 8
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """First element number of each layer, and the total: int64 (layers + 1,)."""
+        return np.concatenate([[0], np.cumsum([layer.size for layer in self.layers])])
+
+    @property
+    def classes(self) -> int:
+        return self.layers[-1].size
+
+    @property
+    def input(self) -> Input:
+        first = self.layers[0]
+        assert isinstance(first, Input)
+        return first
+
+    def partition(self, nodes: Partition, group_size: int | None = None) -> Graph:
+        """The same network with other nodes."""
+        check_partition(nodes)
+        size = self.group_size if group_size is None else group_size
+        if size < 1:
+            raise ValueError(f"group_size={size}; needed at least one channel per group")
+        if (nodes, size) == (self.nodes, self.group_size):
+            return self
+        return self.kept(("partition", nodes, size), lambda: replace(self, nodes=nodes, group_size=size))
+
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` returns, computed at the first call and kept with the graph: several bounds ask for the same."""
+        known: dict[Hashable, Any] = vars(self).setdefault("_kept", {})
+        if key not in known:
+            known[key] = make()
+        kept: T = known[key]
+        return kept
+
+    def layer_of(self, elements: np.ndarray) -> list[int]:
+        """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
+        return owners(elements, self.offsets)
+
+    def sources(self, index: int) -> list[int]:
+        """Indices of the layers that layer `index` reads."""
+        found = lambda: sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})  # noqa: E731
+        return self.kept(("sources", index), found)
+
+    def local_nodes(self, index: int) -> np.ndarray:
+        """Node number within the layer, for every element of layer `index`: int32 (size,), not to be written to."""
+        return self.kept(("local nodes", index), lambda: self._local_nodes(index))
+
+    def _local_nodes(self, index: int) -> np.ndarray:
+        layer = self.layers[index]
+        element = np.arange(layer.size, dtype=np.int32)
+        if self.nodes == "scalar":
+            return element
+        if isinstance(layer, Input) and layer.node is not None:
+            return layer.node
+        if self.nodes == "position":
+            return element // layer.channels
+        width = layer.channels // layer.groups if layer.groups > 1 else self.group_size
+        per_position = -(-layer.channels // width)
+        return (element // layer.channels) * per_position + (element % layer.channels) // width
+
+    @cached_property
+    def node_counts(self) -> tuple[int, ...]:
+        """d_l: the number of nodes of each layer."""
+        return tuple(int(self.local_nodes(i).max()) + 1 for i in range(len(self.layers)))
+
+    @cached_property
+    def node_offsets(self) -> np.ndarray:
+        """First global node number of each layer, and the total."""
+        return np.concatenate([[0], np.cumsum(self.node_counts)])
+
+    @cached_property
+    def node_of(self) -> np.ndarray:
+        """Global node number of every element; the last entry, for index ABSENT, is ABSENT: int32 (elements + 1,)."""
+        parts = [self.local_nodes(i) + np.int32(self.node_offsets[i]) for i in range(len(self.layers))]
+        return np.concatenate([*parts, [ABSENT]]).astype(np.int32)
+
+    def node_sums(self, index: int, values: np.ndarray) -> np.ndarray:
+        """Sum a number per element of layer `index` over each of its nodes: float64 (nodes,)."""
+        return np.bincount(self.local_nodes(index), weights=np.ravel(values), minlength=self.node_counts[index])
+
+    def term_blocks(self, index: int, term: Term, local: np.ndarray | None = None) -> Blocks:
+        """The blocks of one term of layer `index`. Fixed terms (pooling, skips) get their pattern: norm 1 per non-zero.
+
+        `local` gives the elements of the layer other nodes than the graph's, numbered within the layer.
+        """
+        layer = self.layers[index]
+        local = self.local_nodes(index) if local is None else local
+        blocks = partial(row_blocks, local=local, node_of=self.node_of, scalar=self.nodes == "scalar")
+        if isinstance(term, Dot):
+            return blocks(term.taps, term.weight, term.order)
+        if isinstance(term, Pool):
+            channels = term.taps.source.shape[2]
+            taps = Taps(term.taps.source[0].T[:, :, None], term.taps.sites)
+            order = np.arange(layer.size).reshape(-1, channels).T.ravel()
+            return blocks(taps, np.ones((channels, taps.shape[2], 1)), order)
+        elements = term.elements if term.scale is None else np.where(term.scale == 0, ABSENT, term.elements)
+        rows = elements.astype(np.int32).reshape(1, layer.positions, layer.channels)
+        taps = Taps(rows, np.arange(layer.positions, dtype=np.int32)[:, None])
+        return blocks(taps, np.eye(layer.channels)[None], None)
+
+    def blocks(self, index: int, number: int = 0) -> Blocks:
+        """The blocks of one term of a linear layer, computed once."""
+        layer = self.layers[index]
+        assert isinstance(layer, Linear)
+        return self.kept(("blocks", index, number), lambda: self.term_blocks(index, layer.terms[number]))
+
+    def layer_blocks(self, index: int) -> Blocks | JoinedBlocks:
+        """The blocks of a layer; with several terms only their joint pattern is known."""
+        layer = self.layers[index]
+        assert isinstance(layer, Linear)
+        parts = tuple(self.blocks(index, number) for number in range(len(layer.terms)))
+        return parts[0] if len(parts) == 1 else JoinedBlocks(parts)
+
+    def pred_counts(self) -> dict[int, np.ndarray]:
+        """|pred(j)| for every node of every linear layer; padding and zero blocks do not count, nor does a bias."""
+        return {i: self.layer_blocks(i).counts() for i, layer in enumerate(self.layers) if isinstance(layer, Linear)}
+
+    def describe(self) -> str:
+        """One line per layer: kind, name, positions × channels, nodes."""
+        lines = []
+        for i, layer in enumerate(self.layers):
+            kind = type(layer).__name__
+            if isinstance(layer, Linear):
+                kind = "+".join(type(t).__name__ for t in layer.terms) + ("" if not layer.activated else "+ReLU")
+            sizes = f"{layer.positions}×{layer.channels}, {self.node_counts[i]} nodes"
+            lines.append(f"{i:3d}  {kind:<20} {layer.name:<24} {sizes}")
+        return "\n".join(lines)
+
+
+def check_partition(nodes: str) -> None:
+    """Raise ValueError unless `nodes` is a partition."""
+    if nodes not in PARTITIONS:
+        raise ValueError(f"nodes={nodes!r}; needed one of {', '.join(map(repr, PARTITIONS))}")

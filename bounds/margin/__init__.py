@@ -1,0 +1,1 @@
+"""From a complexity to a bound: γ, the union over what a class fixes, and δ."""

@@ -1,0 +1,107 @@
+"""Upper confidence bounds on expected energies, for the one-sided form of Theorem 3.
+
+With X = x_j² · 1[y ∈ S] in [0, R²] and its sample variance V, empirical Bernstein says, w.p. ≥ 1 − ε,
+
+    E X ≤ mean X + √(2 V log(2/ε) / m) + 7 R² log(2/ε) / (3(m − 1)).
+
+All coordinates j, all sets S of labels and the frequencies P(y ∈ S) hold together: ε = δ / (their number).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.confidence.bernstein import bernstein_upper
+from sparsebounds.bounds.confidence.binomial import binomial_upper
+from sparsebounds.bounds.sample.sample import Sample
+
+
+@dataclass(frozen=True)
+class EnergiesUpper:
+    """m times upper bounds on E x_j² 1[y ∈ S] and on P(y ∈ S), for sets S fixed in advance; valid all together."""
+
+    sets: dict[frozenset[int], tuple[np.ndarray, float]]
+    """S → (like one input, number); the whole and every single class are always there."""
+    classes: int
+
+    def of(self, weights: np.ndarray) -> tuple[np.ndarray, float]:
+        """m times upper bounds on E λ(y)² x_j² and E λ(y)², for weights λ² of the labels with at most two values.
+
+        A set that was not fixed in advance (of a tree chosen after looking) is the sum of its classes.
+        """
+        low, high = float(weights.min()), float(weights.max())
+        whole = self.sets[frozenset(range(self.classes))]
+        if high == low:
+            return low * whole[0], low * whole[1]
+        if not np.isin(weights, (low, high)).all():
+            raise ValueError(f"weights {weights.tolist()}; needed at most two different ones")
+        part = self._set(frozenset(np.flatnonzero(weights == high).tolist()))
+        return low * whole[0] + (high - low) * part[0], low * whole[1] + (high - low) * part[1]
+
+    def _set(self, labels: frozenset[int]) -> tuple[np.ndarray, float]:
+        if labels in self.sets:
+            return self.sets[labels]
+        parts = [self.sets[frozenset([r])] for r in sorted(labels)]
+        return np.sum([p[0] for p in parts], axis=0), math.fsum(p[1] for p in parts)
+
+
+def energies_upper(
+    sample: Sample, pixel_range: tuple[float, float], sets: Iterable[Iterable[int]] = (), *, delta: float
+) -> EnergiesUpper:
+    """Upper bounds on the expected energies of all coordinates, for sets of labels fixed before looking.
+
+    Args:
+        sample: measured, so that it has the fourth moments and the largest values.
+        pixel_range: (lo, hi), between which every coordinate lies as the network receives it; known in advance.
+        sets: of labels, beside the whole and the single classes.
+        delta: failure probability of all of them together.
+
+    Returns:
+        EnergiesUpper: every energy and frequency not below the expected one, w.p. ≥ 1 − δ.
+
+    Raises:
+        ValueError: coordinates of the sample outside the range, or m below 2.
+        NotCovered: a sample without fourth moments.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> x, y = rng.uniform(size=(4000, 2)).astype(np.float32), rng.integers(0, 2, 4000)
+        >>> upper = energies_upper(Sample.measure(lambda x: x, x, y), (0.0, 1.0), delta=0.01)
+        >>> energies, count = upper.of(np.array([1.0, 0.0]))
+        >>> bool((energies > 4000 / 6).all()), 2000 < count < 2200  # E x² 1[y = 0] = 1/6
+        (True, True)
+    """
+    reach = _checked_range(sample, pixel_range) ** 2
+    assert sample.class_fourths is not None
+    everything = frozenset(range(sample.classes))
+    wanted = {everything, *(frozenset([r]) for r in everything), *(frozenset(s) for s in sets)}
+    log_inverse = math.log(len(wanted) * (sample.energies.size + 1) / delta)
+    found = {}
+    for labels in wanted:
+        chosen = sorted(labels)
+        mean, square = (a[chosen].sum(axis=0) / sample.m for a in (sample.class_energies, sample.class_fourths))
+        upper = np.minimum(bernstein_upper(mean, square, reach, sample.m, log_inverse), reach)
+        count = int(sample.class_counts[chosen].sum())
+        found[labels] = (sample.m * upper, sample.m * binomial_upper(count, sample.m, -log_inverse))
+    return EnergiesUpper(found, sample.classes)
+
+
+def _checked_range(sample: Sample, pixel_range: tuple[float, float]) -> float:
+    """max |x| that the range allows."""
+    low, high = (float(v) for v in pixel_range)
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ValueError(f"pixel_range={pixel_range}; needed two finite numbers, the smaller one first")
+    if sample.largest is None or sample.class_fourths is None:
+        raise NotCovered("the sample has no fourth moments and largest values; measure it with Sample.measure")
+    reach = max(abs(low), abs(high))
+    if float(sample.largest.max(initial=0.0)) > reach * (1 + 1e-6):
+        raise ValueError(
+            f"a coordinate of the sample has |x| = {float(sample.largest.max()):.6g}, outside "
+            f"pixel_range={pixel_range}; give the range of what the network receives"
+        )
+    return reach * (1 + 1e-6)

@@ -1,0 +1,130 @@
+"""Upper bounds on the spectral norm of one term of a layer: by its symbol, by its rows, or by absolute values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from sparsebounds.bounds.graph import terms
+from sparsebounds.bounds.graph.elements import CHUNK
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Taps, Term
+from sparsebounds.bounds.norms.eigenvalue import EPS
+from sparsebounds.bounds.norms.lattice import Lattice, find_lattice, grid_codes
+from sparsebounds.bounds.norms.symbol import Symbol, symbol
+
+SWEEPS = 8
+"""Steps towards the Perron vector where only absolute values of the weights are used."""
+
+
+def term_upper(graph: Graph, term: Term, method: str) -> float:
+    """Not below the norm of the term's matrix."""
+    if isinstance(term, Diagonal):
+        squares = np.square(np.ones(term.elements.size) if term.scale is None else term.scale)
+        return root_up(
+            np.bincount(term.elements + 1, weights=squares)[1:].max(initial=0.0) * (1 + term.elements.size * EPS)
+        )
+    if not isinstance(term, Dot):
+        return absolute_upper(term)
+    dot = terms.with_shared_rows(term)
+    lattices = _lattices(graph, dot)
+    upper = sets_upper(dot, lattices, method)
+    # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
+    settled = dot.taps.shape[:2] == (1, 1) or all(lattice is not None for lattice in lattices)
+    return upper if settled else min(upper, absolute_upper(dot))
+
+
+def _lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
+    """The lattice of every weight set; sets that differ by a shift of all elements (groups) share it."""
+    b_count, f_count, _ = dot.taps.shape
+    if f_count == 1:
+        return [None] * b_count
+    found: list[Lattice | None] = []
+    for b, source in enumerate(dot.taps.source):
+        if b and _shifted(dot.taps.source[b - 1], source):
+            found.append(found[-1])
+            continue
+        coded = grid_codes(graph, dot.taps.rows(b))
+        found.append(None if coded is None else find_lattice(*coded))
+    return found
+
+
+def _shifted(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether b = a + constant: then one map is the other on renamed elements."""
+    present = a >= 0
+    return np.array_equal(present, b >= 0) and (not present.any() or np.ptp((b - a)[present]) == 0)
+
+
+def sets_upper(dot: Dot, lattices: Sequence[Lattice | None], method: str) -> float:
+    """√ max over elements e of Σ_b s_b² · (how often set b counts e): once for a lattice, once per row otherwise.
+
+    Rows of different sets are different outputs: ‖Az‖² = Σ_b ‖A_b z‖² ≤ Σ_b s_b² ‖z restricted to what b reads‖²,
+    with s_b ≥ ‖A_b‖; without a lattice, A_b is its rows f one by one, each with s_b ≥ ‖W_b‖.
+    """
+    counts = [_reads(dot.taps, b, once=lattice is not None) for b, lattice in enumerate(lattices)]
+    width = max(len(c) for c in counts)
+    together = np.sum([np.pad(c > 0, (0, width - len(c))) for c in counts], axis=0)
+    if together.max(initial=0) <= 1:  # sets that share no element: the largest counts alone
+        runs = _runs(lattices)
+        squares = [_squares(dot.weight[run], lattices[run[0]], method) for run in runs]
+        return root_up(
+            max(s * max(counts[b].max(initial=0) for b in run) for s, run in zip(squares, runs, strict=True))
+        )
+    total = np.zeros(width)
+    for b, count in enumerate(counts):
+        total[: len(count)] += _squares(dot.weight[b : b + 1], lattices[b], method) * count
+    return root_up(float(total.max(initial=0.0)) * (1 + len(counts) * EPS))
+
+
+def _runs(lattices: Sequence[Lattice | None]) -> list[range]:
+    """Neighbouring sets with one and the same lattice."""
+    starts = [b for b in range(len(lattices)) if b == 0 or lattices[b] is not lattices[b - 1]]
+    return [range(start, stop) for start, stop in pairwise([*starts, len(lattices)])]
+
+
+def _reads(taps: Taps, b: int, once: bool) -> np.ndarray:
+    """How many rows of set b read each element (at most once, if so asked)."""
+    if once:
+        counts = np.bincount(taps.source[b].ravel() + 1)[1:]
+        return np.minimum(counts, 1)
+    total = np.zeros(int(taps.source[b].max(initial=-1)) + 1, dtype=np.int64)
+    step = max(1, CHUNK // max(1, taps.shape[2]))
+    for start in range(0, taps.shape[1], step):
+        rows = taps.rows(b, start, start + step)
+        total += np.bincount(rows.ravel() + 1, minlength=len(total) + 1)[1:]
+    return total
+
+
+def _squares(weight: np.ndarray, lattice: Lattice | None, method: str) -> float:
+    """Not below ‖A_b‖² for every weight set (sets, K, N) with this lattice, or ‖W_b‖² without one."""
+    if lattice is None:
+        return Symbol(weight[:, None], np.zeros((1, 1), dtype=np.int64), (1,)).largest_square_upper(method)
+    return symbol(lattice, weight).largest_square_upper(method) * lattice.copies
+
+
+def absolute_upper(term: Term) -> float:
+    """‖A‖ ≤ ‖|A|‖ ≤ √ max_j (|A|ᵀ|A|q)_j / q_j for every positive q: Schur's test, along the power method.
+
+    The first step, q = 1, is at most √(‖A‖₁ ‖A‖_∞). Exact in the limit for weights of one sign (average pooling).
+    """
+    size = terms.width(term)
+    q, best, additions = np.ones(size), math.inf, size
+    for _ in range(SWEEPS):
+        up = terms.apply(term, np.append(q, 0.0), np.abs)
+        down = terms.apply_transposed(term, up, np.abs, size)
+        additions = len(up) + size
+        largest = float(down.max(initial=0.0))
+        if largest == 0:
+            return 0.0
+        best = min(best, float((down / q).max()))
+        # Any positive q is allowed; the floor keeps columns of tiny weights away from underflow.
+        q = np.maximum(down / largest, 1e-30)
+    return root_up(best * (1 + 4 * additions * EPS))
+
+
+def root_up(square: float) -> float:
+    """The root, rounded up."""
+    return math.sqrt(square) * (1 + 4 * EPS)

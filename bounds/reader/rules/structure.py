@@ -1,0 +1,116 @@
+"""Rules for operations that only move elements: they act on the element numbers themselves."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import JaxprEqn
+
+from sparsebounds.bounds.graph.elements import ABSENT
+from sparsebounds.bounds.reader.interpreter import (
+    Interpreter,
+    as_view,
+    concatenate,
+    constant_array,
+    one_view,
+    out_shape,
+    stack_axis0,
+)
+from sparsebounds.bounds.reader.values import Const, Value, View
+
+
+def move(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Apply the operation to the numbers 0, 1, 2, … of its operand and see where they went."""
+    at, view = one_view(interpreter, values)
+    operands = [v.value if isinstance(v, Const) else None for v in values]
+    operands[at] = jnp.arange(view.ids.size, dtype=jnp.int32).reshape(view.shape)
+    params = dict(eqn.params)
+    if "fill_value" in params:
+        params["fill_value"] = ABSENT
+    moved = eqn.primitive.bind(*operands, **params)
+    outs = moved if eqn.primitive.multiple_results else [moved]
+    if eqn.primitive.name == "reshape":
+        interpreter.builder.refine(view, out_shape(eqn))
+    return [view.take(np.asarray(out)) for out in outs]
+
+
+def pad(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Padding by a constant."""
+    operand, fill = values
+    if not isinstance(operand, View):
+        raise interpreter.refuse("pads with a value that depends on the input")
+    index = jnp.arange(operand.ids.size, dtype=jnp.int32).reshape(operand.shape)
+    padded = eqn.primitive.bind(index, jnp.int32(ABSENT), **eqn.params)
+    return [operand.take(np.asarray(padded), float(constant_array(fill)))]
+
+
+def join(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Concatenation, also with constants."""
+    return [concatenate([as_view(v) for v in values], eqn.params["dimension"])]
+
+
+def stack(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Side by side along a new axis."""
+    axis = eqn.params["axis"]
+    views = [as_view(v) for v in values]
+    return [concatenate([v.reshaped((*v.shape[:axis], 1, *v.shape[axis:])) for v in views], axis)]
+
+
+def call(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Nested programs are read in place: jit, custom derivatives, remat."""
+    inner = next(eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
+    if isinstance(inner, jax.extend.core.ClosedJaxpr):
+        return interpreter.closed(inner, values)
+    return interpreter.run(inner, [], values)
+
+
+def scan(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """A scan over layers, unrolled."""
+    p = eqn.params
+    consts = values[: p["num_consts"]]
+    carry = values[p["num_consts"] : p["num_consts"] + p["num_carry"]]
+    xs = values[p["num_consts"] + p["num_carry"] :]
+    steps: list[list[Value]] = []
+    for i in reversed(range(p["length"])) if p["reverse"] else range(p["length"]):
+        outs = interpreter.closed(p["jaxpr"], [*consts, *carry, *(_slice(x, i) for x in xs)])
+        carry, ys = outs[: p["num_carry"]], outs[p["num_carry"] :]
+        steps.append(ys)
+    if p["reverse"]:
+        steps.reverse()
+    return [*carry, *(stack_axis0([s[k] for s in steps]) for k in range(len(steps[0])))]
+
+
+def _slice(value: Value, i: int) -> Value:
+    if isinstance(value, Const):
+        return Const(value.value[i], value.names)
+    view = as_view(value)
+    return view.take(np.arange(view.ids.size).reshape(view.shape)[i])
+
+
+def cond(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """A branch whose choice does not depend on the input."""
+    index, *operands = values
+    if not isinstance(index, Const):
+        raise interpreter.refuse("chooses a branch by a value that depends on the input")
+    return interpreter.closed(eqn.params["branches"][int(index.value)], operands)
+
+
+def keep(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """Operations that change nothing."""
+    return list(values)
+
+
+MOVES = (
+    "reshape transpose squeeze expand_dims broadcast_in_dim slice dynamic_slice gather rev split "
+    "tile unstack copy copy_p copy_to_host"
+).split()
+CALLS = "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint".split()
+SAME = "stop_gradient optimization_barrier name sharding_constraint pvary".split()
+
+RULES = (
+    dict.fromkeys(MOVES, move)
+    | dict.fromkeys(CALLS, call)
+    | dict.fromkeys(SAME, keep)
+    | {"pad": pad, "concatenate": join, "stack": stack, "scan": scan, "cond": cond}
+)

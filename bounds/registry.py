@@ -1,0 +1,110 @@
+"""All bounds by name, those of other packages among them, and the one loop that evaluates a set of them."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.moments.peeling import peeling
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
+from sparsebounds.bounds.theorems.covering.graf import graf_dudley, graf_norms, graf_params
+from sparsebounds.bounds.theorems.covering.ledent import ledent
+from sparsebounds.bounds.theorems.covering.long_sedghi import long_sedghi
+from sparsebounds.bounds.theorems.description.occam import occam
+from sparsebounds.bounds.theorems.description.parameter_count import parameter_count
+from sparsebounds.bounds.theorems.held_out import held_out
+from sparsebounds.bounds.theorems.pac_bayes import pac_bayes
+from sparsebounds.bounds.theorems.rademacher.galanti import galanti, galanti_best, galanti_published
+from sparsebounds.bounds.theorems.rademacher.golowich import golowich, golowich_l1, golowich_sharp
+from sparsebounds.bounds.theorems.rademacher.gonon import gonon
+from sparsebounds.bounds.theorems.rademacher.neyshabur import neyshabur_frobenius, neyshabur_l1
+from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import neyshabur_two_layer
+from sparsebounds.bounds.theorems.rademacher.path_norm import path_norm, path_norm_layered
+
+BOUNDS: dict[str, Callable[..., Bound]] = {
+    "peeling": peeling,
+    "galanti_published": galanti_published,
+    "galanti": galanti,
+    "galanti_best": galanti_best,
+    "neyshabur_frobenius": neyshabur_frobenius,
+    "neyshabur_l1": neyshabur_l1,
+    "neyshabur_two_layer": neyshabur_two_layer,
+    "golowich": golowich,
+    "golowich_sharp": golowich_sharp,
+    "golowich_l1": golowich_l1,
+    "path_norm_layered": path_norm_layered,
+    "path_norm": path_norm,
+    "gonon": gonon,
+    "bartlett": bartlett,
+    "bartlett_dudley": bartlett_dudley,
+    "graf_norms": graf_norms,
+    "graf_params": graf_params,
+    "graf_dudley": graf_dudley,
+    "ledent": ledent,
+    "long_sedghi": long_sedghi,
+    "occam": occam,
+    "pac_bayes": pac_bayes,
+    "parameter_count": parameter_count,
+    "held_out": held_out,
+}
+"""Name in the table → bound. Every bound is called as (graph, sample, *, delta, …) and carries a `declaration`."""
+
+
+def add_installed() -> None:
+    """Add the bounds of other packages. They import this one, which must have all its names by then."""
+    BOUNDS.update({entry.name: entry.load() for entry in entry_points(group="sparsebounds.bounds")})
+
+
+def named(names: Iterable[str] | None) -> dict[str, Callable[..., Bound]]:
+    if names is None:
+        return dict(BOUNDS)
+    if isinstance(names, str):
+        raise ValueError(f"names is the text {names!r}; a list of names is needed: names=[{names!r}]")
+    wanted = list(dict.fromkeys(names))
+    unknown = [name for name in wanted if name not in BOUNDS]
+    if unknown:
+        raise ValueError(f"unknown bound {unknown[0]!r}; the known ones are {', '.join(BOUNDS)}")
+    return {name: BOUNDS[name] for name in wanted}
+
+
+def evaluated(bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> Bound:
+    """One bound with those of the options that it takes; what it refuses is a Bound too, NaN with the reason.
+
+    Args:
+        bound: a value of `bounds.BOUNDS`.
+        graph, sample: what it is about.
+        options: keywords; those that it does not take are left out. `delta` must be among them.
+
+    Returns:
+        Bound.
+
+    Example:
+        >>> import numpy as np
+        >>> from sparsebounds.bounds import BOUNDS, Sample, read_graph
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
+        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
+        >>> evaluated(BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": -1.0, "other": 3}).note
+        "gamma=-1.0; needed a positive margin, or 'best'"
+    """
+    accepted = inspect.signature(bound).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    given = {key: value for key, value in options.items() if takes_all or key in accepted}
+    try:
+        return bound(graph, sample, **given)
+    except ValueError as error:  # this bound's refusal must not cost the other rows
+        declaration = getattr(bound, "declaration", None)
+        return Bound(
+            *(math.nan, math.nan, math.nan, math.nan, math.nan),
+            delta=options["delta"],
+            guarantee=getattr(declaration, "guarantee", ""),  # type: ignore[arg-type]
+            terms={},
+            source=getattr(declaration, "source", ""),
+            note=str(error),
+        )

@@ -1,0 +1,76 @@
+"""One pass over the data in batches: what the network receives and the scores it gives, checked on the way.
+
+Everything that reads a user's arrays goes through here, so that a wrong shape, label or number is one clear
+sentence, said before the pass wherever the network is not needed to see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sparsebounds.bounds.network import Caller
+
+_SINGLE_OUTPUT = (
+    "this is a single-output network; margins need two scores: return (0, f), "
+    "for instance jnp.stack([jnp.zeros_like(f), f], axis=-1)"
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive samples: where they stand, what the network receives, that and its scores in float64."""
+
+    where: slice
+    inputs: jax.Array
+    values: np.ndarray
+    scores: np.ndarray
+
+
+def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterator[Batch]:
+    """Run `f` once over `x`, batch by batch, compiled where it can be.
+
+    Args:
+        f: function of one batched input, or a Flax NNX module (which is left as it was).
+        x: (m, …) inputs.
+        batch_size: samples per call.
+        what: the sample's name in messages.
+
+    Yields:
+        Batch, in order; inputs as the network receives them (JAX may narrow float64 to float32).
+
+    Raises:
+        ValueError: scores that are not (batch, C) with C ≥ 2, or not finite.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; a whole number of at least 1 is needed")
+    call = Caller(f)
+    for start in range(0, x.shape[0], batch_size):
+        where = slice(start, min(start + batch_size, x.shape[0]))
+        received = jnp.asarray(x[where])
+        scores = _scores(call(received), where, what)
+        yield Batch(where, received, np.asarray(received).astype(np.float64), scores)
+
+
+def _scores(out: Any, where: slice, what: str) -> np.ndarray:
+    if isinstance(out, tuple | list | dict) or not hasattr(out, "shape"):
+        raise ValueError(f"the network returned a {type(out).__name__}; one array of scores (batch, C) is needed")
+    rows = where.stop - where.start
+    if out.shape == (rows,) or out.shape == (rows, 1):
+        raise ValueError(f"the network returned scores of shape {out.shape}: {_SINGLE_OUTPUT}")
+    if out.ndim != 2 or out.shape[0] != rows:
+        raise ValueError(
+            f"the network returned shape {tuple(out.shape)} for {rows} inputs; "
+            f"({rows}, C) is needed: one score per class"
+        )
+    scores = np.asarray(out).astype(np.float64)
+    finite = np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        bad = where.start + int(np.flatnonzero(~finite)[0])
+        raise ValueError(f"the network's scores for sample {bad} of the {what} are not finite; no margin can be taken")
+    return scores

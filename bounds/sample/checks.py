@@ -1,0 +1,90 @@
+"""Arrays and labels as a user hands them over, checked before any work is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+
+def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarray]:
+    """Check everything about a labelled sample that can be seen without its network.
+
+    Args:
+        x: (m, …) inputs, any array with a shape.
+        y: (m,) integer labels 0..C-1.
+        what: the sample's name in messages ("test sample").
+
+    Returns:
+        x as an array (memory-mapped arrays are not copied) and y as int64.
+
+    Raises:
+        ValueError: an empty sample, different lengths, labels that are not one integer ≥ 0 per sample, or an
+            input that is not finite; the message says which and what to do.
+
+    Example:
+        >>> check_sample([[0.0], [1.0]], [0, 1])[1]
+        array([0, 1])
+    """
+    x = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
+    labels = _labels(y, what)
+    if x.ndim < 2:
+        raise ValueError(f"the inputs of the {what} have shape {x.shape}; (samples, …) with two or more axes is needed")
+    if x.shape[0] == 0 or labels.shape[0] == 0:
+        raise ValueError(f"the {what} is empty; at least one sample is needed")
+    if x.shape[0] != labels.shape[0]:
+        raise ValueError(
+            f"the {what} has {x.shape[0]} inputs and {labels.shape[0]} labels; "
+            "give one label per input, in the same order"
+        )
+    if (labels < 0).any():
+        first = int(np.flatnonzero(labels < 0)[0])
+        raise ValueError(f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1")
+    _check_inputs(x, what)
+    return x, labels
+
+
+def _labels(y: Any, what: str) -> np.ndarray:
+    labels = np.asarray(y)
+    if labels.ndim == 2:
+        hint = "take y.argmax(axis=1)" if labels.shape[1] > 1 else "take y[:, 0]"
+        kind = "look one-hot" if labels.shape[1] > 1 else "are a column"
+        raise ValueError(f"the labels of the {what} have shape {labels.shape} and {kind}; {hint}")
+    if labels.ndim != 1:
+        raise ValueError(f"the labels of the {what} have shape {labels.shape}; one integer per sample is needed")
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"the labels of the {what} are {labels.dtype}; integers 0..C-1 are needed (y.astype(int))")
+    return labels.astype(np.int64)
+
+
+def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:
+    if np.dtype(x.dtype).kind not in "fiub" and not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"the inputs of the {what} are {x.dtype}; real numbers are needed")
+    for start in range(0, x.shape[0], rows):
+        part = np.asarray(x[start : start + rows])
+        with np.errstate(over="ignore"):
+            narrow = part.astype(np.float32, copy=False)
+        finite = np.isfinite(narrow).reshape(part.shape[0], -1).all(axis=1)
+        if not finite.all():
+            bad = start + int(np.flatnonzero(~finite)[0])
+            raise ValueError(
+                f"sample {bad} of the {what} has an input that is not finite in float32; remove or repair it"
+            )
+
+
+def check_classes(labels: np.ndarray, classes: int, what: str = "sample") -> None:
+    """Raise ValueError when a label does not name one of the network's `classes` scores.
+
+    Example:
+        >>> check_classes(np.array([0, 3]), 3)
+        Traceback (most recent call last):
+        ...
+        ValueError: label 3 of sample 1 of the sample is outside 0..2: the network returns 3 scores
+    """
+    if (labels >= classes).any():
+        first = int(np.flatnonzero(labels >= classes)[0])
+        raise ValueError(
+            f"label {labels[first]} of sample {first} of the {what} is outside 0..{classes - 1}: "
+            f"the network returns {classes} scores"
+        )

@@ -1,0 +1,42 @@
+"""Margins: score of the label less the largest other score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+
+class Measured(Protocol):
+    """Samples whose margins are known: a `Sample`, or `Margins`."""
+
+    @property
+    def margins(self) -> np.ndarray: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Margins:
+    """The margins of the network on samples, float64 (n,), and nothing else about them."""
+
+    margins: np.ndarray
+
+
+def margins_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Margin f_y − max_{r≠y} f_r of every row.
+
+    Args:
+        scores: (B, C) float64, C ≥ 2.
+        labels: (B,) integers 0..C-1.
+
+    Returns:
+        (B,) float64.
+
+    Example:
+        >>> margins_of(np.array([[1.0, 3.0, 2.0]]), np.array([1]))
+        array([1.])
+    """
+    rows = np.arange(len(labels))
+    others = scores.copy()
+    others[rows, labels] = -np.inf
+    return scores[rows, labels] - others.max(axis=1)

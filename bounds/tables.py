@@ -1,0 +1,144 @@
+"""Run a set of bounds on one network and lay them side by side."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.graph.graph import Graph, Partition
+from sparsebounds.bounds.reader import read_graph
+from sparsebounds.bounds.registry import BOUNDS, evaluated, named
+from sparsebounds.bounds.sample.batches import batches
+from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.margins import Margins, margins_of
+from sparsebounds.bounds.sample.sample import Sample
+
+COLUMNS = (
+    "bound", "value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
+    "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
+)  # fmt: skip
+_NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
+
+
+def table(
+    f: Any,
+    x_train: Any,
+    y_train: Any,
+    x_test: Any = None,
+    y_test: Any = None,
+    *,
+    delta: float = 1e-3,
+    names: Iterable[str] | None = None,
+    reference: Graph | None = None,
+    nodes: Partition = "position",
+    mask_fixed: bool = False,
+    preprocessing: str = "fixed",
+    options: Mapping[str, Any] | None = None,
+    batch_size: int = 256,
+) -> pd.DataFrame:
+    """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
+
+    Args:
+        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
+        x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
+            them its columns and these rows are NaN.
+        delta: allowed probability of failure of every single row, in (0, 1).
+        names: keys of `bounds.BOUNDS`, all of them by default.
+        reference: weights fixed without the sample, for the bounds that speak of a distance from them.
+        nodes: the partition, "position", "group" or "scalar".
+        mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        options: further keywords, each passed to the bounds that take it, such as {"pixel_range": (0.0, 1.0)}: the
+            range of a coordinate as the network receives it, known in advance, which some theorems need.
+        batch_size: samples per call of f.
+
+    Returns:
+        DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
+        standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
+        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`.
+
+    Raises:
+        ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
+        ReadError: a network that cannot be read.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+        >>> w = np.eye(3, dtype=np.float32)[:, :2]
+        >>> rows = table(lambda x: x @ w, x, (x[:, 1] > x[:, 0]).astype(int), names=["galanti"])
+        >>> rows.train_error.tolist(), rows.guarantee.tolist()
+        ([0.0], ['certificate'])
+    """
+    chosen = named(names)
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
+    given = _checked_options(options, chosen)
+    test = _checked_test(x_test, y_test)
+    x_train, y_train = check_sample(x_train, y_train)
+    graph = read_graph(f, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
+    sample = Sample.measure(f, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
+    held_out = _held_out(f, test, batch_size)
+    errors = _errors(sample, held_out)
+    given |= {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
+    rows = [_row(name, bound, graph, sample, given) | errors for name, bound in chosen.items()]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    test_error = frame["test_error"]
+    frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
+    return frame
+
+
+def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Callable[..., Bound]]) -> dict[str, Any]:
+    """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
+    own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
+    known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
+    for key in options or {}:
+        if key not in known:
+            raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
+    return dict(options or {})
+
+
+def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
+    if x is None and y is None:
+        return None
+    if x is None or y is None:
+        raise ValueError("x_test and y_test go together; one of them was given alone")
+    return check_sample(x, y, what="test sample")
+
+
+def _held_out(f: Any, test: tuple[Any, np.ndarray] | None, batch_size: int) -> Margins | None:
+    """The margins on the test samples, for their error and for the bounds that take a `test`."""
+    if test is None:
+        return None
+    x, labels = test
+    margins = np.empty(len(labels))
+    for batch in batches(f, x, batch_size=batch_size, what="test sample"):
+        check_classes(labels, batch.scores.shape[1], "test sample")
+        margins[batch.where] = margins_of(batch.scores, labels[batch.where])
+    return Margins(margins)
+
+
+def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
+    share = math.nan if test is None else float(np.mean(test.margins <= 0))
+    return {
+        "train_error": sample.train_error,
+        "test_error": share,
+        "test_error_se": math.nan if test is None else math.sqrt(share * (1 - share) / len(test.margins)),
+        "gap": share - sample.train_error,
+    }
+
+
+def _row(
+    name: str, bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    found = evaluated(bound, graph, sample, options)
+    seconds = time.perf_counter() - start
+    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    return {"bound": name, "seconds": seconds} | row

@@ -1,0 +1,1 @@
+"""The published theorems, one file each."""

@@ -1,0 +1,120 @@
+"""What the bounds of plain chains read: the levels of a network without skips and max pooling, and their norms.
+
+A level is what the theorems call a layer. A fixed map (average pooling, an elementwise scale) P below a layer W is
+part of it, with ‖WP‖ ≤ ‖W‖ ‖P‖, so it is a level with a norm that does not count as a layer.
+
+The theorems know no biases. A network with biases is one without on the inputs (x, 1): its hidden levels carry one more
+unit with the constant value c_l > 0, c_0 = 1, and have the matrices [[W, b/c_{l−1}], [0, c_l/c_{l−1}]]. The class does
+not fix the c_l; they are chosen to make the product of norms small.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
+from sparsebounds.bounds.graph.terms import Dot
+from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.norms.entries import linear_layer
+
+ASSUMES = (
+    slopes.ASSUMES,
+    "layered: every layer reads the one below it, no skips",
+    "no max pooling (average pooling is a linear layer, a bias a weight from the constant 1)",
+    "the last layer is linear",
+)
+
+
+@dataclass(frozen=True)
+class Level:
+    """Layers of one depth, side by side: their operators stacked are one matrix."""
+
+    indices: tuple[int, ...]
+    names: str
+    activated: bool
+    fixed: bool
+    """Only pooling and elementwise scales, no activation: a factor of the norms, but no layer of the theorem."""
+    biased: bool
+    """Whether there is a bias, be it zero."""
+
+
+def read_levels(graph: Graph) -> tuple[Level, ...]:
+    """The levels above the input, in order; the last one is the last layer alone.
+
+    Raises:
+        NotCovered: max pooling, a skip, activations of several kinds side by side, or a last
+            layer that is not a learned linear map.
+    """
+    depth = {0: 0}
+    for i, layer in enumerate(graph.layers[1:], start=1):
+        if isinstance(layer, MaxPool):
+            raise NotCovered(f"max pooling in {label(layer)}")
+        assert isinstance(layer, Linear)
+        below = {depth[s] for s in graph.sources(i)} or {0}
+        if len(below) != 1:
+            raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
+        depth[i] = below.pop() + 1
+    levels = tuple(_level(graph, d, depth) for d in range(1, max(depth.values()) + 1))
+    top = levels[-1]
+    if top.fixed or top.activated or len(top.indices) > 1:
+        raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map of one layer below")
+    return levels
+
+
+def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
+    indices = tuple(i for i, d in depths.items() if d == depth)
+    layers = [layer for i in indices if isinstance(layer := graph.layers[i], Linear)]
+    names = ", ".join(label(layer) for layer in layers)
+    fixed = {not layer.activated and not any(isinstance(t, Dot) for t in layer.terms) for layer in layers}
+    if len({layer.slope for layer in layers}) > 1 or len(fixed) > 1:
+        raise NotCovered(f"layers side by side, {names}, with different activations, or one of them fixed")
+    biased = any(layer.bias is not None for layer in layers)
+    return Level(indices, names, layers[0].activated, fixed.pop(), biased)
+
+
+def activations(levels: tuple[Level, ...]) -> int:
+    """How many levels have an activation: the peelings of a proof."""
+    return sum(level.activated for level in levels)
+
+
+def depth(levels: tuple[Level, ...]) -> int:
+    """How many levels are layers of the theorem."""
+    return sum(not level.fixed for level in levels)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The inputs as the theorems see them: D coordinates, ‖X‖_F and max_j ‖X_j‖, the constant 1 among them."""
+
+    inputs: int
+    frobenius: float
+    largest: float
+
+
+def read_data(levels: tuple[Level, ...], energies: np.ndarray, m: int) -> Data:
+    """From Σ_i x_ij² per coordinate; where there are biases, be they zero, the constant 1 has energy m."""
+    constant = float(m) if any(level.biased for level in levels) else 0.0
+    total, largest = float(np.sum(energies)) + constant, max(float(np.max(energies)), constant)
+    return Data(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
+
+
+def biases(graph: Graph, index: int) -> np.ndarray:
+    """|b| of every element of a layer, 0 where there are none: float64 (size,).
+
+    Raises:
+        ValueError: biases that are not finite.
+    """
+    layer = linear_layer(graph, index)
+    bias = np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
+    if not np.isfinite(bias).all():
+        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
+    return bias
+
+
+def level_biases(graph: Graph, level: Level) -> np.ndarray:
+    return np.concatenate([biases(graph, i) for i in level.indices])

@@ -1,0 +1,108 @@
+"""In how many steps the activations and max pools of a network can be peeled: stages of one kind each.
+
+A stage takes everything computed so far and applies one kind of map, ReLU or a maximum over K inputs, to its convex
+combinations. Every layer with an activation and every max pool must find its place in one of the stages, after all
+that it reads. Counting the most activations and the most max pools of any one path is not enough: a network with a
+path "ReLU, then max" beside a path "max, then ReLU" has one of each on every path, and needs three stages.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The stages of a network, in an order in which they can be carried out."""
+
+    activations: int
+    windows: tuple[int, ...]
+    """For every stage of max pooling, the most elements K of a window."""
+    nonnegative: bool
+    """Whether all that activations and max pools compute is non-negative for all weights, so that another ReLU does
+    not change it."""
+
+    def logs(self, kappas: Sequence[int], inputs: int, outputs: int) -> float:
+        """log of how much E exp(λ sup |…|) grows: 2^(t_R + 2) Π (3κ) · inputs · outputs, 3 for 2 where values may be
+        negative.
+
+        Example:
+            >>> stages = Stages(3, (9,), True)
+            >>> round(2 * 10 / 100 * math.sqrt(2 * stages.logs([1], 785, 10)), 10)
+            1.0404851562
+        """
+        per_activation = math.log(2.0 if self.nonnegative else 3.0)
+        pools = math.fsum(math.log(3 * kappa) for kappa in kappas)
+        return self.activations * per_activation + 2 * math.log(2) + pools + math.log(inputs * outputs)
+
+
+Kind = tuple[str, float] | None
+"""("activation", slope), ("max", K), or None for what is linear."""
+
+
+def kind(layer: Layer) -> Kind:
+    """What a layer is, to a stage."""
+    if isinstance(layer, MaxPool):
+        window = int((layer.taps.sites >= 0).sum(axis=1).max())
+        return ("max", window) if window > 1 else None
+    return ("activation", layer.slope) if isinstance(layer, Linear) and layer.activated else None
+
+
+def read_stages(graph: Graph) -> Stages:
+    """Stages that suffice for the network: at each step the kind that the longest remaining path waits for.
+
+    Args:
+        graph: any network; slopes between 0 and 1.
+
+    Returns:
+        Enough stages; not more than activations and max pools together. As many as on the longest path where layers
+        side by side are of one kind.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: jax.nn.relu(jax.nn.relu(x) + x) @ np.ones((2, 2), np.float32)
+        >>> read_stages(bounds.read_graph(f, np.ones((1, 2), np.float32)))
+        Stages(activations=2, windows=(), nonnegative=True)
+    """
+    kinds, sources = [kind(layer) for layer in graph.layers], [graph.sources(i) for i in range(len(graph.layers))]
+    remaining = _remaining(kinds, sources)
+    done: set[int] = set()
+    found: list[tuple[str, float]] = []
+    while True:
+        for i, reads in enumerate(sources):  # topological order: one sweep finds all that is linear
+            if kinds[i] is None and done.issuperset(reads):
+                done.add(i)
+        ready = [i for i, reads in enumerate(sources) if i not in done and done.issuperset(reads)]
+        if not ready:
+            break
+        chosen = kinds[max(ready, key=lambda i: remaining[i])]
+        assert chosen is not None
+        found.append(chosen)
+        done.update(i for i in ready if kinds[i] == chosen)
+    windows = tuple(int(size) for name, size in found if name == "max")
+    return Stages(len(found) - len(windows), windows, _nonnegative(graph, kinds, sources))
+
+
+def _remaining(kinds: list[Kind], sources: list[list[int]]) -> list[int]:
+    """The most stages on a path from each layer to the scores, its own included."""
+    longest = [0] * len(kinds)
+    for i in range(len(kinds) - 1, -1, -1):
+        longest[i] += kinds[i] is not None
+        for s in sources[i]:
+            longest[s] = max(longest[s], longest[i])
+    return longest
+
+
+def _nonnegative(graph: Graph, kinds: list[Kind], sources: list[list[int]]) -> bool:
+    """Every activation is a ReLU, every max pool reads ReLUs or max pools of such alone."""
+    sign = [False] * len(kinds)
+    for i, layer in enumerate(graph.layers):
+        relu = isinstance(layer, Linear) and layer.slope == 0.0
+        sign[i] = relu or (isinstance(layer, MaxPool) and all(sign[s] for s in sources[i]))
+    return all(sign[i] for i, k in enumerate(kinds) if k is not None)

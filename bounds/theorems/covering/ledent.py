@@ -1,0 +1,144 @@
+"""The bound of Ledent, Mustafa, Lei, Kloft (AAAI 2021): weight sharing, and no √C from the last layer.
+
+Its constants are known from others' code and from memory only, so it is `published`, never a certificate, although γ,
+norms and δ are paid for as in all other bounds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from sparsebounds.bounds.bound import Bound, NotCovered, declare
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
+from sparsebounds.bounds.sample.limits import Range, largest_norm, largest_patch
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.chains.lipschitz import (
+    ASSUMES,
+    LipschitzChain,
+    covering_complexity,
+    fix_class,
+    read_chain,
+)
+from sparsebounds.bounds.theorems.covering.hulls import weights_by_tap
+
+SOURCE = "Ledent, Mustafa, Lei, Kloft, Norm-based generalisation bounds for deep multi-class CNNs, AAAI 2021"
+NOTE = "unverified: constants and Γ from memory and from others' code"
+SYMMETRISATION = 2.0
+
+
+@declare(
+    summary="filter norms and patch norms, weight sharing counted, class-free last layer; constants unverified",
+    guarantee="published",
+    assumes=(
+        *ASSUMES,
+        "the last layer is learned and linear",
+        "a bound on the norm of every input that can occur (input_bound or pixel_range)",
+    ),
+    source=f"{SOURCE}, theorem 11 with fixed constraints as others implement it; union over norms and γ",
+)
+def ledent(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    reference: object = None,
+    input_bound: float | None = None,
+    pixel_range: Range | None = None,
+) -> Bound:
+    """The bound with fixed constraints, its numbers rounded up to their grids.
+
+    err ≤ mean ramp φ_γ on S + 8/m + 1536 R (log m/√m) √log₂(32 Γ m² + 7 W̄ m) + 2 √(log(1/δ')/2m),
+    R = (Σ_i r_i^{2/3})^{3/2}, r_i = (X₀/γ) (Π_j ρ_j s_j) (a_i/s_i) √(positions of layer i). X₀: norm of the largest
+    input patch. s_i: spectral norms, for the last layer its largest row norm. a_i = Σ_o ‖K_o − K_o⁰‖₂, for the last
+    layer ‖W − W⁰‖_F. Γ = max_i r_i · (elements of layer i), W̄ the most elements of a layer.
+
+    Args:
+        graph: the network.
+        sample: the data that trained it.
+        delta: failure probability.
+        gamma: the margin, or "best".
+        reference: the weights K⁰, W⁰, a Graph fixed without the sample; None: 0.
+        input_bound: the largest norm that an input can have; or
+        pixel_range: (low, high) of a coordinate as the network receives it, from which X₀ follows.
+
+    Returns:
+        Not a guarantee: the statement is unverified. Value NaN for a network outside the assumptions, and without a
+        bound on the inputs.
+
+    Raises:
+        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure, or
+            inputs in the sample that are larger than they can be.
+
+    Example:
+        >>> import numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> b = ledent(bounds.read_graph(f, x[:2]), sample, delta=0.001, pixel_range=(0.0, 1.0))
+        >>> b.guarantee, round(b.terms["b_i"][0] ** 2, 9), b.terms["s_i"]
+        ('published', 2.0, (1.0,))
+
+    Source: as above; the original text was not at hand.
+    """
+
+    def forms() -> list[Complexity]:
+        chain = read_chain(graph, reference)
+        return [_complexity(chain, sample, input_bound, pixel_range)]
+
+    return conclude(ledent, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION, note=NOTE)
+
+
+def _complexity(
+    chain: LipschitzChain, sample: Sample, input_bound: float | None, pixel_range: Range | None
+) -> Complexity:
+    graph, last = chain.graph, chain.learned[-1]
+    if last != len(graph.layers) - 1 or getattr(graph.layers[last], "activated", False):
+        raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map")
+    first_is_learned = chain.learned[0] == 1
+    patch = (
+        largest_patch(sample, chain.dot(1), input_bound, pixel_range)
+        if first_is_learned
+        else largest_norm(sample, input_bound, pixel_range)
+    )
+    filters = [kernel_two_one_norm(weights_by_tap(chain, i)) for i in chain.learned[:-1]]
+    distances = [*filters, frobenius_norm(chain.distance, last)]
+    lipschitz = [*chain.spectral[:-1], float(row_norms(graph, last).max())]
+    fixed = fix_class(chain, distances, lipschitz)
+    sizes = np.array([graph.layers[i].size for i in chain.learned], dtype=np.float64)
+    positions = np.array([graph.layers[i].positions for i in chain.learned], dtype=np.float64)
+    widest = max(layer.size for layer in graph.layers)
+    terms = {"X_0": patch, "elements": tuple(sizes.tolist()), "positions": tuple(positions.tolist()), "W bar": widest}
+    unit = patch * np.sqrt(positions)
+    return covering_complexity(fixed, unit, lambda r: rademacher(r, float((r * sizes).max()), widest, sample.m), terms)
+
+
+def rademacher(r: np.ndarray, gamma_count: float, widest: int, m: int) -> float:
+    """4/m + 768 R (log m/√m) √log₂(32 Γ m² + 7 W̄ m), R = (Σ r_i^{2/3})^{3/2}.
+
+    Args:
+        r: (L,).
+        gamma_count: Γ.
+        widest: W̄.
+        m: number of samples.
+
+    Returns:
+        The printed expression; inf past the float64 range.
+
+    Example:
+        >>> round(rademacher(np.array([1.0, 8.0]), 16.0, 4, 1024), 3) == round(
+        ...     4 / 1024 + 768 * 5**1.5 * math.log(1024) / 32 * math.sqrt(math.log2(2**29 + 28672)), 3)
+        True
+    """
+    with np.errstate(over="ignore", divide="ignore"):
+        size = np.power(np.cbrt(np.square(r)).sum(), 1.5)
+        logs = np.log2(32 * float(m) ** 2 * np.float64(gamma_count) + 7.0 * widest * m)
+        return float(4 / m + (768 * size * math.log(m) / math.sqrt(m) * np.sqrt(logs) if size > 0 else 0.0))

@@ -1,0 +1,182 @@
+"""Long, Sedghi (ICLR 2020): numbers of weights, and the distance of the layers' operators from a reference.
+
+The printed theorem has an unspecified constant. The form here is derived with every constant: a network is Lipschitz in
+its weights, balls have finite covers, and Hoeffding's inequality does the rest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from scipy.special import gammaln
+
+from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.grids import grid_up
+from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.norms import spectral_upper
+from sparsebounds.bounds.sample.limits import Range, largest_norm
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.chains.lipschitz import (
+    ASSUMES,
+    LIPSCHITZ,
+    LipschitzChain,
+    learned_map,
+    log,
+    read_chain,
+)
+
+SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural networks, ICLR 2020"
+
+
+@declare(
+    summary="number of weights, operator distances from a reference, every constant explicit",
+    guarantee="certificate",
+    assumes=(*ASSUMES, "a bound on the norm of every input that can occur (input_bound or pixel_range)"),
+    source=f"{SOURCE}, theorem 3.1 with constants derived here, union over distance, γ and masks",
+)
+def long_sedghi(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    reference: object = None,
+    mask_fixed: bool = False,
+    input_bound: float | None = None,
+    pixel_range: Range | None = None,
+) -> Bound:
+    """The class of all networks within an operator distance β of the reference, by covering its weights.
+
+    err ≤ mean ramp φ_γ on S + 2ε + √(W log(3B/ε) / 2m) + 2 √(log(1/δ')/2m), ε = 1/m,
+    B = χ (√2/γ) ρ β e^{νL + β}, β ≥ Σ_l ‖A_l − A_l⁰‖ on its grid, 1 + ν ≥ ‖A_l⁰‖ for all l, χ ≥ ‖x‖ for every input,
+    W the number of weights of the learned layers, ρ the Lipschitz constants of the fixed maps. Where weights of
+    A − A⁰ are zero, a second form counts the k others and pays log C(W, k) for their places and log W for k. (The root
+    of the sum is written as a sum of roots, so that δ is spent as in all other bounds.)
+
+    Args:
+        graph: the network.
+        sample: the data that trained it.
+        delta: failure probability.
+        gamma: the margin, or "best" (any γ may be chosen after looking).
+        reference: the initial weights, a Graph fixed without the sample; None: distance from 0, with ν = 0.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample: then weights that are
+            zero in the network and in the reference are no weights.
+        input_bound: χ, the largest norm that an input can have; or
+        pixel_range: (low, high) of a coordinate as the network receives it, from which χ follows.
+
+    Returns:
+        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
+        for a network outside the assumptions, and without a bound on the inputs.
+
+    Raises:
+        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure, or
+            inputs in the sample that are larger than they can be.
+
+    Example:
+        >>> import numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: x @ np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> graph = bounds.read_graph(f, x[:2])
+        >>> b = long_sedghi(graph, sample, delta=0.001, pixel_range=(0.0, 1.0))
+        >>> b.guarantee, b.terms["W"], round(b.terms["beta"], 3)
+        ('certificate', 4, 2.144)
+
+    Source: as above.
+    """
+
+    def forms() -> list[Complexity]:
+        chain = read_chain(graph, reference)
+        chi = largest_norm(sample, input_bound, pixel_range)
+        return list(_forms(chain, reference, chi, sample.m, mask_fixed))
+
+    # A cover and Hoeffding's inequality: nothing stands before the complexity.
+    return conclude(long_sedghi, forms, graph, sample, delta=delta, gamma=gamma, factor=1.0)
+
+
+def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[Complexity]:
+    """The class of all weights, and the class of all weights on one mask."""
+    moved = [spectral_upper(chain.distance, i) for i in chain.learned]
+    beta, nats = grid_up(math.fsum(moved))
+    nu = 0.0
+    if isinstance(reference, Graph):
+        nu = max(0.0, max(spectral_upper(reference, i) for i in chain.learned) - 1.0)
+    layers = len(chain.learned)
+    # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
+    log_weights = log(beta) + nu * layers + beta + chain.log_fixed
+    total, present = _weights(chain, reference, mask_fixed)
+    terms = {
+        "chi": chi,
+        "||A_l - A_l0||": tuple(moved),
+        "beta": beta,
+        "nu": nu,
+        "L": layers,
+        "log rho of fixed maps": chain.log_fixed,
+        "epsilon": 1.0 / m,
+    }
+    scale = math.log(chi * LIPSCHITZ)
+
+    def curve(weights: int, places: float) -> Complexity:
+        def at(c: float) -> float:
+            return covering_gap(weights, log(c) + log_weights, m, epsilon=1.0 / m, nats=places)
+
+        extra = math.log(total) if places else 0.0
+        shown = {**terms, "W": weights, "log places of zeros": places, "log B at c = 1": log_weights}
+        return Complexity(scale, 0.0, nats + extra, main=not places, terms=shown, curve=at)
+
+    yield curve(total, 0.0)
+    if 0 < present < total:
+        yield curve(present, _log_choose(total, present))
+
+
+def _weights(chain: LipschitzChain, reference: object, mask_fixed: bool) -> tuple[int, int]:
+    """How many weights the class has, and how many differ from the reference."""
+    total, present = 0, 0
+    for i in chain.learned:
+        moved = chain.dot(i).weight if chain.centred else learned_map(chain.distance, i).weight
+        free = np.ones(moved.shape, dtype=bool)
+        if mask_fixed:
+            free = chain.dot(i).weight != 0
+            if isinstance(reference, Graph):
+                free |= learned_map(reference, i).weight != 0
+        total, present = total + int(free.sum()), present + int((moved != 0).sum())
+    return total, present
+
+
+def _log_choose(n: int, k: int) -> float:
+    """log C(n, k), not below the truth."""
+    return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1)) * (1 + 1e-9) + 1e-9
+
+
+def covering_gap(
+    weights: int, log_lipschitz: float, m: int, *, epsilon: float, nats: float = 0.0, bound: float = 1.0
+) -> float:
+    """E ℓ − mean ℓ over a class that is B-Lipschitz in the unit ball of W numbers: 2ε + M √((W log(3B/ε) + nats)/2m).
+
+    Args:
+        weights: W.
+        log_lipschitz: log B.
+        m: number of samples.
+        epsilon: radius of the cover, fixed without the sample. For B ≤ ε one function covers the class.
+        nats: log(1/δ), or other logarithms of counts.
+        bound: M, the losses lie in [0, M].
+
+    Returns:
+        An upper bound that holds with probability 1 − e^{−nats}.
+
+    Example:
+        >>> log_b = math.log(1 * 2 * 3) + 3  # χ = 1, λ = 2, β = 3, ν = 0
+        >>> round(covering_gap(1000, log_b, 60000, epsilon=1 / 60000, nats=math.log(20)), 10)
+        0.3752606792
+
+    Source: Hoeffding's inequality over a cover with (3B/ε)^W elements.
+    """
+    log_ratio = log_lipschitz - math.log(epsilon)
+    covering = weights * (math.log(3) + log_ratio) if log_ratio > 0 else 0.0
+    return 2 * epsilon + bound * math.sqrt((covering + nats) / (2 * m))

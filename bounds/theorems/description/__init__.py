@@ -1,0 +1,1 @@
+"""Theorems on the length of a description."""

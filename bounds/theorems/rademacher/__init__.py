@@ -1,0 +1,1 @@
+"""Theorems on Rademacher complexities of norm balls."""

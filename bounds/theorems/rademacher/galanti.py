@@ -1,0 +1,266 @@
+"""The bound for sparse networks of Galanti, Xu, Galanti, Poggio (NeurIPS 2023): a sound form, and the printed one.
+
+A network is a DAG of nodes; node j reads |pred(j)| nodes. The printed bound depends on the weights through one number
+ρ = Π_l max_j ‖W^l_j‖_F and on the structure through |pred| alone. As printed by the authors' code and as others
+restate it (the paper's own text was not at hand) it is not valid, for two reasons that exact counterexamples show
+(tests/bounds/theorems/test_soundness.py): the predecessors of the last layer are missing, and the last layer's
+Frobenius norm cannot replace the sum of its row norms without a factor √C. `galanti` repairs both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
+from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match
+from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.chains import plain as plain_chain
+from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+
+SOURCE = (
+    "Galanti, Xu, Galanti, Poggio, Norm-based Generalization Bounds for (Compositionally) Sparse Neural Networks, "
+    "NeurIPS 2023"
+)
+ASSUMES = (
+    slopes.ASSUMES,
+    "layered: every layer reads the one below it, no skips",
+    "no max pooling (average pooling is covered)",
+    "the last layer is linear",
+)
+
+
+@declare(
+    summary="norms and predecessor counts of a sparse network, sound form",
+    guarantee="certificate",
+    assumes=ASSUMES,
+    source=f"{SOURCE}; last layer's predecessors and √C restored, union over norms and γ",
+)
+def galanti(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float | Literal["best"] = 1.0,
+    nodes: Partition | Literal["best"] | None = None,
+    mask_fixed: bool = False,
+    reference: object = None,
+) -> Bound:
+    """The sparse-network bound, with every cost paid.
+
+    err ≤ mean ramp φ_γ on S + (4/m) c_j (1 + √(2 Λ)) D + 2 √(log(1/δ_j)/2m), for all networks of the graph's
+    structure and all γ, w.p. ≥ 1 − δ. In the shared form c = (Σ_r ‖w_r‖)(Π_{l<L} max_j ‖W^l_j‖_F)/γ and
+    D² = max over paths of Π_{l≤L} |pred(l, j_l)| · Σ_i ‖x_{i,j_0}‖²; in the form per node the counts and norms stand
+    in c together, path by path, and D² is the largest energy of an input node. Λ = (number of activations) log 2 +
+    Σ_l log max_j |pred(l,j)| + log C. Biases are one more predecessor that carries the constant 1.
+
+    Args:
+        graph: the network.
+        sample: the data that trained it.
+        delta: failure probability.
+        gamma: the margin, or "best" (any γ may be chosen after looking).
+        nodes: partition of the layers into nodes; None: the graph's own; "best": the best of three, for log 3.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise zeros that
+            lower |pred| cost the logarithm of the number of masks (or are not counted on, whichever is smaller).
+        reference: not used by this bound.
+
+    Returns:
+        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
+        for a network outside the assumptions.
+
+    Raises:
+        ValueError: delta or gamma out of range.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> b = bounds.galanti(bounds.read_graph(f, x[:2]), sample, delta=0.001, gamma=1.0)
+        >>> b.guarantee, b.value >= 0.0
+        ('certificate', True)
+
+    Source: as above, Theorem 3.3 in its sound form.
+    """
+    partitions = _partitions(graph, nodes)
+
+    def every_form() -> Iterator[Complexity]:
+        for partition in partitions:
+            chain = sparse_chain.read_chain(graph.partition(partition))
+            energies = chain.graph.node_sums(0, sample.energies)
+            for form in sparse_chain.forms(chain, energies, sample.m, mask_fixed):
+                yield replace(form, terms={"nodes": chain.graph.nodes, **form.terms})
+
+    return conclude(galanti, every_form, graph, sample, delta=delta, gamma=gamma, nats=math.log(len(partitions)))
+
+
+@declare(
+    summary="galanti with the best margin and the best of three node partitions",
+    guarantee="certificate",
+    assumes=ASSUMES,
+    source=galanti.declaration.source,  # type: ignore[attr-defined]
+)
+def galanti_best(
+    graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False, reference: object = None
+) -> Bound:
+    """The smallest value that `galanti` can give: best γ, best of three partitions for log 3.
+
+    Args:
+        graph, sample, delta, mask_fixed: as in `galanti`.
+
+    Returns:
+        A certificate. Near 1 it says nothing: a γ so large that every margin is below it.
+
+    Raises:
+        ValueError: delta out of range.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> graph = bounds.read_graph(f, x[:2])
+        >>> galanti_best(graph, sample, delta=0.001).value < bounds.galanti(graph, sample, delta=0.001).value
+        True
+
+    Source: see `galanti`.
+    """
+    return galanti(graph, sample, delta=delta, gamma="best", nodes="best", mask_fixed=mask_fixed)
+
+
+def _partitions(graph: Graph, nodes: str | None) -> list[Partition]:
+    if nodes == "best":
+        return list(PARTITIONS)
+    if nodes is None:
+        return [graph.nodes]
+    check_partition(nodes)
+    return [p for p in PARTITIONS if p == nodes]
+
+
+def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed: bool = True) -> Complexity:
+    """The complexity below the sample: E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ value, at the network's own norms.
+
+    Args:
+        graph: any covered network, with one output or more.
+        energies: Σ_i x_ij² per input coordinate, of the shape of one input.
+        m: number of inputs (the constant that biases read has energy m).
+
+    Returns:
+        The smaller of the two forms; an upper bound on the supremum over all networks of the class that the network's
+        norms define. Not divided by m, without the factor 4/γ.
+    """
+    chain = sparse_chain.read_chain(graph)
+    node_energies = graph.node_sums(0, energies)
+    return min(
+        sparse_chain.forms(chain, node_energies, m, mask_fixed),
+        key=lambda c: c.log_scale + math.log(c.unit or 1e-300),
+    )
+
+
+@declare(
+    summary="the sparse-network bound exactly as printed, for figures",
+    guarantee="published",
+    assumes=("ReLU or leaky ReLU", ASSUMES[1], "no pooling", "no biases (present ones are not counted)"),
+    source=f"{SOURCE}; as the authors' code evaluates it and others restate it",
+)
+def galanti_published(
+    graph: Graph,
+    sample: Sample,
+    *,
+    delta: float,
+    gamma: float = 1.0,
+    version: Literal["neurips", "v1"] = "neurips",
+    m: int | None = None,
+    energies: np.ndarray | None = None,
+    reference: object = None,
+) -> Bound:
+    """The bound as printed: refuted, kept to reproduce figures.
+
+    err ≤ err^γ_S + (2√2 (ρ+1))/(γ m) · Λ + 3 √(log(2(ρ+2)²/δ)/2m), ρ = ‖W^L‖_F Π_{l<L} max_j ‖W^l_j‖_F,
+    Λ = (1 + √(2(L log 2 + Σ_{l<L} log max_j |pred| + log C))) √(max over paths Π_{l<L} |pred| · Σ_i ‖x_{i,j_0}‖²);
+    version "v1" has L log(2 max |pred|) in place of L log 2 + Σ log max |pred|.
+
+    Args:
+        graph, sample, delta, gamma: as in `galanti`.
+        version: "neurips" or "v1" (arXiv version 1 and the authors' code).
+        m: number of samples to put into the formula (the figure has 50000 where 60000 were used).
+        energies: Σ_i ‖x_ij‖² per input node (the figure takes raw pixels while the network sees normalised ones).
+
+    Returns:
+        `complexity + confidence` is the printed expression. Not a guarantee: it can lie below the truth.
+
+    Raises:
+        ValueError: an argument is out of range.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
+        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
+        >>> bounds.galanti_published(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        'published'
+
+    Source: as above, Theorem 3.3 as restated.
+    """
+    check_delta(delta)
+    check_gamma(gamma)
+    check_match(graph, sample)
+    if gamma == "best":
+        raise ValueError("gamma='best'; the printed form holds for one γ fixed in advance, give a number")
+    if version not in ("neurips", "v1"):
+        raise ValueError(f"version={version!r}; needed 'neurips' or 'v1'")
+    if m is not None and m < 1:
+        raise ValueError(f"m={m}; needed a positive number of samples")
+    for i, layer in enumerate(graph.layers):
+        if isinstance(layer, Linear):
+            plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
+            slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
+    declaration = galanti_published.declaration  # type: ignore[attr-defined]
+    try:
+        chain = sparse_chain.read_chain(graph)
+        node_energies = _node_energies(graph, sample.energies if energies is None else energies)
+        printed = sparse_chain.printed(chain, node_energies, version)
+    except NotCovered as reason:
+        return refused(str(reason), gamma=gamma, delta=delta, declaration=declaration)
+    used = sample.m if m is None else m
+    rho, lam = printed["rho"], printed["Lambda"]
+    complexity = 2 * math.sqrt(2) * (rho + 1) / (gamma * used) * lam
+    confidence = 3 * math.sqrt((math.log(2 / delta) + 2 * math.log(rho + 2)) / (2 * used))
+    margin_error = sample.margin_error(gamma)
+    bias = " Biases are present and not counted." if chain.has_bias else ""
+    return Bound(
+        value=margin_error + complexity + confidence,
+        margin_error=margin_error,
+        complexity=complexity,
+        confidence=confidence,
+        gamma=float(gamma),
+        delta=delta,
+        guarantee="published",
+        terms={"version": version, **printed, "gamma": gamma, "m": used},
+        source=declaration.source,
+        note=f"refuted: the last layer's predecessors and a factor √C are missing, see galanti.{bias}",
+    )
+
+
+def _node_energies(graph: Graph, energies: np.ndarray) -> np.ndarray:
+    """Energies per input node, from one number per node or per coordinate."""
+    energies = np.asarray(energies, dtype=np.float64)
+    if not np.isfinite(energies).all() or (energies < 0).any():
+        raise ValueError("energies must be finite and not negative: they are sums of squares")
+    if energies.size == graph.input.size:
+        return graph.node_sums(0, energies)
+    if energies.size == graph.node_counts[0]:
+        return energies.ravel()
+    raise ValueError(f"energies of shape {energies.shape}; needed one number per input node ({graph.node_counts[0]})")

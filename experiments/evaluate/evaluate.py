@@ -1,0 +1,85 @@
+"""`sparsebounds evaluate model.py:function --data sample.npz`: the bounds of a network of your own.
+
+Device: CPU. Time: one pass over the data, then milliseconds per bound; compiling takes a few seconds.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import pandas as pd
+
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.experiments.evaluate.user_model import Arrays, load_arrays, load_function
+from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate, on what, and how; the fields are the options of the command line."""
+
+    target: str
+    data: Path
+    checkpoint: Path | None = None
+    names: tuple[str, ...] = ()
+    delta: float = 1e-3
+    nodes: str = "position"
+    mask_fixed: bool = False
+    preprocessing: str = "fixed"
+    pixel_range: tuple[float, float] | None = None
+
+
+def evaluate(config: EvaluateConfig) -> pd.DataFrame:
+    """Table of the bounds of one network, a row per bound.
+
+    Args:
+        config: names = () means every bound there is.
+
+    Returns:
+        The table of `bounds.tables`; a bound that refuses the network is a row with value NaN and the reason.
+
+    Raises:
+        Problem: a name, file, function or array is not what is needed.
+    """
+    for name in config.names:
+        if name not in bounds.BOUNDS:
+            raise unknown("bound", name, bounds.BOUNDS)
+    check_delta(config.delta)
+    if config.pixel_range is not None and not -math.inf < config.pixel_range[0] <= config.pixel_range[1] < math.inf:
+        low, high = config.pixel_range
+        raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
+    arrays = load_arrays(config.data)
+    _check_range(config.pixel_range, arrays)
+    network = load_function(config.target, config.checkpoint)
+    try:
+        return bounds.table(
+            network,
+            arrays.x_train,
+            arrays.y_train,
+            arrays.x_test,
+            arrays.y_test,
+            delta=config.delta,
+            names=list(config.names) or None,
+            nodes=cast(Partition, config.nodes),
+            mask_fixed=config.mask_fixed,
+            preprocessing=config.preprocessing,
+            options=None if config.pixel_range is None else {"pixel_range": config.pixel_range},
+        )
+    except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
+        raise Problem(one_line(error)) from error
+
+
+def _check_range(pixel_range: tuple[float, float] | None, arrays: Arrays) -> None:
+    """No value outside the range that is said to hold every input; the rounding of float32 is let through."""
+    if pixel_range is None:
+        return
+    low, high = pixel_range
+    slack = 1e-6 * max(abs(low), abs(high))
+    for x in (arrays.x_train, arrays.x_test):
+        if x is not None and x.size and x.dtype.kind in "biuf" and (x.min() < low - slack or x.max() > high + slack):
+            raise Problem(
+                f"--pixel-range {low:g} {high:g} does not hold the data, which reach from {x.min():g} to {x.max():g}: "
+                "give the lowest and the highest value that an input can have"
+            )

@@ -1,0 +1,121 @@
+"""Somebody's own network and data: `module.py:function` and an .npz file."""
+
+import importlib.util
+import inspect
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparsebounds.experiments.shared.problems import Problem, one_line
+
+KEYS = "x and y, or x_train, y_train, x_test and y_test"
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """What an .npz file holds: a training sample and, where there is one, a test sample."""
+
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_test: np.ndarray | None = None
+    y_test: np.ndarray | None = None
+
+
+def load_arrays(path: Path) -> Arrays:
+    """Read the sample a bound is to speak of.
+
+    Args:
+        path: an .npz file with the keys x, y or x_train, y_train, x_test, y_test; x of shape (m, …), y of
+            shape (m,), integers 0..C−1.
+
+    Raises:
+        Problem: no such file, not an .npz file, truncated, pickled objects, or other keys.
+    """
+    if not path.is_file():
+        raise Problem(f"no data file {path}: save one with numpy.savez(path, x=…, y=…)")
+    try:
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise Problem(f"{path} holds one array: save an .npz file with the keys {KEYS}")
+        with archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise Problem(f"{path} cannot be read as .npz ({one_line(error)}): save it again with numpy.savez") from error
+    if {"x", "y"} <= arrays.keys():
+        return Arrays(arrays["x"], arrays["y"])
+    if {"x_train", "y_train"} <= arrays.keys() and ("x_test" in arrays) == ("y_test" in arrays):
+        return Arrays(arrays["x_train"], arrays["y_train"], arrays.get("x_test"), arrays.get("y_test"))
+    raise Problem(f"{path} has the keys {', '.join(sorted(arrays)) or 'none'}: it needs {KEYS}")
+
+
+def load_function(target: str, checkpoint: Path | None = None) -> Callable[[Any], Any]:
+    """The network that `module.py:function` names.
+
+    The file is loaded by its place on disk and never looked up on the import path, so that a folder of the
+    user's called `experiments`, `nets` or `bounds` changes nothing.
+
+    Args:
+        target: `path/to/module.py:name`. The name is a batched function x → scores (B, C) or a Flax module;
+            or a function without arguments that builds one.
+        checkpoint: passed to the function, as a `pathlib.Path`, which then has to build the network from it.
+
+    Raises:
+        Problem: the form is wrong, there is no such file or name, or the module fails while it is loaded.
+    """
+    file, colon, name = target.rpartition(":")
+    if not colon or not name or not file.endswith(".py"):
+        raise Problem(f"cannot read {target!r} as a model: write module.py:function")
+    value = getattr(_load_module(Path(file)), name, None)
+    if not callable(value):
+        raise Problem(f"{file} has no function {name!r}: name a function x → scores, or one that builds it")
+    if checkpoint is not None:
+        if not checkpoint.exists():
+            raise Problem(f"no checkpoint {checkpoint}: give the path that {name} reads its weights from")
+        return _build(value, target, checkpoint)
+    if _is_builder(value):
+        return _build(value, target)
+    if inspect.isclass(value):
+        raise Problem(f"{target} is a class that needs arguments: name a function without any that builds it")
+    return value
+
+
+def _load_module(file: Path) -> Any:
+    if not file.is_file():
+        raise Problem(f"no file {file}: give the path of the Python file that holds your model")
+    name = f"_sparsebounds_user_{abs(hash(file.resolve()))}"
+    spec = importlib.util.spec_from_file_location(name, file.resolve())
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up
+    try:
+        spec.loader.exec_module(module)
+    except ModuleNotFoundError as error:
+        raise Problem(
+            f"{file} imports {error.name!r}, which is not found: install it, or put its folder on PYTHONPATH"
+        ) from error
+    except Exception as error:
+        raise Problem(f"{file} fails while it is loaded: {type(error).__name__}: {one_line(error)}") from error
+    return module
+
+
+def _is_builder(value: Callable[..., Any]) -> bool:
+    try:
+        return not inspect.signature(value).parameters
+    except (TypeError, ValueError):
+        return False
+
+
+def _build(value: Callable[..., Any], target: str, *arguments: Any) -> Callable[[Any], Any]:
+    try:
+        network = value(*arguments)
+    except Exception as error:
+        raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)}") from error
+    if not callable(network):
+        raise Problem(f"{target} built a {type(network).__name__}: it must build a function x → scores (B, C)")
+    return network

@@ -1,0 +1,77 @@
+"""What there is: bounds, sparsifiers and experiments, as `sparsebounds list` shows them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from sparsebounds import bounds
+from sparsebounds.experiments.reproduce.registry import MODULES, find
+from sparsebounds.experiments.shared.tables import grid
+from sparsebounds.nets import grow, prune
+
+Row = Mapping[str, Any]
+
+
+SEARCHES = (
+    {"sparsifier": "nets.prune.lottery_ticket", "when": "over several trainings",
+     "summary": "smallest |w| go, the rest goes back to its start, again and again",
+     "source": "Frankle, Carbin, ICLR 2019"},
+    {"sparsifier": "nets.topology.pags", "when": "before training",
+     "summary": "masks of a method drawn again, a layer's kept where its topology scores rise",
+     "source": "Hoang et al., NeurIPS 2023"},
+)  # fmt: skip
+"""What has arguments of its own, such as a training or a method to draw from."""
+
+
+def _bounds() -> list[Row]:
+    declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
+    return [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
+
+
+def _sparsifiers() -> list[Row]:
+    before = [
+        {"sparsifier": f"nets.prune.{m.name}", "when": "before or between trainings", "summary": m.summary}
+        | {"source": m.source}
+        for m in prune.METHODS.values()
+    ]
+    during = [
+        {"sparsifier": f"nets.grow.{m.name}", "when": "during training", "summary": m.summary, "source": m.source}
+        for m in grow.METHODS.values()
+    ]
+    return [*before, *SEARCHES, *during]
+
+
+def _experiments() -> list[Row]:
+    found = [find(name) for name in MODULES]
+    return [{"experiment": e.name, "presets": sorted(e.presets), "summary": e.summary} for e in found]
+
+
+KINDS: dict[str, Callable[[], list[Row]]] = {
+    "bounds": _bounds,
+    "sparsifiers": _sparsifiers,
+    "experiments": _experiments,
+}
+_COLUMNS = {
+    "bounds": ("bound", "guarantee", "assumes", "source"),
+    "sparsifiers": ("sparsifier", "when", "summary", "source"),
+    "experiments": ("experiment", "presets", "summary"),
+}
+
+
+def rows_of(kind: str) -> list[Row]:
+    """Everything of one of the `KINDS`, a mapping each.
+
+    Example:
+        >>> [row["sparsifier"] for row in rows_of("sparsifiers")][-1]
+        'nets.grow.chase'
+    """
+    return KINDS[kind]()
+
+
+def show(console: Console, kind: str, rows: Sequence[Row]) -> None:
+    """One kind as a table for people."""
+    columns = _COLUMNS[kind]
+    joined = {"assumes": "; ", "presets": " "}
+    cells = [[joined[c].join(row[c]) if c in joined else row[c] for c in columns] for row in rows]
+    console.print(grid(kind.capitalize(), columns, cells, left=len(columns)))

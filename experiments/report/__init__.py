@@ -1,0 +1,1 @@
+"""`sparsebounds report`."""

@@ -1,0 +1,159 @@
+"""What a report depends on: its options, their checks, and the config.json they become."""
+
+import dataclasses
+import json
+import math
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+from sparsebounds import nets
+from sparsebounds.experiments.report.architectures import ARCHITECTURES
+from sparsebounds.experiments.shared.files import plain
+from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
+from sparsebounds.nets.data.datasets import Dataset
+
+PRESETS = {
+    "report": nets.TrainConfig(epochs=30, learning_rate=0.1, momentum=0.9, weight_decay=1e-3, milestones=(20,)),
+    **nets.PRESETS,
+}
+"""With "report" a convolution and a tree reach about the same test error on digits under the same settings."""
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """Everything a report depends on; None means what the architecture or the preset says.
+
+    Args:
+        dataset, data_dir, normalisation, train: as in `nets.data.datasets.load`; train limits the number of images.
+        arch, depth, width, init: the network, see `ARCHITECTURES`.
+        tree: add the second network, an explicit tree of `tree_width` channels per node.
+        preset: training, one of `PRESETS`; the fields after it replace what the preset says.
+        seed: of the initial weights and of the order of the images.
+        delta, gamma: probability that a certificate fails; margin, a number or "best".
+    """
+
+    dataset: str = "digits"
+    data_dir: Path | None = None
+    normalisation: str = "fixed"
+    train: int | None = None
+    arch: str = "conv"
+    depth: int | None = None
+    width: int | None = None
+    init: str = "torch"
+    tree: bool = True
+    tree_width: int = 48
+    preset: str = "report"
+    epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    loss: str | None = None
+    seed: int = 0
+    delta: float = 1e-3
+    gamma: str = "1"
+
+
+def check(config: ReportConfig) -> None:
+    """Raise a Problem for any option that is wrong, before data are read."""
+    if config.arch not in ARCHITECTURES:
+        raise unknown("architecture", config.arch, ARCHITECTURES)
+    if config.dataset not in nets.data.datasets.NAMES:
+        raise unknown("data set", config.dataset, nets.data.datasets.NAMES)
+    if config.preset not in PRESETS:
+        raise unknown("preset", config.preset, PRESETS)
+    for option, known in (("normalisation", ("fixed", "paper")), ("init", ("torch", "flax"))):
+        if getattr(config, option) not in known:
+            raise unknown(option, getattr(config, option), known)
+    if config.loss not in (None, "mse", "cross_entropy"):
+        raise unknown("loss", str(config.loss), ("mse", "cross_entropy"))
+    if config.depth is not None and ARCHITECTURES[config.arch].depth is None:
+        raise Problem(f"--depth {config.depth}: the depth of a {config.arch} follows from the image, leave it out")
+    for name in ("depth", "width", "tree_width", "epochs", "batch_size", "train"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise Problem(f"--{name.replace('_', '-')} {value}: it has to be at least 1")
+    check_delta(config.delta)
+    check_gamma(config.gamma)
+
+
+def check_gamma(gamma: str) -> None:
+    """γ is a positive number, or "best"."""
+    try:
+        good = gamma == "best" or 0 < float(gamma) < math.inf
+    except ValueError:
+        good = False
+    if not good:
+        raise Problem(f"--gamma {gamma} is no margin above 0: give a positive number, or best")
+
+
+def load_data(config: ReportConfig) -> Dataset:
+    """The data set, with its damage told as a Problem."""
+    try:
+        return nets.data.datasets.load(
+            config.dataset,
+            config.data_dir,
+            normalisation=cast(nets.data.datasets.Normalisation, config.normalisation),
+            train=config.train,
+            seed=config.seed,
+        )
+    except nets.DataError as error:
+        raise Problem(one_line(error)) from error
+
+
+def training_of(config: ReportConfig) -> nets.TrainConfig:
+    """The preset, with what the options replace in it."""
+    names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "loss")
+    given = {name: value for name in names if (value := getattr(config, name)) is not None}
+    try:
+        return dataclasses.replace(PRESETS[config.preset], seed=config.seed, **given)
+    except ValueError as error:
+        raise Problem(one_line(error)) from error
+
+
+def describe(config: ReportConfig, data: Dataset, training: nets.TrainConfig) -> dict[str, Any]:
+    """config.json: what is needed to run it again; no paths."""
+    options = {k: v for k, v in dataclasses.asdict(config).items() if k != "data_dir"}
+    return plain(
+        {
+            "experiment": "report",
+            "options": options,
+            "training": dataclasses.asdict(training),
+            "data": {
+                "name": data.name,
+                "train": len(data.y_train),
+                "test": len(data.y_test),
+                "shape": data.in_shape,
+                "normalisation": data.normalisation,
+                "preprocessing": data.preprocessing,
+            },
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("sparsebounds", "jax", "flax", "optax", "numpy")},
+        }
+    )
+
+
+def check_resumed(place: Path, described: dict[str, Any]) -> None:
+    """Raise a Problem unless the run whose config.json lies at `place` can be gone on with.
+
+    Args:
+        place: config.json beside the checkpoints.
+        described: what `describe` says of this run.
+    """
+    try:
+        before = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Problem(
+            f"nothing to resume in {place.parent}: leave out --resume, or give the --out of the run"
+        ) from error
+    for part in ("options", "training", "data"):
+        for name, value in described[part].items():
+            # a training may be prolonged
+            if name != "epochs" and (old := before[part].get(name)) != value:
+                raise Problem(
+                    f"the run in {place.parent} had {name} = {old}, now it is {value}: "
+                    "use the same options, or leave out --resume to start anew"
+                )

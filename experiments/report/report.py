@@ -1,0 +1,109 @@
+"""`sparsebounds report`: train a network in front of you and print its bounds, every factor itemised.
+
+Command: make report, or sparsebounds report --dataset mnist --data-dir DIR --width 16
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sparsebounds.experiments.report.architectures import ARCHITECTURES, Size
+from sparsebounds.experiments.report.config import ReportConfig, check, check_resumed, describe, load_data, training_of
+from sparsebounds.experiments.report.figure import report_png
+from sparsebounds.experiments.report.follow import Followed, Network, follow
+from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, write_files
+from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared.rows import to_csv
+from sparsebounds.nets.data.datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report: its configuration, all rows of rows.csv, and what each training ended with."""
+
+    config: dict[str, Any]
+    rows: pd.DataFrame
+    networks: list[Followed]
+
+    def last_rows(self) -> pd.DataFrame:
+        """The table: the rows of the trained networks."""
+        return final_rows(self.rows)
+
+    def terms(self) -> list[dict[str, Any]]:
+        """Every factor of every bound at the end of training."""
+        return [
+            {"network": f.network.name, "bound": form.bound, "nodes": form.nodes, **plain(bound)}
+            for f in self.networks
+            for form, bound in f.final.found.items()
+        ]
+
+
+def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool = True) -> Report:
+    """Train, measure, and write config.json, rows.csv, terms.json and figure.png into `out`.
+
+    Args:
+        config: what to do.
+        out: folder of the results, made if it is not there; checkpoints go to its subfolder checkpoints.
+        resume: go on with an interrupted run of the same configuration.
+        progress: show progress bars.
+
+    Returns:
+        The report that was written.
+
+    Raises:
+        Problem: a wrong option, missing or damaged data, a loss that is no number, an unwritable folder.
+    """
+    check(config)
+    data = load_data(config)
+    training = training_of(config)
+    described = describe(config, data, training)
+    folder = out / "checkpoints"
+    if resume:
+        check_resumed(folder / "config.json", described)
+    networks = plan(config, data)
+    prepare_folder(out)
+    prepare_folder(folder)
+    write_files(folder, {"config.json": to_json(described)})
+    followed = [
+        follow(
+            network,
+            data,
+            training,
+            folder,
+            delta=config.delta,
+            gamma="best" if config.gamma == "best" else float(config.gamma),
+            resume=resume,
+            progress=progress,
+        )
+        for network in networks
+    ]
+    report = Report(described, pd.concat([f.rows for f in followed], ignore_index=True), followed)
+    files: dict[str, bytes | str] = {"config.json": to_json(described), "rows.csv": to_csv(report.rows)}
+    files |= {"terms.json": to_json(report.terms()), "figure.png": report_png(report.rows)}
+    write_files(out, files)
+    return report
+
+
+def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of every network's last epoch."""
+    last = rows.groupby("network")["epoch"].transform("max")
+    return rows[rows["epoch"] == last].reset_index(drop=True)
+
+
+def plan(config: ReportConfig, data: Dataset) -> list[Network]:
+    """The network asked for, and the tree beside it."""
+    wanted = [(config.arch, config.depth, config.width)]
+    if config.tree and config.arch != "tree":
+        wanted.append(("tree", None, config.tree_width))
+    networks = []
+    for name, depth, width in wanted:
+        kind = ARCHITECTURES[name]
+        size = Size(depth or kind.depth or 0, width or kind.width, config.init, config.seed)
+        try:
+            model = kind.build(data, size)
+        except ValueError as error:  # a size that the images do not allow
+            raise Problem(one_line(error)) from error
+        networks.append(Network(name, model, kind.mask_fixed))
+    return networks

@@ -1,0 +1,72 @@
+"""The report for people."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sparsebounds.experiments.report.follow import Followed
+from sparsebounds.experiments.report.report import Report
+from sparsebounds.experiments.report.sparsity import sparsity
+from sparsebounds.experiments.shared.snapshot import FORMS, Form
+from sparsebounds.experiments.shared.tables import grid, number, show_table
+
+SOUND = Form("galanti", "position")
+FORMULAS = (
+    "value = margin + complexity + confidence; margin: margin error (published) or mean ramp (sound) at γ",
+    "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
+    "           paths = max path prod |pred| * energy, confidence = 3 √(log(2(ρ+2)²/δ) / 2m)",
+    "sound:     complexity = factor/m · c_j · (1 + √(2·logs)) · √(paths, or largest energy read)",
+    "           confidence = 2 √((log(1/δ_j) + nats) / 2m)",
+)
+
+
+def show_report(console: Console, report: Report, folder: Path) -> None:
+    """The whole report: the table, every factor of every bound, what sparsity does, and where it was written."""
+    show_table(console, report.last_rows(), report_title(report.config))
+    for followed in report.networks:
+        console.print()
+        console.print(factors(followed))
+    for formula in FORMULAS:
+        console.print(Padding(Text(formula), (0, 0, 0, 1)), style="dim")
+    console.print()
+    console.print(sparsity_table(report.networks))
+    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png", highlight=False)
+
+
+def report_title(config: Mapping[str, Any]) -> str:
+    """What the table is about, from config.json."""
+    data, delta = config["data"], config["options"]["delta"]
+    return f"{data['name']}: {data['train']} training and {data['test']} test images, δ = {delta:g}"
+
+
+def factors(followed: Followed) -> Table:
+    """Every factor of the forms followed through training, side by side; those of all bounds are in terms.json."""
+    forms = list(FORMS)
+    names = dict.fromkeys(name for form in forms for name in followed.final.found[form].terms if name != "nodes")
+    cells = [[name] + [number(followed.final.found[form].terms.get(name, "")) for form in forms] for name in names]
+    heads = [f"{form.bound}\n{followed.final.found[form].terms.get('nodes', form.nodes)}" for form in forms]
+    return grid(f"Factors, {followed.network.name}", ["factor", *heads], cells, gap=2)
+
+
+def sparsity_table(networks: Sequence[Followed]) -> Table:
+    """The sound form with the network's own predecessors, and as if every node read the whole layer below."""
+    rows = []
+    for followed in networks:
+        final = followed.final
+        found = sparsity(final.graph.partition("position"), final.sample, final.found[SOUND])
+        if found is None:
+            continue
+        for how, logs, paths, value in (
+            ("as connected", found.logs, found.paths, found.complexity),
+            ("fully connected", found.dense_logs, found.dense_paths, found.dense_complexity),
+        ):
+            shown = (found.c_j, 1 + math.sqrt(2 * logs), math.sqrt(paths), value)
+            rows.append([followed.network.name, how, *map(number, shown)])
+    heads = ("network", "counted", "c_j", "1 + √(2·logs)", "√paths", "complexity")
+    return grid("What sparsity does (sound form, nodes = positions, same weights)", heads, rows, left=2, gap=2)

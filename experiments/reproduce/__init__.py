@@ -1,0 +1,1 @@
+"""`sparsebounds reproduce`: figures and tables of the papers."""

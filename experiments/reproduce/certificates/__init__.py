@@ -1,0 +1,1 @@
+"""Certificates of all tasks, and the curve of complexity against ramp."""

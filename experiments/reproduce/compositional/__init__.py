@@ -1,0 +1,1 @@
+"""How many samples a tree needs for a tree-like target."""

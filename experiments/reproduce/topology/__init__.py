@@ -1,0 +1,1 @@
+"""Which score of a mask's graph tells how well it trains."""

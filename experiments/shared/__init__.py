@@ -1,0 +1,1 @@
+"""What experiments share: problems, files, rows, tables, figures' style."""

@@ -1,0 +1,118 @@
+"""All bounds of one network at one moment: the rows of rows.csv and the factors behind them."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.bounds.registry import evaluated
+from sparsebounds.bounds.sample.margins import Margins
+from sparsebounds.nets.data.datasets import Dataset
+
+Gamma = float | Literal["best"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to bound: a bound's name and what counts as a node."""
+
+    bound: str
+    nodes: str
+
+
+FORMS = (
+    Form("galanti_published", "position"),
+    Form("galanti", "position"),
+    Form("galanti", "scalar"),
+    Form("galanti_best", "best"),
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was measured of a network at one epoch.
+
+    Args:
+        rows: one mapping per form, the columns of rows.csv.
+        found: the same bounds with all their factors.
+        graph, sample: what they were computed from.
+    """
+
+    rows: list[dict[str, Any]]
+    found: dict[Form, bounds.Bound]
+    graph: bounds.Graph
+    sample: bounds.Sample
+
+
+def take_snapshot(
+    model: Any,
+    data: Dataset,
+    *,
+    delta: float,
+    gamma: Gamma = 1.0,
+    mask_fixed: bool = False,
+    every: bool = False,
+) -> Snapshot:
+    """Read the network, pass once over the training and the test set, and compute every form.
+
+    Args:
+        model: batched function or Flax module.
+        data: the tensors the network was trained on, and the test set.
+        delta: probability that a certificate fails.
+        gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
+            which speaks of a margin fixed in advance, keeps 1.
+        mask_fixed: the zeros of the network were fixed before the data were seen.
+        every: besides the forms of `FORMS`, which are followed through training, all other bounds that there are.
+
+    Returns:
+        Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
+        the standard error of the test error. NaN with a note where a theorem does not apply.
+    """
+    graph = bounds.read_graph(model, data.x_train[:2])
+    sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
+    test = bounds.Sample.measure(model, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    errors = {
+        "train_error": sample.train_error,
+        "test_error": test.train_error,
+        "gap": test.train_error - sample.train_error,
+        "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
+    }
+    options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
+    options |= {"pixel_range": data.pixel_range, "test": Margins(test.margins)}
+    followed = {form.bound for form in FORMS}
+    others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
+    rows, found = [], {}
+    for form in (*FORMS, *others):
+        start = time.perf_counter()
+        bound = _bound(form, graph, sample, options)
+        seconds = time.perf_counter() - start
+        found[form] = bound
+        rows.append(
+            {
+                **_row(form, bound),
+                **errors,
+                "ratio": _ratio(bound.value, test.train_error),
+                "seconds": seconds,
+            }
+        )
+    return Snapshot(rows, found, graph, sample)
+
+
+def _bound(form: Form, graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]) -> bounds.Bound:
+    if form.bound == "galanti_published" and options["gamma"] == "best":
+        options = {**options, "gamma": 1.0}
+    if form.nodes != "best":
+        graph = graph.partition(cast(Partition, form.nodes))
+    return evaluated(bounds.BOUNDS[form.bound], graph, sample, options)
+
+
+def _row(form: Form, bound: bounds.Bound) -> dict[str, Any]:
+    columns = ("value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "source", "note")
+    return {"bound": form.bound, "nodes": form.nodes} | {name: getattr(bound, name) for name in columns}
+
+
+def _ratio(value: float, error: float) -> float:
+    return value / error if error > 0 else math.nan

@@ -1,0 +1,32 @@
+"""How every figure looks, its legend, and how it is saved."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+from sparsebounds.experiments.shared.files import write_files
+
+
+def one_legend(figure: Figure, columns: int = 3) -> None:
+    """One legend below all panels; what stands in several of them is named once."""
+    handles: dict[str, Artist] = {}
+    for axis in figure.axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        list(handles.values()), list(handles), loc="outside lower center", ncols=columns, frameon=False, fontsize=8
+    )
+
+
+LOOK: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+"""For `matplotlib.rc_context` around the making of a figure."""
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG file, whole or not at all."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
+    write_files(path.parent, {path.name: buffer.getvalue()})

@@ -1,0 +1,158 @@
+"""Cutting channels out of a network: a smaller network that computes the same function."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+from flax import nnx
+
+from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models import weight_norm
+from sparsebounds.nets.models.channels import Channels, channels_of
+
+Tree = Any
+Alive = dict[str, npt.NDArray[np.bool_]]
+
+
+def alive_channels(model: Any, masks: Tree = None) -> Alive:
+    """Which removable channels can change the scores, as far as weights and masks show.
+
+    A channel cannot if its weights and bias are all zero, or if every weight that reads it is zero.
+
+    Args:
+        model: a network that declares its channels.
+        masks: booleans; a masked weight counts as zero. A weight that is active and happens to be zero counts as
+            there, unless `masks` is None.
+
+    Returns:
+        Layer → (channels,) booleans, for the layers whose channels no skip holds.
+    """
+    params = masking.leaves(masking.parameters(model))
+    if masks is not None:
+        masking.check(model, masks)
+        params = masking.leaves(masking.parameters(masks))
+    there = {path: np.asarray(leaf) != 0 for path, leaf in params.items()}
+    result: Alive = {}
+    for group in channels_of(model):
+        if group.skip is None:
+            feeds = np.zeros(group.count, bool)
+            for path in group.own:
+                if not path.endswith(".g"):  # a gain of nothing is nothing
+                    feeds |= there[path].reshape(-1, group.count).any(axis=0)
+            result[group.layer] = feeds & _reads(there[group.reader], group)
+    return result
+
+
+def remove(model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, masks: Tree = None) -> tuple[Any, Tree]:
+    """A smaller copy of a network, without the channels that cannot change its scores.
+
+    Where a reader is weight-normalised, its gain is adjusted for the weights it loses.
+
+    Args:
+        model: an `nnx.Module` that declares its channels; it is not changed.
+        channels: layer → indices to remove; default all that `alive_channels` finds to be without effect. Every
+            layer keeps one.
+        masks: booleans of the model, cut along; masked weights must be zero.
+
+    Returns:
+        (network, masks), masks None if none were given. The network computes the same function to rounding.
+
+    Raises:
+        ValueError: a removal that would break a skip or change the function, an unknown layer or channel, or all
+            channels of a layer; the message names the layer.
+
+    Example:
+        >>> from sparsebounds.nets.models.mlp import MLP
+        >>> net = MLP((4, 3, 2), rngs=nnx.Rngs(0))
+        >>> net.dense1.kernel[...] = net.dense1.kernel[...].at[:, 1].set(0.0)
+        >>> net.dense1.bias[...] = net.dense1.bias[...].at[1].set(0.0)
+        >>> small, _ = remove(net)
+        >>> small.dense1.kernel.shape, small.dense2.kernel.shape
+        ((4, 2), (2, 2))
+    """
+    groups = {group.layer: group for group in channels_of(model)}
+    alive = alive_channels(model)
+    if channels is None:
+        keep = {layer: _never_empty(here) for layer, here in alive.items()}
+    else:
+        keep = {layer: _asked(groups, alive, layer, gone) for layer, gone in channels.items()}
+    params = masking.leaves(masking.parameters(model))
+    before = {path: np.asarray(leaf) for path, leaf in params.items()}
+    after = _cut(before, groups, keep)
+    _adjust_gains(before, after, keep)
+    small = _rebuilt(model, after)
+    if masks is None:
+        return small, None
+    masking.check(model, masks)
+    flat = {path: np.asarray(leaf) for path, leaf in masking.leaves(masking.parameters(masks)).items()}
+    if loose := [path for path, leaf in before.items() if leaf[~flat[path]].any()]:
+        raise ValueError(f"{loose[0]} has weights that are masked and not zero; apply the masks first")
+    cut = {path: jnp.asarray(leaf) for path, leaf in _cut(flat, groups, keep).items()}
+    return small, masking.with_leaves(masking.parameters(small), cut)
+
+
+def _asked(groups: Mapping[str, Channels], alive: Alive, layer: str, gone: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """What is kept of a layer, after checking that the rest may go."""
+    if layer not in groups:
+        raise ValueError(f"{layer} is no layer with channels; those are {', '.join(groups)}")
+    group = groups[layer]
+    if group.skip is not None:
+        raise ValueError(f"the channels of {layer} cannot be removed: {group.skip}")
+    if wrong := [index for index in gone if not 0 <= index < group.count]:
+        raise ValueError(f"{layer} has channels 0 to {group.count - 1}, and none {wrong[0]}")
+    keep = np.ones(group.count, bool)
+    keep[list(gone)] = False
+    if not keep.any():
+        raise ValueError(f"all {group.count} channels of {layer} would go; keep one")
+    if (used := np.flatnonzero(alive[layer] & ~keep)).size:
+        raise ValueError(f"channel {used[0]} of {layer} changes the scores; mask its weights, bias or readers first")
+    return keep
+
+
+def _never_empty(alive: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    keep = alive.copy()
+    keep[0] |= not alive.any()
+    return keep
+
+
+def _reads(there: npt.NDArray[np.bool_], group: Channels) -> npt.NDArray[np.bool_]:
+    """Which channels a reader has a non-zero weight for."""
+    flat = np.moveaxis(there, group.axis, 0).reshape(group.repeat, group.count, -1)
+    return np.asarray(flat.any(axis=(0, 2)))
+
+
+def _cut(
+    leaves: Mapping[str, npt.NDArray[Any]], groups: Mapping[str, Channels], keep: Alive
+) -> dict[str, npt.NDArray[Any]]:
+    result = dict(leaves)
+    for layer, here in keep.items():
+        group = groups[layer]
+        for path in group.own:
+            result[path] = np.compress(here, result[path], axis=-1)
+        result[group.reader] = np.compress(np.tile(here, group.repeat), result[group.reader], axis=group.axis)
+    return result
+
+
+def _adjust_gains(before: Mapping[str, Any], after: dict[str, Any], keep: Alive) -> None:
+    """g ← g · ‖v after‖/‖v before‖ wherever v was cut, so that the kernel g·v/‖v‖ keeps its entries."""
+    for path in [path for path in after if path.endswith(".v") and after[path].shape != before[path].shape]:
+        layer = path.removesuffix(".v")
+        if (gain := f"{layer}.g") not in before:
+            continue
+        was, now = (np.asarray(weight_norm.norm(jnp.asarray(t[path]), jnp.asarray(t[gain]))) for t in (before, after))
+        if was.ndim and layer in keep:
+            was = was[keep[layer]]
+        after[gain] = after[gain] * (now / was)
+
+
+def _rebuilt(model: nnx.Module, leaves: Mapping[str, npt.NDArray[Any]]) -> Any:
+    """A copy of the module with these parameters."""
+    small = nnx.clone(model)
+    values = {path: jnp.asarray(leaf) for path, leaf in leaves.items()}
+    masking.set_parameters(small, masking.with_leaves(masking.parameters(small), values))
+    for _, module in nnx.iter_modules(small):
+        if isinstance(module, nnx.Linear):
+            module.in_features, module.out_features = module.kernel.shape
+    return small

@@ -1,0 +1,5 @@
+"""`python -m sparsebounds` is the same as `sparsebounds`."""
+
+from sparsebounds.experiments.cli import entry
+
+entry()
