@@ -6,6 +6,8 @@ from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
+from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
+from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
 from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.reader import ReadError, read_graph
 from sparsebounds.bounds.registry import BOUNDS, add_installed
@@ -30,10 +32,17 @@ from sparsebounds.bounds.what_if import samples_needed, what_if_pruned, what_if_
 __all__ = [
     "BOUNDS",
     "Bound",
+    "Configuration",
+    "ConfigurationSpace",
     "Declaration",
+    "Field",
     "Graph",
+    "Listed",
     "ReadError",
     "Sample",
+    "Seeds",
+    "Trees",
+    "WholeNumbers",
     "activations",
     "bartlett",
     "bartlett_dudley",

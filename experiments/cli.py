@@ -189,7 +189,7 @@ def certify(
             show_default="boxes, or signed where layers are hidden",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of rehearsal and training; the best of several is not paid for.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of rehearsal and training; a longer number costs more.")] = 0,
     delta: Annotated[float, typer.Option(help="Probability that the certificate fails.")] = 1e-3,
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")

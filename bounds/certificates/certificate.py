@@ -14,6 +14,7 @@ from sparsebounds.bounds.certificates.checks import check_every_class, check_lef
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph
 from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
 from sparsebounds.bounds.margin.classes import ClassSize, certify, choice_prices
+from sparsebounds.bounds.margin.space import Configuration
 from sparsebounds.bounds.moments.energies import EnergiesUpper
 from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadWeights
 from sparsebounds.bounds.moments.margin_forms import MOST_CLASSES, MarginForm, chosen_tree_form, sum_form, tree_form
@@ -38,7 +39,7 @@ def certificate(
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
-    choices: Mapping[str, int] | None = None,
+    choices: Mapping[str, int] | Configuration | None = None,
     preprocessing: str = "fixed",
     batch_size: int = 256,
 ) -> Bound:
@@ -61,8 +62,10 @@ def certificate(
             that received x, are known.
         nodes: one partition; None: the best of three.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample.
-        choices: of configurations compared with these samples at hand (front ends, architectures, …), by name: how many
-            there were, from a list fixed before. Each costs its logarithm, and energies hold for all of them.
+        choices: a sequential search is not covered by its length: counts are for lists fixed in advance, by name how
+            many configurations (front ends, architectures, …) stood there; whoever tried one after the other gives the
+            `bounds.Configuration` that he ended with, of a space written down before. Its −log weight, or the
+            logarithm of every count, enters the confidence and the energies.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
         batch_size: samples per call of f.
 
@@ -106,7 +109,7 @@ def certified(
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
-    choices: Mapping[str, int] | None = None,
+    choices: Mapping[str, int] | Configuration | None = None,
 ) -> Bound:
     """`certificate` of a graph and a sample that are at hand; arguments as there.
 
@@ -123,13 +126,13 @@ def certified(
     check_every_class(sample)
     for marks in (left_out, *(w.shaped_by for w in weights)):
         check_left_out(sample, marks)
-    prices, options = choice_prices(choices)
+    paid = choice_prices(choices)
     declaration = peeling.declaration  # type: ignore[attr-defined]
     shown = math.nan if isinstance(gamma, str) else float(gamma)
     fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
     try:
-        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta / options)
-        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, prices))
+        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta, nats=paid.nats)
+        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, paid.prices))
         _check_weights(weights, sizes)
     except NotCovered as reason:
         return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
@@ -145,6 +148,7 @@ def certified(
         terms={
             "tree fixed in advance": _shown(fixed, given=tree is not None),
             "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+            **paid.terms,
             **best.terms,
         },
         source=declaration.source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -111,6 +112,7 @@ def concluded(
     paid: dict[str, float],
     measured: tuple[float, float],
     *,
+    terms: dict[str, Any],
     name: str,
     tied_only: bool,
     delta: float,
@@ -123,15 +125,16 @@ def concluded(
         own, reach: (R,).
         paid: prices of choices in nats.
         measured: the largest root of energy bounds over means, and log(1/failure probability) of each.
+        terms: of the configuration.
         name: of the class.
         tied_only, delta, gamma: as for `ellipsoid_certificate`.
     """
     inflation, log_inverse = measured
     best = certify(_sizes(name, reach, own, paid, tied_only), sample, delta=delta, gamma=gamma)
     terms = {
+        **terms,
         "energies: confidence bounds / means": inflation,
         "energies: log(1/failure probability) of each": log_inverse,
-        "energies: how many hold together": round(math.exp(log_inverse) * delta / 2),
         **best.terms,
     }
     return Bound(

@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING, exp_or_inf, grid_delta, grid_index
+from sparsebounds.bounds.margin.space import Configuration
 from sparsebounds.bounds.margin.step import MarginStep
 
 STEPS = 200
@@ -91,27 +92,50 @@ def certify(sizes: Sequence[ClassSize], sample: MarginSample, *, delta: float, g
     return _at(size, sample, j, chosen, delta)
 
 
-def choice_prices(choices: Mapping[str, int] | None) -> tuple[dict[str, float], int]:
-    """What configurations cost that were compared with the sample at hand (front ends, graphs, classes …).
+@dataclass(frozen=True)
+class ChoicesPaid:
+    """What configurations cost, with what a reader needs to redo the price."""
+
+    prices: dict[str, float]
+    """log(1/weight) by name."""
+    terms: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def nats(self) -> float:
+        """log(1/weight) of all choices together; the energies of every configuration must hold at this price, too."""
+        return math.fsum(self.prices.values())
+
+
+def choice_prices(choices: Mapping[str, int] | Configuration | None) -> ChoicesPaid:
+    """What a configuration costs (front end, graph, class …) that was picked with the sample at hand.
 
     Args:
-        choices: by name, how many there were, from a list fixed before.
+        choices: a Configuration of a declared space, whatever the search for it was; or, by name, how many options
+            there were on lists that were fixed in advance. The length of a sequential search is no such number:
+            where the next option depends on what the sample said of the last, all that might have come next count.
 
     Returns:
-        log n of each, and how many combinations there are: energies must hold for all of them.
+        The prices: log n of each list, or −log weight of the configuration.
 
     Raises:
         ValueError: a number that is no whole number above 0.
 
     Example:
-        >>> choice_prices({"front end": 1, "width": 3})
-        ({'choice of width, one of 3': 1.0986122886681098}, 3)
+        >>> choice_prices({"front end": 1, "width": 3}).prices
+        {'choice of width, one of 3': 1.0986122886681098}
+        >>> from sparsebounds.bounds.margin.codes import WholeNumbers
+        >>> from sparsebounds.bounds.margin.space import ConfigurationSpace, Field
+        >>> space = ConfigurationSpace("widths", 1, (Field("width", WholeNumbers(1)),))
+        >>> choice_prices(space.configuration({"width": 1})).nats == math.log(2)
+        True
     """
+    if isinstance(choices, Configuration):
+        return ChoicesPaid({"configuration": choices.nats}, choices.terms)
     for name, n in (choices or {}).items():
         if isinstance(n, bool) or n != int(n) or n < 1:
             raise ValueError(f"choices[{name!r}] is {n!r}; needed how many there were, a whole number of at least 1")
     counts = {name: int(n) for name, n in (choices or {}).items() if n > 1}
-    return {f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()}, math.prod(counts.values())
+    return ChoicesPaid({f"choice of {name}, one of {n}": math.log(n) for name, n in counts.items()})
 
 
 def _best_point(

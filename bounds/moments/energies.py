@@ -51,7 +51,12 @@ class EnergiesUpper:
 
 
 def energies_upper(
-    sample: Sample, pixel_range: tuple[float, float], sets: Iterable[Iterable[int]] = (), *, delta: float
+    sample: Sample,
+    pixel_range: tuple[float, float],
+    sets: Iterable[Iterable[int]] = (),
+    *,
+    delta: float,
+    nats: float = 0.0,
 ) -> EnergiesUpper:
     """Upper bounds on the expected energies of all coordinates, for sets of labels fixed before looking.
 
@@ -60,9 +65,10 @@ def energies_upper(
         pixel_range: (lo, hi), between which every coordinate lies as the network receives it; known in advance.
         sets: of labels, beside the whole and the single classes.
         delta: failure probability of all of them together.
+        nats: log(1/weight) of the configuration; in logs, as δ times a weight may be too small for a float.
 
     Returns:
-        EnergiesUpper: every energy and frequency not below the expected one, w.p. ≥ 1 − δ.
+        EnergiesUpper: every energy and frequency not below the expected one, w.p. ≥ 1 − δ e^{−nats}.
 
     Raises:
         ValueError: coordinates of the sample outside the range, or m below 2.
@@ -80,7 +86,7 @@ def energies_upper(
     assert sample.class_fourths is not None
     everything = frozenset(range(sample.classes))
     wanted = {everything, *(frozenset([r]) for r in everything), *(frozenset(s) for s in sets)}
-    log_inverse = math.log(len(wanted) * (sample.energies.size + 1) / delta)
+    log_inverse = math.log(len(wanted) * (sample.energies.size + 1) / delta) + nats
     found = {}
     for labels in wanted:
         chosen = sorted(labels)

@@ -27,7 +27,7 @@ from sparsebounds.bounds.sample.sample import Sample
 
 
 def forms_of_theorem_3(
-    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, *, delta: float
+    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, *, delta: float, nats: float = 0.0
 ) -> tuple[EnergiesUpper | None, ...]:
     """The plain form (None) and, where the range of the inputs is known in advance, the one-sided form.
 
@@ -37,6 +37,7 @@ def forms_of_theorem_3(
         tree: fixed without looking at the sample; its sets of classes get energies of their own.
         delta: of the whole certificate. Either form gets half of it; the one-sided form spends half of its half on the
             energies, which hold with probability 1 − δ/4.
+        nats: log(1/weight) of the configuration: the energies hold with probability 1 − weight·δ/4.
 
     Returns:
         One entry per form.
@@ -54,7 +55,7 @@ def forms_of_theorem_3(
     if pixel_range is None:
         return (None,)
     sets = [split.classes for split in tree.splits] if sample.classes <= MOST_CLASSES else []
-    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 4))
+    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 4, nats=nats))
 
 
 RATIOS = (1.1, 1.2, 1.5, 2.0)

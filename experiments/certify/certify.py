@@ -29,6 +29,8 @@ from sparsebounds.nets.data.filters import EdgeFilters
 
 PRESETS = ("quick", "cpu")
 QUICK_FILTERS = EdgeFilters(strides=(5,))
+QUICK_REHEARSAL = (100, 100)
+SPACE = {"name": "", "version": ": version", "hash": ": hash"}
 SHAPES = {
     "boxes": ", sides and signs of the class",
     "signed": ", axes and signs of the class",
@@ -46,8 +48,8 @@ class CertifyOptions:
         form: what fixes the class, see `certify_fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
             for networks without hidden layers, signed for all others.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
-        seed: of the rehearsal, which shapes the class, and of the training. The best of several
-            seeds is one more choice, which the certificate does not pay for.
+        seed: of the rehearsal, which shapes the class, and of the training. Its price is that of a number of its
+            length, so that the best of several seeds is paid for; with "uniform" it is free.
         delta: probability that the certificate fails.
     """
 
@@ -76,10 +78,9 @@ class CertifyOptions:
         task = find_task(self.task)
         if self.preset == "cpu":
             return task
-        (a, b), (c, d) = task.steps, task.rehearsal_steps
-        steps, rehearsal_steps = (max(50, a // 4), max(50, b // 4)), (max(100, c // 4), max(100, d // 4))
+        steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))
         filters = None if task.filters is None else QUICK_FILTERS
-        return replace(task, steps=steps, rehearsal_steps=rehearsal_steps, filters=filters)
+        return replace(task, steps=steps, rehearsal_steps=QUICK_REHEARSAL, filters=filters)
 
 
 def certify(
@@ -93,7 +94,7 @@ def certify(
         prepared: the data of this task and preset behind the front end, if they are at hand.
 
     Returns:
-        JSON-able: value, test_error, terms, task, guarantee, left_out, labels_used, held_out, limits, …
+        JSON-able: value, test_error, terms, task, guarantee, space, left_out, labels_used, held_out, limits, …
 
     Raises:
         Problem: an unknown task, preset or form, missing data, δ outside (0, 1).
@@ -123,6 +124,7 @@ def document(options: CertifyOptions, task: Task, fitted: Fitted) -> dict[str, A
         "complexity": bound.complexity,
         "confidence": bound.confidence,
         "nats": bound.terms["nats paid for choices"],
+        "space": {part: bound.terms[f"configuration space{name}"] for part, name in SPACE.items()},
         "delta": bound.delta,
         "gamma": bound.gamma,
         "guarantee": bound.guarantee,
@@ -162,6 +164,12 @@ def show(console: Console, found: dict[str, Any]) -> None:
     for part in ("ramp", "complexity", "confidence"):
         table.add_row(part, f"{found[part]:.4f}", f"{found['limits'][part]:.0%}")
     console.print(table)
+    space, nats = found["space"], found["terms"]["nats: configuration"]
+    console.print(
+        f"{nats:.1f} nats for the configuration, of the space “{space['name']}”, version {space['version']}, hash "
+        f"{space['hash']}",
+        highlight=False,
+    )
     splits = found["limits"]["complexity per split of the classes"]
     worst = max(splits, key=splits.get)
     ramps = found["limits"]["ramp per class"]

@@ -29,20 +29,13 @@ from sparsebounds.experiments.certify.models import (
     model_of,
     tree_of,
 )
+from sparsebounds.experiments.certify.space import configuration
 from sparsebounds.experiments.certify.tasks import Task
 from sparsebounds.experiments.shared.problems import Problem, unknown
 
 FORMS = ("boxes", "signed", "rehearsal", "uniform")
 """What fixes the class: a network trained on the images left out, by boxes with its signs, by ellipsoids with its
 signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""
-UNIFORM_BIAS = 0.25
-"""τ of a bias beside axes of 1, where no rehearsal gives one."""
-GROWTH = 0.2
-"""How much longer the axes are one level further down the tree: digits that look alike need larger weights."""
-FLOOR = 0.005
-"""Share of a row's mean weight and mean size that every side of a box gets."""
-CLIPPED = 0.98
-"""Inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range is cheap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +63,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
         task: what is certified.
         form: one of FORMS.
         prepared: the data behind the front end.
-        seed: of the training.
+        seed: of the rehearsal, which shapes the class and is priced, and of the training.
         delta: failure probability.
 
     Returns:
@@ -78,6 +71,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
 
     Raises:
         Problem: an unknown form, or "uniform" for a network with hidden layers.
+        ValueError: a task outside the configuration space of its data.
     """
     if form not in FORMS:
         raise unknown("form", form, FORMS)
@@ -85,10 +79,11 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
         raise Problem(f"{task.name} has no uniform form: the axes of its hidden layers come from a rehearsal")
     if form == "boxes" and task.convs:
         raise Problem(f"{task.name} has no form with boxes: they are for networks without hidden layers")
+    choices = configuration(task, form, seed)
     marks = {"start": time.perf_counter()}
     model = model_of(task, prepared.left_out.shape[1:], form)
     family, weights, rehearsal = _class(task, form, model, prepared, seed)
-    limits = np.quantile(weights.of(prepared.left_out), CLIPPED, axis=0)
+    limits = np.quantile(weights.of(prepared.left_out), task.clipped, axis=0)
     prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits))
     marks["rehearsal"] = time.perf_counter()
     values, y = prepared.certified.values, prepared.parts.certified.y
@@ -97,7 +92,6 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     marks["training"] = time.perf_counter()
     graph = bounds.read_graph(scores, values[:2])
     sample = bounds.Sample.measure(scores, prepared.certified, y, batch_size=2048)
-    choices = {"configuration": task.tried}
     if isinstance(family, Boxes):
         bound = box_certificate(graph, sample, family, energies, delta=delta, choices=choices)
     else:
@@ -143,23 +137,26 @@ def _class(task: Task, form: str, model: Model, prepared: Prepared, seed: int) -
     if form == "boxes":
         largest = np.abs(prepared.left_out).max(axis=0).astype(np.float64)
         boxes = box_of_rehearsal(
-            model.form, rehearsal, means, largest, shaped_by=shaped_by, side_floor=FLOOR, size_floor=FLOOR
+            model.form, rehearsal, means, largest, shaped_by=shaped_by, side_floor=task.floor, size_floor=task.floor
         )
         return boxes, box_weights(boxes), rehearsal
-    ellipsoids = rehearsal_ellipsoids(graph, model.form, means, shaped_by=shaped_by, signed=form == "signed")
+    ellipsoids = rehearsal_ellipsoids(
+        graph, model.form, means, shaped_by=shaped_by, signed=form == "signed",
+        weight_floor=task.weight_floor, moment_floor=task.moment_floor,
+    )  # fmt: skip
     return ellipsoids, energy_weights(graph, ellipsoids), rehearsal
 
 
 def _uniform_axes(task: Task, prepared: Prepared) -> np.ndarray:
-    """Equal axes in every row, longer by GROWTH with every level below the root; (R, K + 1).
+    """Equal axes in every row, longer by `growth` with every level below the root; (R, K + 1).
 
     They are so long that rows of radius 1 have about the complexity guessed for the task.
 
     The length is no more than the centre of the grid of radii; it comes from the images left out, not their labels.
     """
-    axes = np.append(np.ones(prepared.left_out.shape[1]), UNIFORM_BIAS)
+    axes = np.append(np.ones(prepared.left_out.shape[1]), task.uniform_bias)
     size = np.append(np.sqrt(np.square(prepared.left_out).mean(axis=0, dtype=np.float64)), 1.0)
-    rows = np.array([1.0 + GROWTH * split.depth for split in tree_of(task).splits])
+    rows = np.array([1.0 + task.growth * split.depth for split in tree_of(task).splits])
     full = 2 / np.sqrt(prepared.m) * 1.7 * rows.sum() * np.linalg.norm(axes * size)
     return np.outer(rows, axes * (task.guess / full))
 

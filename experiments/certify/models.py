@@ -29,8 +29,6 @@ from sparsebounds.nets.certify import (
     train_taps,
 )
 
-WARM = 200
-"""Steps of normal training before a rehearsal of convolutions."""
 CHARGED = {"signed": HALF, "boxes": (HALF * FIRST) ** 2}
 """Share of every energy that a class with fixed signs is charged for; others are charged for all of it."""
 Scores = Callable[[Any], Any]
@@ -121,7 +119,10 @@ class LinearModel:
         x, y = prepared.rehearsal.x, prepared.rehearsal.y
         means = class_means(x, y, self.task.classes) * self.share
         costs = 2 / np.sqrt(prepared.m) * (self.form.multipliers @ np.sqrt(self.form.weights @ means))
-        config = CertifyConfig(*self.task.rehearsal_steps, 1000, strength=self.task.strength, seed=seed)
+        task = self.task
+        config = CertifyConfig(
+            *task.rehearsal_steps, task.rehearsal_batch, task.rehearsal_rate, strength=task.strength, seed=seed
+        )
         weights, bias = train_taps(x, y, self.signs, costs, config)
         return np.concatenate([weights, bias[:, None]], axis=1)
 
@@ -162,10 +163,12 @@ class ConvModel:
         moments = (scale * roots[:, :-1]).reshape(-1, *self.chain.in_shape)
         constant = self.form.multipliers @ roots[:, -1]
         charges = (self.signs, moments, self.form.multipliers, constant, factor)
-        config = CertifyConfig(*task.rehearsal_steps, 1000, learning_rate=0.03, strength=task.strength, seed=seed)
+        config = CertifyConfig(
+            *task.rehearsal_steps, task.rehearsal_batch, task.rehearsal_rate, strength=task.strength, seed=seed
+        )
         starts = [self.chain.start(len(self.signs), seed * task.starts + k) for k in range(task.starts)]
         # From nothing the complexity wins at once and leaves nothing: begin with networks trained without it.
-        normal = replace(config, anneal=WARM, ramp=0, strength=0.02 * task.strength)
+        normal = replace(config, anneal=task.warm, ramp=0, strength=task.warm_strength * task.strength)
         starts = train_chain(self.chain, x, y, *charges, normal, starts=starts)
         found = train_chain(self.chain, x, y, *charges, config, starts=starts)
         ramps = [float(np.clip(1 - margins(self.scores(params), x, y), 0, 1).mean()) for params in found]

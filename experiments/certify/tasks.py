@@ -14,7 +14,8 @@ TREE: Any = ((((4, 9), 7), ((3, 5), 8)), ((0, 6), (2, 1)))
 
 @dataclass(frozen=True)
 class Task:
-    """What is certified.
+    """What is certified. All that shapes the class of networks, the front end or which images are left out is priced
+    by `experiments.certify.space`; what only trains a network inside the class (batch_size, steps, pull) is free.
 
     Args:
         name: of the command line.
@@ -24,15 +25,23 @@ class Task:
         patches: (size, stride): the network's first convolution reads its patches in cosine coordinates.
         convs: (kernel size, stride, channels) of the learned convolutions; none: the network is linear.
         left_out: so many first training images shape the front end and the class, and are not certified.
-        tried: upper limit on the configurations (front ends, floors, numbers left out, widths) that were looked at
-            with the certified images at hand before the present one was settled; the certificate pays for it.
+        clipped: inputs whose weighted energy exceeds this quantile of the images left out are shrunk: a short range
+            is cheap.
         tree: over the classes; None: halves of consecutive classes.
         batch_size, steps: of training, annealed and with the ramp alone.
-        rehearsal_steps: of the rehearsal, the same two.
+        pull: what stands before the complexity in training; 1 minimises the certificate, less the error at any.
+        rehearsal_steps, rehearsal_batch, rehearsal_rate: steps of the rehearsal, annealed and with the ramp alone, its
+            batch size, its learning rate.
         strength: how many times the certificate's complexity the rehearsal pays: its own sample is small.
         copies: jittered copies of every image left out that the rehearsal sees too.
         starts: of the rehearsal of convolutions; the best on its own images is kept.
-        pull: the same for the certified network; 1 minimises the certificate, less the error at any certificate.
+        warm, warm_strength: steps of normal training before a rehearsal of convolutions, and how much of `strength`
+            they pay.
+        floor: share of a row's mean weight and mean size that every side of a box gets.
+        weight_floor, moment_floor: of the axes of a rehearsal, see `rehearsal_ellipsoids`.
+        uniform_bias: τ of a bias beside axes of 1, where no rehearsal gives one.
+        growth: how much longer uniform axes are one level further down the tree: classes that look alike need larger
+            weights.
         guess: about how large the complexity will be, the centre of the grid of radii where there is no rehearsal.
     """
 
@@ -43,15 +52,24 @@ class Task:
     patches: tuple[int, int] | None = None
     convs: tuple[tuple[int, int, int], ...] = ()
     left_out: int = 2000
-    tried: int = 32
+    clipped: float = 0.98
     tree: Any = None
     batch_size: int = 4000
     steps: tuple[int, int] = (600, 400)
+    pull: float = 1.0
     rehearsal_steps: tuple[int, int] = (600, 200)
+    rehearsal_batch: int = 1000
+    rehearsal_rate: float = 0.02
     strength: float = 2.0
     copies: int = 0
     starts: int = 1
-    pull: float = 1.0
+    warm: int = 200
+    warm_strength: float = 0.02
+    floor: float = 0.005
+    weight_floor: float = 0.1
+    moment_floor: float = 0.1
+    uniform_bias: float = 0.25
+    growth: float = 0.2
     guess: float = 0.2
 
     @property
@@ -64,24 +82,38 @@ EDGES = EdgeFilters(orientations=8, strides=(5,), second=(8,), second_orientatio
 TASKS = {
     task.name: task
     for task in (
-        Task("mnist01-linear", digits=(0, 1), guess=0.05, tried=64, batch_size=2000),
-        Task("mnist10-linear", tree=TREE, tried=128),
-        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000, tried=512),
+        Task("mnist01-linear", digits=(0, 1), guess=0.05, batch_size=2000),
+        Task("mnist10-linear", tree=TREE),
+        Task("mnist10-filters", tree=TREE, filters=EDGES, left_out=5000),
         Task(
             "mnist01",
             digits=(0, 1),
             convs=((2, 2, 4),) * 3,
-            tried=64,
             batch_size=1000,
             steps=(200, 200),
             rehearsal_steps=(400, 200),
+            rehearsal_rate=0.03,
             strength=1.0,
             starts=6,
         ),
         Task(
-            "mnist10-conv", tree=TREE, patches=(6, 3), convs=((1, 1, 24),), tried=128, batch_size=1000, steps=(300, 300)
+            "mnist10-conv",
+            tree=TREE,
+            patches=(6, 3),
+            convs=((1, 1, 24),),
+            batch_size=1000,
+            steps=(300, 300),
+            rehearsal_rate=0.03,
         ),
-        Task("digits-linear", dataset="digits", left_out=300, tried=1, tree=TREE, batch_size=500, steps=(200, 200)),
+        Task(
+            "digits-linear",
+            dataset="digits",
+            left_out=300,
+            tree=TREE,
+            batch_size=500,
+            steps=(200, 200),
+            rehearsal_steps=(500, 200),
+        ),
     )
 }
 

@@ -12,12 +12,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-BLUR = 0.7
-"""σ of the Gaussian, in pixels."""
-INHIBITION = 0.7
-"""A direction answers where it exceeds this share of what the best direction of a straight edge would give."""
-FLOOR = 1e-3
-
 
 @dataclass(frozen=True)
 class EdgeFilters:
@@ -28,12 +22,19 @@ class EdgeFilters:
         strides: one set of pooled edge maps per stride, in pixels; triangles of width 2·stride overlap by half.
         second: strides, in pixels, at which edges of the edge maps are pooled; empty for none.
         second_orientations: directions of those.
+        blur: σ of the Gaussian, in pixels.
+        inhibition: a direction answers where it exceeds this share of what the best direction of a straight edge would
+            give.
+        floor: below which a size is not divided by.
     """
 
     orientations: int = 8
     strides: tuple[int, ...] = (5,)
     second: tuple[int, ...] = ()
     second_orientations: int = 8
+    blur: float = 0.7
+    inhibition: float = 0.7
+    floor: float = 1e-3
 
     def __post_init__(self) -> None:
         sizes = (self.orientations, self.second_orientations, *self.strides, *self.second)
@@ -61,17 +62,17 @@ def edge_features(images: jax.Array, filters: EdgeFilters) -> jax.Array:
     """
     if images.ndim != 4 or images.shape[3] != 1:
         raise ValueError(f"images of shape {images.shape}; needed (B, height, width, 1)")
-    edges = directions(_blurred(images.astype(jnp.float32)), filters.orientations)
-    sets = [_scaled(pooled(edges, stride)) for stride in filters.strides]
+    edges = directions(_blurred(images.astype(jnp.float32), filters.blur), filters.orientations, filters.inhibition)
+    sets = [_scaled(pooled(edges, stride), filters.floor) for stride in filters.strides]
     if filters.second:
         coarse = pooled(edges, 2)
         rows, columns, channels = coarse.shape[1:]
         maps = jnp.moveaxis(coarse, 3, 1).reshape(-1, rows, columns, 1)
-        seen = directions(maps, filters.second_orientations).reshape(
+        seen = directions(maps, filters.second_orientations, filters.inhibition).reshape(
             -1, channels, rows, columns, filters.second_orientations
         )
         second = jnp.moveaxis(seen, 1, 3).reshape(len(images), rows, columns, -1)
-        sets += [_scaled(pooled(second, max(1, round(stride / 2)))) for stride in filters.second]
+        sets += [_scaled(pooled(second, max(1, round(stride / 2))), filters.floor) for stride in filters.second]
     return jnp.concatenate([s.reshape(len(images), -1) for s in sets], axis=1)
 
 
@@ -100,11 +101,11 @@ def cosine_patches(images: jax.Array, size: int, stride: int) -> jax.Array:
     )
 
 
-def directions(images: jax.Array, count: int) -> jax.Array:
+def directions(images: jax.Array, count: int, inhibition: float = 0.7) -> jax.Array:
     """How strongly the brightness rises in each of `count` directions: (B, H, W, 1) → (B, H, W, count), not negative.
 
-    ReLU of the central difference in every direction, less 0.7 times what the steepest one gives (π times the mean of
-    all), ReLU again: each direction answers to edges within ±45° of it.
+    ReLU of the central difference in every direction, less `inhibition` times what the steepest one gives (π times the
+    mean of all), ReLU again: at 0.7 each direction answers to edges within ±45° of it.
     """
     padded = jnp.pad(images[..., 0], ((0, 0), (1, 1), (1, 1)))
     across = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
@@ -112,7 +113,7 @@ def directions(images: jax.Array, count: int) -> jax.Array:
     angles = 2 * math.pi * np.arange(count) / count
     waves = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)]), jnp.float32)
     rises = jax.nn.relu(jnp.stack([across, down], axis=-1) @ waves)
-    return jax.nn.relu(rises - INHIBITION * math.pi * rises.mean(axis=-1, keepdims=True))
+    return jax.nn.relu(rises - inhibition * math.pi * rises.mean(axis=-1, keepdims=True))
 
 
 def pooled(maps: jax.Array, stride: int) -> jax.Array:
@@ -136,16 +137,16 @@ def triangles(size: int, stride: int) -> np.ndarray:
     return (height / stride).astype(np.float32)
 
 
-def _blurred(images: jax.Array) -> jax.Array:
-    taps = np.exp(-np.square(np.arange(-2, 3)) / (2 * BLUR**2))
+def _blurred(images: jax.Array, sigma: float) -> jax.Array:
+    taps = np.exp(-np.square(np.arange(-2, 3)) / (2 * sigma**2))
     taps /= taps.sum()
     kernel = jnp.asarray(np.outer(taps, taps)[:, :, None, None], jnp.float32)
     return lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
-def _scaled(maps: jax.Array) -> jax.Array:
+def _scaled(maps: jax.Array, floor: float) -> jax.Array:
     """Each position divided by the root of its size, then the whole by its norm."""
     local = jnp.sqrt(jnp.sum(jnp.square(maps), axis=-1, keepdims=True))
-    evened = maps / jnp.sqrt(local + FLOOR)
+    evened = maps / jnp.sqrt(local + floor)
     norm = jnp.sqrt(jnp.sum(jnp.square(evened), axis=(1, 2, 3), keepdims=True))
-    return evened / jnp.maximum(norm, FLOOR)
+    return evened / jnp.maximum(norm, floor)

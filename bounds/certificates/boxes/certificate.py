@@ -18,6 +18,7 @@ from sparsebounds.bounds.certificates.energies import (
 )
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.classes import choice_prices
+from sparsebounds.bounds.margin.space import Configuration
 from sparsebounds.bounds.sample.sample import Sample
 
 
@@ -40,7 +41,7 @@ def box_certificate(
     *,
     delta: float,
     gamma: float | str = "best",
-    choices: Mapping[str, int] | None = None,
+    choices: Mapping[str, int] | Configuration | None = None,
     left_out: np.ndarray | None = None,
 ) -> Bound:
     """The certificate of a linear network in a class of boxes; the rows share one radius.
@@ -67,13 +68,14 @@ def box_certificate(
         raise ValueError("the sample has no largest values to compare with those of the class; use Sample.measure")
     boxes.check_range(sample.largest)
     own = box_radii(graph, boxes)
-    paid, options = choice_prices(choices)
+    paid = choice_prices(choices)
     chosen = pairs(boxes.form)
-    log_inverse = math.log(len(chosen) * options * 2.0 / delta)
+    log_inverse = math.log(len(chosen) * 2.0 / delta) + paid.nats
     upper, ratios = bernstein_limits(boxes.form, energies, log_inverse)
     diagonal = (np.arange(len(chosen)), np.array([k for _, k in chosen]))
     reach = box_reach(boxes, upper[diagonal], sample.m)
     inflation = float(ratios[diagonal].max(initial=1.0))
     return concluded(
-        sample, own, reach, paid, (inflation, log_inverse), name=boxes.name, tied_only=True, delta=delta, gamma=gamma
-    )
+        sample, own, reach, paid.prices, (inflation, log_inverse),
+        terms=paid.terms, name=boxes.name, tied_only=True, delta=delta, gamma=gamma,
+    )  # fmt: skip

@@ -18,6 +18,7 @@ from sparsebounds.bounds.certificates.energies import Energies, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.classes import choice_prices
 from sparsebounds.bounds.margin.slopes import slope_prices
+from sparsebounds.bounds.margin.space import Configuration
 from sparsebounds.bounds.sample.sample import Sample
 
 
@@ -29,7 +30,7 @@ def ellipsoid_certificate(
     *,
     delta: float,
     gamma: float | str = "best",
-    choices: Mapping[str, int] | None = None,
+    choices: Mapping[str, int] | Configuration | None = None,
     tied_only: bool = False,
     left_out: np.ndarray | None = None,
 ) -> Bound:
@@ -42,8 +43,8 @@ def ellipsoid_certificate(
         energies: of the same sample, from `measure_energies`.
         delta: failure probability.
         gamma: the margin, or "best".
-        choices: of configurations made with the sample at hand (front ends, classes …), by name: how many there were.
-            They enlarge the energies' union as well.
+        choices: a sequential search is not covered by its length: counts are for lists fixed in advance (front ends,
+            classes …); a search gives the Configuration that it ended with, see `bounds.certificate`.
         tied_only: the rows share one radius, decided in advance; otherwise the best of that and the grids, paid for.
         left_out: fingerprints of samples that had a part in anything beside the class, which knows its own.
 
@@ -74,14 +75,14 @@ def ellipsoid_certificate(
     """
     needed = energy_weights(graph, ellipsoids)
     check_inputs(graph, sample, energies, needed, delta=delta, gamma=gamma, left_out=(left_out, ellipsoids.shaped_by))
-    paid, options = choice_prices(choices)
-    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
+    paid = choice_prices(choices)
+    prices = paid.prices | slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
     form = ellipsoids.form
     counted = form.multipliers != 0
-    log_inverse = math.log(int(counted.sum()) * options * 2.0 / delta)
+    log_inverse = math.log(int(counted.sum()) * 2.0 / delta) + paid.nats
     upper, ratios = bernstein_limits(form, energies, log_inverse)
     reach = (form.multipliers * np.sqrt(sample.m * upper)).sum(axis=1)
     return concluded(
-        sample, radii(graph, ellipsoids), reach, paid, (float(ratios[counted].max(initial=1.0)), log_inverse),
-        name=ellipsoids.name, tied_only=tied_only, delta=delta, gamma=gamma,
+        sample, radii(graph, ellipsoids), reach, prices, (float(ratios[counted].max(initial=1.0)), log_inverse),
+        terms=paid.terms, name=ellipsoids.name, tied_only=tied_only, delta=delta, gamma=gamma,
     )  # fmt: skip

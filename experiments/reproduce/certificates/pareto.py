@@ -8,7 +8,7 @@ below they are what training without a certificate in mind gives. One network pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from rich.table import Table
 from sparsebounds.experiments.certify.certify import CertifyOptions, document
 from sparsebounds.experiments.certify.data import load, prepare
 from sparsebounds.experiments.certify.fit import fit
+from sparsebounds.experiments.certify.space import declared
+from sparsebounds.experiments.certify.tasks import find_task
+from sparsebounds.experiments.reproduce.certificates.study import row_of
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
 
@@ -34,7 +37,8 @@ class ParetoConfig:
     form: where the axes of the class come from.
     strengths: what stands before the complexity in training.
     preset: of `certify`.
-    seed: of the trainings.
+    seed: of the rehearsal and of the trainings.
+    spaces: (name, version, hash) of the configuration space; rows of other spaces are not gone on with.
     """
 
     task: str = "mnist10-linear"
@@ -42,6 +46,10 @@ class ParetoConfig:
     strengths: tuple[float, ...] = (0.01, 0.1, 0.3, 1.0, 3.0)
     preset: str = "cpu"
     seed: int = 0
+    spaces: tuple[tuple[str, int, str], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spaces", declared([find_task(self.task)]))
 
 
 def run(
@@ -58,7 +66,7 @@ def run(
             continue
         fitted = fit(replace(task, pull=strength), config.form, prepared, seed=config.seed, delta=options.delta)
         found = document(options, task, fitted)
-        rows.put([{"strength": strength, "task": config.task, **{name: found[name] for name in COLUMNS}}])
+        rows.put([{"strength": strength, **row_of(found)}])
         console.print(f"strength {strength:g}: {found['value']:.4f} (test error {found['test_error']:.4f})")
     return {"rows": rows.frame().to_dict(orient="records")}
 

@@ -9,7 +9,7 @@ mnist01 0.084, mnist10-linear 0.369, mnist10-conv 0.393 to 0.400, mnist10-filter
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from rich.table import Table
 
 from sparsebounds.experiments.certify.certify import CertifyOptions, certify
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
-from sparsebounds.experiments.certify.tasks import Task
+from sparsebounds.experiments.certify.space import declared
+from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
 
@@ -35,12 +36,17 @@ class CertificatesConfig:
     seeds: of the trainings.
     preset: of `certify`.
     delta: probability that a certificate fails.
+    spaces: (name, version, hash) of the configuration spaces; rows of other spaces are not gone on with.
     """
 
     cases: tuple[Case, ...]
     seeds: tuple[int, ...]
     preset: str = "cpu"
     delta: float = 1e-3
+    spaces: tuple[tuple[str, int, str], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "spaces", declared(find_task(task) for task, _ in self.cases))
 
 
 ALL = (
@@ -81,7 +87,8 @@ def run(
 
 def row_of(found: dict[str, Any]) -> dict[str, Any]:
     """One line of rows.csv."""
-    held, terms = found["held_out"], found["terms"]
+    held, terms, delta = found["held_out"], found["terms"], found["delta"]
+    union = terms["energies: log(1/failure probability) of each"] - terms["nats: configuration"]
     frozen = held.get("rehearsal network, frozen", {})
     names = ("task", "form", "seed", "value", "ramp", "complexity", "confidence", "nats", "test_error")
     return {name: found[name] for name in names} | {
@@ -92,10 +99,14 @@ def row_of(found: dict[str, Any]) -> dict[str, Any]:
         "labels_used": found["labels_used"],
         "guarantee": found["guarantee"],
         "gamma": found["gamma"],
-        "delta": found["delta"],
+        "delta": delta,
+        "space": found["space"]["name"],
+        "space_version": found["space"]["version"],
+        "space_hash": found["space"]["hash"],
         "energies_upper": terms["energies: confidence bounds / means"],
-        "energies_together": terms["energies: how many hold together"],
+        "energies": round(math.exp(union) * delta / 2),
         **{k: v for k, v in terms.items() if k.startswith("nats: ")},
+        "repriced": 1.0,
         "seconds": round(sum(found["seconds"].values()), 1),
     }
 

@@ -33,6 +33,10 @@ def test_the_document_adds_up(found) -> None:
     assert found["test_error"] <= found["value"] < 1.05
     prices = [v for k, v in found["terms"].items() if k.startswith("nats: ")]
     assert found["nats"] == pytest.approx(math.fsum(prices), abs=1e-9)
+    terms = found["terms"]
+    paid = math.fsum(part["nats"] for part in terms["configuration"].values())
+    assert terms["nats: configuration"] == pytest.approx(paid) and paid > 5
+    assert found["space"] == {"name": "certify: digits, all classes", "version": 1, "hash": "bf88d41823b3c423"}
     expected = math.sqrt((math.log(2 / found["delta"]) + found["nats"]) / (2 * found["m"]))
     assert found["confidence"] == pytest.approx(expected)
     assert sum(found["limits"][part] for part in ("ramp", "complexity", "confidence")) == pytest.approx(1.0)
@@ -113,7 +117,11 @@ def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> Non
 def test_the_layers_cost_is_in_the_document() -> None:
     """A network with a convolution on the digits: the complexity falls with every layer that is taken for fixed."""
     task = replace(
-        certify_tasks.find_task("digits-linear"), convs=((2, 2, 3),), steps=(20, 10), rehearsal_steps=(30, 10), starts=2
+        certify_tasks.find_task("digits-linear"),
+        convs=((2, 2, 4),),
+        steps=(20, 10),
+        rehearsal_steps=(100, 100),
+        starts=2,
     )
     prepared = certify_data.prepare(task, certify_data.load(task, None))
     fitted = certify_fit.fit(task, "signed", prepared, seed=0, delta=0.01)
