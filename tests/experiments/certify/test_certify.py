@@ -114,6 +114,18 @@ def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> Non
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
 
+def test_the_tables_of_both_readmes_are_the_committed_rows() -> None:
+    """Two seeds, rounded up to three digits; and the parts of seed 0."""
+    rows = pd.read_csv(RESULTS / "rows.csv").sort_values("seed")
+    shown = [(RESULTS.parents[1] / "README.md"), RESULTS / "README.md"]
+    front, table = ([line for line in path.read_text(encoding="utf-8").splitlines() if "|" in line] for path in shown)
+    for (task, form), found in rows.groupby(["task", "form"]):
+        pair = " / ".join(f"{math.ceil(value * 1000) / 1000:.3f}" for value in found["value"])
+        assert any(f"`{task}`" in line and f"| {pair} |" in line and f"| {form}, " in line for line in front), task
+        parts = " ".join(f"{found.iloc[0][part]:.3f}"[1:] for part in ("ramp", "complexity", "confidence"))
+        assert any(f"| {form} | {pair} | {parts} |" in line for line in table), (task, form)
+
+
 def test_the_layers_cost_is_in_the_document() -> None:
     """A network with a convolution on the digits: the complexity falls with every layer that is taken for fixed."""
     task = replace(
