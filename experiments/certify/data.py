@@ -59,13 +59,12 @@ class Prepared:
         return Prepared(front_end, left, certified, test, self.parts, Part(more, self.rehearsal.y))
 
 
-def load(task: Task, data_dir: Path | None, *, certified: int | None = None) -> Parts:
+def load(task: Task, data_dir: Path | None) -> Parts:
     """The images of a task; the first training images are those left out.
 
     Args:
         task: which classes, and how many are left out.
         data_dir: folder of the files; None: $SPARSEBOUNDS_DATA.
-        certified: keep only so many of the certified images, the first ones.
 
     Raises:
         Problem: missing or damaged files.
@@ -77,8 +76,6 @@ def load(task: Task, data_dir: Path | None, *, certified: int | None = None) -> 
     n = task.left_out
     left_out, rest = Part(data.x_train[:n], data.y_train[:n]), Part(data.x_train[n:], data.y_train[n:])
     parts = [_of_classes(p, task.digits) for p in (left_out, rest, Part(data.x_test, data.y_test))]
-    if certified is not None:
-        parts[1] = Part(parts[1].x[:certified], parts[1].y[:certified])
     return Parts(*parts)
 
 
