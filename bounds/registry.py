@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -108,3 +109,30 @@ def evaluated(bound: Callable[..., Bound], graph: Graph, sample: Sample, options
             source=getattr(declaration, "source", ""),
             note=str(error),
         )
+
+
+def evaluations(
+    bounds: Mapping[str, Callable[..., Bound]], graph: Graph, sample: Sample, options: Mapping[str, Any]
+) -> Iterator[tuple[str, Bound, float]]:
+    """A set of bounds of one network, one after the other; every table and every snapshot is made of these.
+
+    Args:
+        bounds: name → bound, such as `named` gives.
+        graph, sample, options: as in `evaluated`.
+
+    Yields:
+        Name, bound, and the seconds that it took.
+
+    Example:
+        >>> import numpy as np
+        >>> from sparsebounds.bounds import Sample, read_graph
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
+        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
+        >>> [(name, found.covered) for name, found, _ in evaluations(named(["occam"]), graph, sample, {"delta": 0.01})]
+        [('occam', True)]
+    """
+    for name, bound in bounds.items():
+        start = time.perf_counter()
+        found = evaluated(bound, graph, sample, options)
+        yield name, found, time.perf_counter() - start

@@ -16,6 +16,7 @@ from sparsebounds.bounds.audit.theorems.cases import Preset
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses
 from sparsebounds.bounds.audit.theorems.simulate import audit_certificate, audit_code, audit_held_out
 from sparsebounds.bounds.audit.theorems.statements import STATEMENTS
+from sparsebounds.bounds.registry import BOUNDS
 
 CODES = {
     "occam": "tests/bounds/theorems/description/test_occam.py::test_literal_twin_on_networks",
@@ -45,9 +46,7 @@ def audit(bound: str, row_of: Callable[..., Any] | None = None, *, preset: Prese
         True
     """
     if row_of is None:
-        from sparsebounds import bounds
-
-        row_of = bounds.BOUNDS[bound]
+        row_of = BOUNDS[bound]
     return list(_rows(bound, row_of, preset))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Taps, scale_term
+from sparsebounds.bounds.reader.canonical.dots import distinct
 from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -211,8 +212,6 @@ class Builder:
 
     def dot(self, view: View, taps: Taps, weight: np.ndarray, shape: tuple[int, int], **fields: Any) -> int:
         """A learned linear layer of (positions, channels) = shape; `view` is arranged like `taps.source`."""
-        from sparsebounds.bounds.reader.canonical.dots import distinct
-
         term = distinct(Dot(Taps(as_elements(view.ids), taps.sites), weight, fields.pop("order", None)))
         return self.new(Linear, positions=shape[0], channels=shape[1], terms=(term,), **fields)
 
