@@ -26,7 +26,6 @@ from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
 
 PAIR = tree_form(Tree.balanced(2), 2)
-TEST = "tests/bounds/certificates/test_signs.py::test_energy_weights_by_hand"
 Weights = list[np.ndarray]
 
 
@@ -88,7 +87,7 @@ def _row(case: SignedCase) -> Row:
     _check(case, best, kept)
     statement = "a twin: fixed signs charged, free ones used" if case.free else "signs fixed, second moment"
     # Without the ½ of the positive part: a claim that is √2 times smaller.
-    twins = () if case.free else (("¼ for ½", TEST, float(np.sqrt(2.0))),)
+    twins = () if case.free else (("¼ for ½", float(np.sqrt(2.0))),)
     return Row(
         "peeling", statement, case.name, float(np.sqrt(np.square(best).mean())), claim(case), 0.0, case.free, twins
     )

@@ -164,11 +164,10 @@ def _equal(form: MarginForm, classes: int, m: int) -> Iterator[MarginCase]:
 
 def audit_margins(preset: Preset = "quick") -> list[Row]:
     """One row per case, with the twin that counts half of q^S."""
-    test = "tests/bounds/moments/test_margin_forms.py::test_the_form_by_hand"
     rows = []
     for case in margin_cases(preset):
         right = claim(case)
-        twin = ("q^S/2 for q^S", test, right / claim(replace(case, form=halved(case.form))))
+        twin = ("q^S/2 for q^S", right / claim(replace(case, form=halved(case.form))))
         value = float(attained(case).mean())
         rows.append(Row("peeling", "theorem 2, true margins", case.name, value, right, 0.0, False, (twin,)))
     return rows

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seen_by import without_a_test
 
 from sparsebounds import bounds
+from sparsebounds.bounds.audit import closest
 from sparsebounds.bounds.audit.moments.nets import Net, Op, graph_of, run, top
 from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, drawn_case, rule_cases, suprema
 from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins, margin_cases
@@ -62,13 +64,18 @@ def test_every_rule_comes_near_its_bound(rules):
 
 def test_s_of_one_and_a_missing_b_are_caught(rules):
     def caught(statement, twin):
-        return any(row.catches(f) for row in rules[statement] for name, _, f in row.broken if name == twin)
+        return any(row.catches(f) for row in rules[statement] for name, f in row.broken if name == twin)
 
     assert caught("ReLU", "s → 1")
     assert caught("no activation", "B dropped")
     assert caught("max pooling", "c → 1")
     (row,) = (row for row in rules["no activation"] if row.case.endswith("p = 6"))
     assert row.lower / math.sqrt(8) == pytest.approx(1.50, abs=0.005)
+
+
+def test_twins_of_a_rule_inside_its_slack_have_a_test(rules):
+    inside = {name for rows in rules.values() for c in closest(rows) for name, _ in c.inside}
+    assert inside == {"s → 1", "B dropped"} and not without_a_test(row for rows in rules.values() for row in rows)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -109,7 +116,7 @@ def test_margins_with_any_labels():
     assert rows["C = 3, equal numbers, three inputs"].ratio > 0.86
     assert rows["C = 3, equal numbers"].ratio > 0.83
     assert rows["C = 3, inputs and numbers searched"].ratio > 0.94
-    assert all(row.catches(f) for case, row in rows.items() if "C = 5" not in case for _, _, f in row.broken)
+    assert all(row.catches(f) for case, row in rows.items() if "C = 5" not in case for _, f in row.broken)
 
 
 def test_what_is_searched_is_the_margin():

@@ -87,7 +87,7 @@ def test_attained_through_any_number_of_layers() -> None:
     rows = audit_orthants("quick")
     assert not any(row.violated for row in rows if not row.refuted)
     deep = next(row for row in rows if row.case == "one input, 3 hidden layers")
-    assert deep.ratio == pytest.approx(1.0, abs=1e-3) and all(deep.catches(f) for _, _, f in deep.broken)
+    assert deep.ratio == pytest.approx(1.0, abs=1e-3) and all(deep.catches(f) for _, f in deep.broken)
     (twin,) = (row for row in rows if row.refuted)
     assert twin.ratio == pytest.approx(math.sqrt(2.0), rel=1e-3)
 
