@@ -73,3 +73,6 @@ __all__ = [
 ]
 
 add_installed()
+
+if __name__ == "bounds":  # in a checkout `import bounds` gives these names, but no second copy of what is below
+    __path__ = []

@@ -13,7 +13,7 @@ from sparsebounds.bounds.graph.graph import PARTITIONS
 from sparsebounds.bounds.registry import evaluated
 from sparsebounds.bounds.sample.margins import Margins, margins_of
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 
 Row = dict[str, Any]
