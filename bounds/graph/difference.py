@@ -8,6 +8,7 @@ import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool, label
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
 
 
@@ -36,10 +37,11 @@ def difference(graph: Graph, reference: object) -> Graph:
             f"reference is a {type(reference).__name__}; needed a Graph: "
             "bounds.read_graph(f0, x[:2]) with the initial weights"
         )
-    return graph.kept(("difference", reference), lambda: _difference(graph, reference))
+    return _minus(graph, reference)
 
 
-def _difference(graph: Graph, reference: Graph) -> Graph:
+@per_graph
+def _minus(graph: Graph, reference: Graph) -> Graph:
     if len(graph.layers) != len(reference.layers):
         raise ValueError(
             f"the network has {len(graph.layers)} layers, the reference {len(reference.layers)}; "

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 
 from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, row_blocks
 from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear, elements_read
+from sparsebounds.bounds.graph.memory import Memory, per_graph
 from sparsebounds.bounds.graph.terms import Dot, Pool, Taps, Term
 
-T = TypeVar("T")
 Partition = Literal["position", "group", "scalar"]
 PARTITIONS: tuple[Partition, ...] = ("position", "group", "scalar")
 
@@ -30,6 +29,8 @@ class Graph:
     layers: tuple[Layer, ...]
     nodes: Partition = "position"
     group_size: int = 8
+    memory: Memory = field(default_factory=Memory, init=False, repr=False)
+    """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -54,30 +55,24 @@ class Graph:
             raise ValueError(f"group_size={size}; needed at least one channel per group")
         if (nodes, size) == (self.nodes, self.group_size):
             return self
-        return self.kept(("partition", nodes, size), lambda: replace(self, nodes=nodes, group_size=size))
+        return self._partitioned(nodes, size)
 
-    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns, computed at the first call and kept with the graph: several bounds ask for the same."""
-        known: dict[Hashable, Any] = vars(self).setdefault("_kept", {})
-        if key not in known:
-            known[key] = make()
-        kept: T = known[key]
-        return kept
+    @per_graph
+    def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
+        return replace(self, nodes=nodes, group_size=group_size)
 
     def layer_of(self, elements: np.ndarray) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
         return owners(elements, self.offsets)
 
+    @per_graph
     def sources(self, index: int) -> list[int]:
         """Indices of the layers that layer `index` reads."""
-        found = lambda: sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})  # noqa: E731
-        return self.kept(("sources", index), found)
+        return sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})
 
+    @per_graph
     def local_nodes(self, index: int) -> np.ndarray:
-        """Node number within the layer, for every element of layer `index`: int32 (size,), not to be written to."""
-        return self.kept(("local nodes", index), lambda: self._local_nodes(index))
-
-    def _local_nodes(self, index: int) -> np.ndarray:
+        """Node number within the layer, for every element of layer `index`: int32 (size,), unwritable."""
         layer = self.layers[index]
         element = np.arange(layer.size, dtype=np.int32)
         if self.nodes == "scalar":
@@ -130,11 +125,12 @@ class Graph:
         taps = Taps(rows, np.arange(layer.positions, dtype=np.int32)[:, None])
         return blocks(taps, np.eye(layer.channels)[None], None)
 
+    @per_graph
     def blocks(self, index: int, number: int = 0) -> Blocks:
         """The blocks of one term of a linear layer, computed once."""
         layer = self.layers[index]
         assert isinstance(layer, Linear)
-        return self.kept(("blocks", index, number), lambda: self.term_blocks(index, layer.terms[number]))
+        return self.term_blocks(index, layer.terms[number])
 
     def layer_blocks(self, index: int) -> Blocks | JoinedBlocks:
         """The blocks of a layer; with several terms only their joint pattern is known."""

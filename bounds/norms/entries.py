@@ -8,6 +8,7 @@ from scipy import sparse
 from sparsebounds.bounds.graph.elements import distinct
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import (
     Diagonal,
     Dot,
@@ -25,6 +26,7 @@ MAX_ENTRIES = 10**8
 """Entries written out one by one where two terms of a layer read the same elements."""
 
 
+@per_graph
 def linear_layer(graph: Graph, index: int) -> Linear:
     """Layer `index`, which must be linear with finite weights.
 
@@ -34,8 +36,7 @@ def linear_layer(graph: Graph, index: int) -> Linear:
     layer = graph.layers[index]
     if not isinstance(layer, Linear):
         raise ValueError(f"layer {index} is a {type(layer).__name__}; needed a linear layer")
-    finite = lambda: all(bool(np.isfinite(strengths(term)).all()) for term in layer.terms)  # noqa: E731
-    if not graph.kept(("finite weights", index), finite):
+    if not all(np.isfinite(strengths(term)).all() for term in layer.terms):
         raise ValueError(f"layer {label(layer)} has weights that are not finite; needed finite ones: retrain it")
     return layer
 

@@ -15,12 +15,14 @@ import numpy as np
 from sparsebounds.bounds.graph import terms
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool, label
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
 
 SMALLEST = 1e-280
 """Products below this, relative to the largest of a layer, could underflow."""
 
 
+@per_graph
 def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> np.ndarray:
     """log of the path norm of every output: log Σ_{paths into r} Π |w_e|.
 
@@ -33,7 +35,7 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
             the layer has (the form for which a max pool costs no log K, see the DAG bound).
 
     Returns:
-        float64 (C,), exact up to rounding; −inf for an output that no path of non-zero weights reaches.
+        float64 (C,), unwritable, exact up to rounding; −inf for an output that no path of non-zero weights reaches.
 
     Raises:
         ValueError: weights that are not finite, or path sums within one layer that differ by more than 280 decades.
@@ -50,10 +52,6 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
     """
     if max_pool not in ("sum", "max"):
         raise ValueError(f"max_pool={max_pool!r}; needed 'sum' or 'max'")
-    return graph.kept(("log path norms", max_pool), lambda: _log_path_norms(graph, max_pool)).copy()
-
-
-def _log_path_norms(graph: Graph, max_pool: Literal["sum", "max"]) -> np.ndarray:
     logs = np.full(len(graph.layers), -math.inf)  # of the largest value of each layer
     values = np.zeros(int(graph.offsets[-1]) + 1)  # each layer's, divided by its largest; 0 at the end for ABSENT
     for i, layer in enumerate(graph.layers):

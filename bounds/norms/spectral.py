@@ -16,6 +16,7 @@ import numpy as np
 from sparsebounds.bounds.graph import terms
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 from sparsebounds.bounds.norms import entries as parts
 from sparsebounds.bounds.norms.eigenvalue import EPS
@@ -28,6 +29,7 @@ Method = Literal["cholesky", "gram"]
 METHODS = ("cholesky", "gram")
 
 
+@per_graph
 def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> float:
     """An upper bound on the ℓ2 Lipschitz constant of a layer: ‖A‖ = max ‖Az‖₂/‖z‖₂ of its linear map.
 
@@ -60,10 +62,6 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     grid; I. Schur's test; the rest is elementary.
     """
     _check_method(method)
-    return graph.kept(("spectral upper", index, method), lambda: _spectral_upper(graph, index, method))
-
-
-def _spectral_upper(graph: Graph, index: int, method: Method) -> float:
     layer = graph.layers[index]
     if isinstance(layer, MaxPool):
         windows = np.bincount(layer.taps.rows(0).ravel() + 1)[1:]  # that each element is in; ABSENT is −1

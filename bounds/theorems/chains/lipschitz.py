@@ -24,6 +24,7 @@ from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.memory import Memory
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.grids import grid_up
@@ -59,6 +60,11 @@ class LipschitzChain:
     """log ρ: the product of the Lipschitz constants of pooling and scales."""
     centred: bool
     """Whether distances are taken from zero."""
+
+    @property
+    def memory(self) -> Memory:
+        """What `per_graph` keeps of a chain belongs to its learned maps."""
+        return self.distance.memory
 
     def dot(self, index: int) -> Dot:
         """The learned map of a layer."""

@@ -22,6 +22,7 @@ from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNC
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.step import Complexity
@@ -97,12 +98,9 @@ class Chain:
         return any(_spread([h for h in level if not h.fixed]) for level in self.hidden)
 
 
+@per_graph
 def read_chain(graph: Graph) -> Chain:
     """The chain of a graph; NotCovered for max pooling, skips, and what has no place in the theorem."""
-    return graph.kept("sparse chain", lambda: _read_chain(graph))
-
-
-def _read_chain(graph: Graph) -> Chain:
     depth = {0: 0}
     layers = []
     for i, layer in enumerate(graph.layers[1:], start=1):
