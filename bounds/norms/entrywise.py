@@ -40,7 +40,7 @@ def frobenius_norm(graph: Graph, index: int) -> float:
     """
     layer = parts.linear_layer(graph, index)
     scale = parts.layer_scale(layer)
-    return math.sqrt(parts.total(layer, lambda w: np.square(w / scale))) * scale
+    return math.sqrt(parts.sum_of_entries(layer, lambda w: np.square(w / scale))) * scale
 
 
 @per_graph

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsebounds.bounds.graph.elements import distinct, largest_count
+from sparsebounds.bounds.graph.elements import largest_count, present_elements
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import kernel_tensor_norm, two_one_norm
 from sparsebounds.bounds.norms.kernels import tap_of_columns
-from sparsebounds.bounds.theorems.chains.lipschitz import LipschitzChain, learned_map
+from sparsebounds.bounds.theorems.chains.lipschitz import LipschitzChain
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def operator_hull(chain: LipschitzChain, index: int) -> Hull:
     Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, lemma 3.2 with p = q = 2, s = 1, r = ∞.
     """
     dot = chain.dot(index)
-    read = len(distinct(dot.taps.source))
+    read = len(present_elements(dot.taps.source))
     kinds = 2.0 * max(read, 1) * chain.graph.layers[index].size
-    return Hull(two_one_norm(chain.distance, index) * math.sqrt(dot.taps.repeats), kinds)
+    return Hull(two_one_norm(chain.difference, index) * math.sqrt(dot.taps.repeats), kinds)
 
 
 @per_graph
@@ -80,7 +80,7 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
         float64 (taps, in channels, outputs of all weight sets); zeros fill up taps with fewer channels.
     """
     tap = _taps(chain.graph, index)
-    weight = learned_map(chain.distance, index).weight
+    weight = chain.difference.dot(index).weight
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     table = np.zeros((len(weight), taps, channels, weight.shape[2]))
     for t in range(taps):
@@ -92,12 +92,12 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
 @per_graph
 def _taps(graph: Graph, index: int) -> np.ndarray:
     """Number of the tap of every column of a learned map, −1 for columns that no row applies."""
-    return tap_of_columns(graph, learned_map(graph, index))
+    return tap_of_columns(graph, graph.dot(index))
 
 
 def _tap_repeats(graph: Graph, index: int) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
-    dot = learned_map(graph, index)
+    dot = graph.dot(index)
     tap = _taps(graph, index)
     used = tap >= 0
     rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
