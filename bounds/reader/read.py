@@ -11,13 +11,13 @@ import numpy as np
 
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
-from sparsebounds.bounds.graph.layers import Input, Linear
+from sparsebounds.bounds.graph.layers import Input
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
 from sparsebounds.bounds.reader.interpreter import Interpreter
 from sparsebounds.bounds.reader.rules import RULES
-from sparsebounds.bounds.reader.scores import picked
+from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
 from sparsebounds.bounds.sample.front_end import FrontEnd
@@ -120,8 +120,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
     sources = builder.sources(view)
     last = builder.layers[sources[0]]
     whole = len(sources) == 1 and view.plain and np.array_equal(view.ids.ravel(), builder.ids(sources[0]))
-    if not (whole and isinstance(last, Linear) and not last.activated):
-        index = picked(builder, view, sources[0]) if len(sources) == 1 else None
+    if not (whole and last.affine):
+        index = picked_scores(builder, view, sources[0]) if len(sources) == 1 else None
         if index is None:
             index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
         last, sources = builder.layers[index], [index]
@@ -131,10 +131,9 @@ def _output_layer(builder: Builder, out: Value) -> int:
 
 def _require_finite(graph: Graph) -> None:
     for layer in graph.layers:
-        if isinstance(layer, Linear):
-            arrays = [getattr(t, "weight", getattr(t, "scale", None)) for t in layer.terms] + [layer.bias]
-            if not all(a is None or np.isfinite(a).all() for a in arrays):
-                raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
+        arrays = [*(term.parameters for term in layer.terms), layer.bias]
+        if not all(a is None or np.isfinite(a).all() for a in arrays):
+            raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
 
 
 def _check(graph: Graph, network: Network, x: np.ndarray) -> None:

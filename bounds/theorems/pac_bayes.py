@@ -17,7 +17,6 @@ import numpy as np
 from sparsebounds.bounds import norms
 from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
 from sparsebounds.bounds.margin.grids import exp_or_inf
@@ -174,7 +173,7 @@ def pac_bayes(
     if not all(map(math.isfinite, [*spectral, *frobenius])):
         raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
     bound = math.hypot(bound, 1.0) * UP if biased else bound
-    paid = slopes.slope_prices([layer.slope for layer in graph.layers if isinstance(layer, Linear)])
+    paid = slopes.slope_prices([layer.slope for _, layer in graph.linear_layers()])
 
     def at(value: float) -> Bound:
         found = divergence(spectral, frobenius, width=width, input_bound=bound, m=sample.m, gamma=value)

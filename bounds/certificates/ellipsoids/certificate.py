@@ -75,7 +75,7 @@ def ellipsoid_certificate(
     needed = energy_weights(graph, ellipsoids)
     check_inputs(graph, sample, energies, needed, delta=delta, gamma=gamma, left_out=(left_out, ellipsoids.shaped_by))
     paid, options = choice_prices(choices)
-    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
+    paid |= slope_prices([graph.layers[i].slope for i in hidden_layers(graph)])
     form = ellipsoids.form
     counted = form.multipliers != 0
     log_inverse = math.log(int(counted.sum()) * options * 2.0 / delta)

@@ -87,7 +87,7 @@ def energy_weights(graph: Graph, ellipsoids: Ellipsoids, *, frozen: int = 0) -> 
     weights[:, head.elements] = np.square(ellipsoids.rows[:, :-1])
     hidden_constant = np.zeros(len(weights))
     for index in (i for i in reversed(layers) if i > frozen):
-        factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))  # type: ignore[union-attr]
+        factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))
         axes = factor * np.asarray(ellipsoids.hidden.get(index, np.zeros(0)))
         weights, added = _below(graph, index, axes, weights)
         hidden_constant += added
@@ -129,7 +129,7 @@ def hidden_radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
 
 def chain_moment(graph: Graph) -> float:
     """The p that makes B s^n smallest, for the n activations of a chain; 2 without any."""
-    slopes = np.array([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
+    slopes = np.array([graph.layers[i].slope for i in hidden_layers(graph)])
     factors = [float(khintchine(p) * np.prod(contraction(p, slopes))) for p in P_GRID]
     return P_GRID[int(np.argmin(factors))]
 

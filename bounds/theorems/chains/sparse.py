@@ -22,7 +22,8 @@ from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNC
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.terms import Dot, Pool
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.step import Complexity
 
@@ -97,19 +98,15 @@ class Chain:
         return any(_spread([h for h in level if not h.fixed]) for level in self.hidden)
 
 
+@per_graph
 def read_chain(graph: Graph) -> Chain:
     """The chain of a graph; NotCovered for max pooling, skips, and what has no place in the theorem."""
-    return graph.kept("sparse chain", lambda: _read_chain(graph))
-
-
-def _read_chain(graph: Graph) -> Chain:
     depth = {0: 0}
     layers = []
-    for i, layer in enumerate(graph.layers[1:], start=1):
+    for i, layer in graph.computed():
         below = {depth[s] for s in graph.sources(i)}
         if isinstance(layer, MaxPool):
             raise NotCovered(f"max pooling in {label(layer)}")
-        assert isinstance(layer, Linear)
         if len(layer.terms) > 1 or len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
         depth[i] = below.pop() + 1
@@ -125,7 +122,7 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
     # The classes are nodes of their own: each row w_r has its norm and its predecessors.
     each = np.arange(layer.size, dtype=np.int32)
     blocks = graph.term_blocks(index, term, each) if is_output else graph.blocks(index)
-    fixed = isinstance(term, Pool) or (isinstance(term, Diagonal) and not layer.activated)
+    fixed = isinstance(term, Pool) or not (term.learned or layer.activated)
     if fixed and (layer.activated or layer.bias is not None):
         raise NotCovered(f"{label(layer)} shifts or activates right after pooling or an elementwise scale")
     bias = None
@@ -158,7 +155,7 @@ def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> np.ndar
     factors = np.zeros(graph.node_counts[index])
     if isinstance(term, Pool):
         shape = (layer.positions, layer.channels)
-        present = (term.taps.sites >= 0).sum(axis=1)[:, None]
+        present = term.taps.window_sizes[:, None]
         np.maximum.at(factors, local, (np.abs(np.broadcast_to(term.coefficient, shape)) * present).ravel())
         return factors
     scale = np.ones(layer.size) if term.scale is None else np.abs(term.scale)

@@ -110,7 +110,7 @@ def _complexity(
         else largest_norm(sample, input_bound, pixel_range)
     )
     filters = [kernel_two_one_norm(weights_by_tap(chain, i)) for i in chain.learned[:-1]]
-    distances = [*filters, frobenius_norm(chain.distance, last)]
+    distances = [*filters, frobenius_norm(chain.difference, last)]
     lipschitz = [*chain.spectral[:-1], float(row_norms(graph, last).max())]
     fixed = fix_class(chain, distances, lipschitz)
     sizes = np.array([graph.layers[i].size for i in chain.learned], dtype=np.float64)

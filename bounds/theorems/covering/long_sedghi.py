@@ -25,7 +25,6 @@ from sparsebounds.bounds.theorems.chains.lipschitz import (
     ASSUMES,
     LIPSCHITZ,
     LipschitzChain,
-    learned_map,
     log,
     read_chain,
 )
@@ -102,7 +101,7 @@ def long_sedghi(
 
 def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[Complexity]:
     """The class of all weights, and the class of all weights on one mask."""
-    moved = [spectral_upper(chain.distance, i) for i in chain.learned]
+    moved = [spectral_upper(chain.difference, i) for i in chain.learned]
     beta, nats = grid_up(math.fsum(moved))
     nu = 0.0
     if isinstance(reference, Graph):
@@ -139,12 +138,12 @@ def _weights(chain: LipschitzChain, reference: object, mask_fixed: bool) -> tupl
     """How many weights the class has, and how many differ from the reference."""
     total, present = 0, 0
     for i in chain.learned:
-        moved = chain.dot(i).weight if chain.centred else learned_map(chain.distance, i).weight
+        moved = chain.dot(i).weight if chain.centred else chain.difference.dot(i).weight
         free = np.ones(moved.shape, dtype=bool)
         if mask_fixed:
             free = chain.dot(i).weight != 0
             if isinstance(reference, Graph):
-                free |= learned_map(reference, i).weight != 0
+                free |= reference.dot(i).weight != 0
         total, present = total + int(free.sum()), present + int((moved != 0).sum())
     return total, present
 

@@ -18,7 +18,6 @@ import numpy as np
 
 from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match
 from sparsebounds.bounds.margin.conclude import conclude
@@ -223,10 +222,9 @@ def galanti_published(
         raise ValueError(f"version={version!r}; needed 'neurips' or 'v1'")
     if m is not None and m < 1:
         raise ValueError(f"m={m}; needed a positive number of samples")
-    for i, layer in enumerate(graph.layers):
-        if isinstance(layer, Linear):
-            plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
-            slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
+    for i, layer in graph.linear_layers():
+        plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
+        slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
     declaration = galanti_published.declaration  # type: ignore[attr-defined]
     try:
         chain = sparse_chain.read_chain(graph)

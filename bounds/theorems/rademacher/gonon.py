@@ -6,7 +6,7 @@ import math
 
 from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.norms import log_path_norm
@@ -107,7 +107,7 @@ def gonon(
 
 def _stages(graph: Graph) -> Stages:
     for layer in graph.layers:
-        if isinstance(layer, Linear) and layer.slope not in (0.0, 1.0):
+        if layer.slope not in (0.0, 1.0):
             raise NotCovered(f"a leaky ReLU in {label(layer)}")
     return read_stages(graph)
 

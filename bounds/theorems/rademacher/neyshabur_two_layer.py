@@ -9,7 +9,6 @@ import numpy as np
 
 from sparsebounds.bounds.bound import Bound, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.terms import Dot, apply_transposed
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.step import Complexity
@@ -114,9 +113,10 @@ def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
 def _outgoing(graph: Graph) -> np.ndarray:
     """ℓ2 norm of the last layer's column, for every element of the graph."""
     last = linear_layer(graph, len(graph.layers) - 1)
-    (term,) = last.terms if len(last.terms) == 1 else (None,)
-    if not isinstance(term, Dot):
+    if last.single_dot is None:
         raise NotCovered(f"a last layer, {last.name}, that adds several maps")
     scale = layer_scale(last)
-    squares = apply_transposed(term, np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1]))
+    squares = last.single_dot.apply_transposed(
+        np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1])
+    )
     return np.sqrt(squares) * scale

@@ -16,7 +16,6 @@ import numpy as np
 
 from sparsebounds.bounds.bound import Bound, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
@@ -175,7 +174,7 @@ def dag_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Complex
         m: number of inputs, the energy of the constant that biases read.
     """
     stages = read_stages(graph)
-    biased = any(isinstance(layer, Linear) and layer.bias is not None for layer in graph.layers)
+    biased = any(layer.bias is not None for layer in graph.layers)
     inputs = energies.size + biased
     data = math.sqrt(max(float(np.max(energies)), float(m) if biased else 0.0))
     common = {"activation stages": stages.activations, "inputs D": inputs, "classes C": graph.classes}
