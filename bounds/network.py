@@ -92,7 +92,7 @@ class Network:
 
     def _compile(self, x: jax.Array) -> Callable[[jax.Array], Any]:
         closed, outputs = self.traced(x)
-        weights, tree = (closed.consts, self.arrays), jax.tree.structure(outputs)
+        weights, tree = jax.device_put((closed.consts, self.arrays)), jax.tree.structure(outputs)
         run = _shared(_Program(closed.jaxpr, weights, x)).run
         return lambda x: jax.tree.unflatten(tree, run(weights, x))
 
