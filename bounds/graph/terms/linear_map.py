@@ -27,7 +27,7 @@ class LinearMap(ABC):
     @property
     @abstractmethod
     def elements_read(self) -> np.ndarray:
-        """Numbers of the elements that it reads, an image once and not per window; ABSENT for zeros."""
+        """Numbers of the elements that it reads, ABSENT for zeros; an image once and whole, not per window."""
 
     @property
     @abstractmethod
@@ -36,7 +36,7 @@ class LinearMap(ABC):
 
     @property
     def width(self) -> int:
-        """One more than the largest element that it reads."""
+        """One more than the largest of the elements that it reads."""
         return int(self.elements_read.max(initial=-1)) + 1
 
     @abstractmethod
