@@ -59,7 +59,7 @@ def _layers():
     blocks, local = draw(201, 8, 3, 2, 4), draw(202, 5, 5, 2, 2, 2, 4)
 
     def unshared(x):
-        patches = jnp.stack([part for _, part in networks._shifts(x, local[0, 0])], axis=3)
+        patches = jnp.stack([part for _, part in networks.shifts(x, local[0, 0])], axis=3)
         return jnp.einsum("bhwki,hwkio->bhwo", patches, local.reshape(5, 5, 4, 2, 4))
 
     kernel, deep = draw(203, 3, 3, 2, 4), draw(204, 2, 2, 1, 4)

@@ -292,7 +292,7 @@ def test_what_changes_nothing(partition):
     w = net.w.reshape(4, 4, 3, 4)[:, :, order].reshape(48, 4)
     permuted = networks.TwoConvolutions(net.k1[..., order], net.k2[:, :, order][..., order], w)
     rescaled = networks.TwoConvolutions(net.k1 * 8, net.k2 / 4, net.w / 2)
-    ones = lambda x: networks._stack(net, lambda z, k: conv(z, jnp.where(np.ones(k.shape, bool), k, 0.0)))(x)  # noqa: E731
+    ones = lambda x: networks.stack(net, lambda z, k: conv(z, jnp.where(np.ones(k.shape, bool), k, 0.0)))(x)  # noqa: E731
     for name, g in (("permuted", networks.forms(permuted)["native"]), ("mask of ones", ones)):
         np.testing.assert_allclose(_values(g, x, sample, partition), expected, rtol=1e-6, err_msg=name)
     np.testing.assert_allclose(
