@@ -13,8 +13,7 @@ import numpy as np
 from sparsebounds.bounds.sample.fingerprints import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd, Received
 from sparsebounds.experiments.certify.tasks import Task
-from sparsebounds.experiments.shared.problems import Problem
-from sparsebounds.nets.data import datasets
+from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.nets.data.filters import cosine_patches, edge_features
 from sparsebounds.nets.data.jitter import jittered
 
@@ -70,10 +69,7 @@ def load(task: Task, data_dir: Path | None, *, certified: int | None = None) -> 
     Raises:
         Problem: missing or damaged files.
     """
-    try:
-        data = datasets.load(task.dataset, data_dir)
-    except datasets.DataError as error:
-        raise Problem(str(error)) from error
+    data = load_data(task.dataset, data_dir)
     n = task.left_out
     left_out, rest = Part(data.x_train[:n], data.y_train[:n]), Part(data.x_train[n:], data.y_train[n:])
     parts = [_of_classes(p, task.digits) for p in (left_out, rest, Part(data.x_test, data.y_test))]

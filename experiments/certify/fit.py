@@ -25,12 +25,12 @@ from sparsebounds.experiments.certify.models import (
     Scores,
     class_means,
     dense_scores,
-    margins,
     model_of,
     tree_of,
 )
 from sparsebounds.experiments.certify.tasks import Task
 from sparsebounds.experiments.shared.problems import Problem, unknown
+from sparsebounds.experiments.shared.scoring import margins
 
 FORMS = ("boxes", "signed", "rehearsal", "uniform")
 """What fixes the class: a network trained on the images left out, by boxes with its signs, by ellipsoids with its

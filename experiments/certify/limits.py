@@ -11,7 +11,7 @@ from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energ
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.layers import label
 from sparsebounds.experiments.certify.fit import Fitted
-from sparsebounds.experiments.certify.models import margins
+from sparsebounds.experiments.shared.scoring import margins
 
 SOME = 1000
 """Certified images whose activations are looked at."""

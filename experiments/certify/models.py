@@ -15,9 +15,9 @@ from sparsebounds.bounds.certificates.signs import HALF, Orthants
 from sparsebounds.bounds.moments import P_GRID, contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm, tree_form
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.margins import margins_of
 from sparsebounds.experiments.certify.data import Prepared
 from sparsebounds.experiments.certify.tasks import Task
+from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.certify import (
     CertifyConfig,
     Chain,
@@ -91,15 +91,6 @@ def class_means(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndar
         one_hot = np.equal.outer(np.arange(classes), labels[start : start + 4096]).astype(np.float64)
         out += one_hot @ np.concatenate([part, np.ones((len(part), 1))], axis=1)
     return out / len(values)
-
-
-def margins(scores: Scores, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Margins of a network on labelled inputs, float64 (n,)."""
-    found = [
-        margins_of(np.asarray(scores(values[s : s + 2048]), np.float64), labels[s : s + 2048])
-        for s in range(0, len(values), 2048)
-    ]
-    return np.concatenate(found)
 
 
 def dense_scores(rows: np.ndarray, signs: np.ndarray, hidden: Scores = lambda x: x) -> Scores:

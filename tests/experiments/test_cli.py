@@ -14,7 +14,7 @@ import pytest
 from command_line import run, strict
 
 from sparsebounds import bounds, nets
-from sparsebounds.experiments.reproduce.registry import MODULES
+from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
 
@@ -39,7 +39,7 @@ def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[st
     registered = {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
     assert names == registered | {"nets.prune.lottery_ticket", "nets.topology.pags"}
     assert run("list", "experiments", "--json") == 0
-    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(MODULES)
+    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(EXPERIMENTS)
     assert run("list", "theorems") == 2
     assert "choose from bounds, experiments, sparsifiers" in capsys.readouterr().err.replace("'", "")
 
