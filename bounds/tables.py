@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.bound import Theorem
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.registry import BOUNDS, evaluated, named
@@ -94,7 +94,7 @@ def table(
     return frame
 
 
-def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Callable[..., Bound]]) -> dict[str, Any]:
+def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
     own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
     known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
@@ -134,9 +134,7 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
     }
 
 
-def _row(
-    name: str, bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]
-) -> dict[str, Any]:
+def _row(name: str, bound: Theorem[...], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> dict[str, Any]:
     start = time.perf_counter()
     found = evaluated(bound, graph, sample, options)
     seconds = time.perf_counter() - start

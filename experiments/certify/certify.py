@@ -19,7 +19,8 @@ from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
-from sparsebounds.experiments.certify.fit import FORMS, Fitted, fit
+from sparsebounds.experiments.certify.fit import Fitted, fit
+from sparsebounds.experiments.certify.forms import FORMS
 from sparsebounds.experiments.certify.limits import limits
 from sparsebounds.experiments.certify.models import margins
 from sparsebounds.experiments.certify.tasks import Task, find_task
@@ -29,12 +30,6 @@ from sparsebounds.nets.data.filters import EdgeFilters
 
 PRESETS = ("quick", "cpu")
 QUICK_FILTERS = EdgeFilters(strides=(5,))
-SHAPES = {
-    "boxes": ", sides and signs of the class",
-    "signed": ", axes and signs of the class",
-    "rehearsal": ", axes of the class",
-    "uniform": "",
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +38,7 @@ class CertifyOptions:
 
     Args:
         task: see `certify_tasks.TASKS`.
-        form: what fixes the class, see `certify_fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
+        form: what fixes the class, see `forms.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
             for networks without hidden layers, signed for all others.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
         seed: of the rehearsal, which shapes the class, and of the training. The best of several
@@ -107,11 +102,11 @@ def document(options: CertifyOptions, task: Task, fitted: Fitted) -> dict[str, A
     """What a reader should see of a certified network."""
     bound, parts = fitted.bound, fitted.prepared.parts
     wrong = int((margins(fitted.scores, fitted.prepared.test, parts.test.y) <= 0).sum())
-    tested, labels_used = len(parts.test.y), options.chosen != "uniform"
+    tested, labels_used = len(parts.test.y), FORMS[options.chosen].rehearsed
     left_out = {
         "images": len(parts.left_out.y),
         "labels_used": labels_used,
-        "for": "mean and range of what the network receives" + SHAPES[options.chosen],
+        "for": "mean and range of what the network receives" + FORMS[options.chosen].words,
     }
     return {
         "task": task.name,

@@ -41,7 +41,7 @@ def test_for_people_and_on_disk(capsys, tmp_path):
 
 def test_a_violation_ends_with_status_one(monkeypatch, capsys):
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     monkeypatch.setitem(bounds.BOUNDS, "liar", liar)

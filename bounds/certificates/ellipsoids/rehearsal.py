@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.signs import Orthants
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.graph.terms import Dot
-from sparsebounds.bounds.moments import contraction, khintchine
+from sparsebounds.bounds.moments.constants import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 
 WEIGHT_FLOOR = 0.1
@@ -55,13 +56,12 @@ def rehearsal_ellipsoids(
 
     Example:
         >>> from sparsebounds.bounds import read_graph
-        >>> from sparsebounds.bounds.certificates.ellipsoids.family import radii
         >>> from sparsebounds.bounds.moments.tree import Tree
         >>> from sparsebounds.bounds.moments.margin_forms import tree_form
         >>> f = lambda x: x @ np.array([[1.0, -1.0], [0.5, -0.5]], np.float32)
         >>> graph, form = read_graph(f, np.ones((1, 2), np.float32)), tree_form(Tree.balanced(2), 2)
         >>> ellipsoids = rehearsal_ellipsoids(graph, form, np.full((2, 3), 0.5), shaped_by=None)
-        >>> radii(graph, ellipsoids).round(9).tolist()
+        >>> ellipsoids.radii(graph).round(9).tolist()
         [1.0]
 
     Source: theorem 3 of docs/theory.md, "what the class fixes".

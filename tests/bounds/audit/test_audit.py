@@ -262,7 +262,7 @@ def test_a_violation_needs_four_standard_errors():
 
 def test_a_certificate_that_lies_is_caught():
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     rows = bounds.audit.audit("liar", liar)
