@@ -1,6 +1,6 @@
 """What theory guarantees about a trained network: read it, measure the sample, compute bounds."""
 
-from sparsebounds.bounds.bound import Bound, Declaration, declare
+from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
@@ -34,6 +34,7 @@ __all__ = [
     "Graph",
     "ReadError",
     "Sample",
+    "Theorem",
     "activations",
     "bartlett",
     "bartlett_dudley",

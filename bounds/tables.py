@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader import read_graph
@@ -95,7 +95,7 @@ def table(
     return frame
 
 
-def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Callable[..., Bound]]) -> dict[str, Any]:
+def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
     own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
     known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own

@@ -25,8 +25,7 @@ SEARCHES = (
 
 
 def _bounds() -> list[Row]:
-    declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
-    return [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
+    return [{"bound": name, **vars(bound.declaration)} for name, bound in bounds.BOUNDS.items()]
 
 
 def _sparsifiers() -> list[Row]:

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
-from sparsebounds.experiments.certify.fit import FORMS, Fitted, fit
+from sparsebounds.experiments.certify.fit import Fitted, fit
+from sparsebounds.experiments.certify.forms import FORMS
 from sparsebounds.experiments.certify.limits import limits
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.tasks import Task, find_task
@@ -29,12 +30,6 @@ from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.filters import EdgeFilters
 
 QUICK_FILTERS = EdgeFilters(strides=(5,))
-SHAPES = {
-    "boxes": ", sides and signs of the class",
-    "signed": ", axes and signs of the class",
-    "rehearsal": ", axes of the class",
-    "uniform": "",
-}
 
 
 def form_of(options: CertifyOptions) -> str:
@@ -88,11 +83,11 @@ def document(options: CertifyOptions, task: Task, fitted: Fitted) -> dict[str, A
     """What a reader should see of a certified network."""
     bound, parts, form = fitted.bound, fitted.prepared.parts, form_of(options)
     wrong = int((margins(fitted.scores, fitted.prepared.test, parts.test.y) <= 0).sum())
-    tested, labels_used = len(parts.test.y), form != "uniform"
+    tested, labels_used = len(parts.test.y), FORMS[form].rehearsed
     left_out = {
         "images": len(parts.left_out.y),
         "labels_used": labels_used,
-        "for": "mean and range of what the network receives" + SHAPES[form],
+        "for": "mean and range of what the network receives" + FORMS[form].words,
     }
     return {
         "task": task.name,

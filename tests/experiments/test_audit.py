@@ -55,7 +55,7 @@ def test_twins_inside_the_slack_are_listed_with_it():
 
 def test_a_violation_ends_with_status_one(monkeypatch, capsys):
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     monkeypatch.setitem(bounds.BOUNDS, "liar", liar)

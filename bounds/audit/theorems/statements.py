@@ -17,7 +17,7 @@ import numpy as np
 from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, Ball
 from sparsebounds.bounds.audit.theorems import cases
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
 from sparsebounds.bounds.norms import log_path_norm, row_norms
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
@@ -126,7 +126,7 @@ def twins(factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
     return tuple(Twin(name, factor) for name, factor in ({HALF: _two} | dict(factors or {})).items())
 
 
-def _value(complexity: Callable[[Graph, np.ndarray, int], Complexity]) -> Claim:
+def _value(complexity: Callable[[Graph, np.ndarray, int], ClassSize]) -> Claim:
     return lambda graph, energies, m: complexity(graph, energies, m).value
 
 

@@ -27,8 +27,8 @@ from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.graph.memory import Memory
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import grid_up
-from sparsebounds.bounds.margin.step import Complexity
 from sparsebounds.bounds.norms import spectral_upper
 from sparsebounds.bounds.norms.entries import linear_layer
 from sparsebounds.bounds.sample.sample import Sample
@@ -195,7 +195,7 @@ def covering_complexity(
     unit: float | np.ndarray,
     rademacher: Callable[[np.ndarray], float],
     terms: dict[str, Any],
-) -> Complexity:
+) -> ClassSize:
     """The complexity of a class whose Rademacher complexity depends on C_i = unit · c · r_i.
 
     Args:
@@ -208,15 +208,16 @@ def covering_complexity(
         A curve with the 2 of symmetrisation in it.
     """
     shown = {**fixed.terms, **terms, "C_i / (c b_i/s_i)": np.asarray(unit).tolist()}
+    prices = {"norms on their grids": fixed.nats}
     if fixed.constant:
-        return Complexity(-math.inf, 0.0, fixed.nats, terms=shown)
+        return ClassSize(-math.inf, 0.0, prices, terms=shown)
 
     def curve(c: float) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.where(fixed.ratios * unit > 0, unit * c * fixed.ratios, 0.0)
         return 2.0 * rademacher(scaled)
 
-    return Complexity(fixed.log_scale, 0.0, fixed.nats, terms=shown, curve=curve)
+    return ClassSize(fixed.log_scale, 0.0, prices, terms=shown, curve=curve)
 
 
 def data_norm(sample: Sample) -> float:

@@ -24,8 +24,9 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Dot, Pool
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import alternative
 
 NORM_SPREAD = 1e-9
 """Norms of nodes with equally many predecessors that differ by more, relatively, are worth a form per node."""
@@ -188,7 +189,7 @@ def _spread(level: list[ChainLayer]) -> bool:
     return False
 
 
-def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Iterator[Complexity]:
+def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
     """All forms of the theorem that apply, each with its price in nats.
 
     The shared form that counts every possible predecessor is the main one and free. Zeros that lower |pred| and the
@@ -219,13 +220,13 @@ def mask_nats(chain: Chain) -> float:
     return float(math.log(n + 1) + gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
 
 
-def _main(form: Complexity, mask: str) -> Complexity:
+def _main(form: ClassSize, mask: str) -> ClassSize:
     return replace(form, terms={**form.terms, **_mask_terms(mask, 0.0)})
 
 
-def _as_alternative(form: Complexity, nats: float, mask: str, mask_price: float = 0.0) -> Complexity:
+def _as_alternative(form: ClassSize, nats: float, mask: str, mask_price: float = 0.0) -> ClassSize:
     terms = {**form.terms, **_mask_terms(mask, mask_price)}
-    return replace(form, nats=nats, main=False, terms=terms)
+    return replace(form, prices=alternative(nats), terms=terms)
 
 
 def _mask_terms(mask: str, nats: float) -> dict[str, Any]:
@@ -270,7 +271,7 @@ def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, wh
     return out
 
 
-def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
+def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> ClassSize:
     """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths."""
     top = chain.layers[-1]
     log_s = 0.0
@@ -299,14 +300,14 @@ def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Com
         "max path prod |pred| * energy": exp_or_inf(log_path),
     }
     unit = (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_path / 2)
-    return Complexity(log_scale, unit, terms=terms)
+    return ClassSize(log_scale, unit, terms=terms)
 
 
 def _largest(level: tuple[ChainLayer, ...], norms: str) -> float:
     return max(float(getattr(layer, norms).max()) for layer in level)
 
 
-def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
+def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> ClassSize:
     """c = Σ_r √n_r ‖w_r‖ max over paths into r of Π √n_j ‖W_j‖, and the largest energy that is read, separately."""
     top = chain.layers[-1]
 
@@ -330,7 +331,7 @@ def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> C
         **logs,
         "largest energy read": exp_or_inf(log_energy),
     }
-    return Complexity(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
+    return ClassSize(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
 
 
 def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:

@@ -286,7 +286,7 @@ def test_a_twin_inside_the_slack_comes_with_the_least_slack_of_the_cases_in_whic
 
 def test_a_certificate_that_lies_is_caught():
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     rows = bounds.audit.audit("liar", liar)

@@ -24,8 +24,7 @@ from sparsebounds.bounds.audit.moments.theorem_3 import (
 )
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.margin.slopes import slope_prices
-from sparsebounds.bounds.moments.energies import energies_upper
-from sparsebounds.bounds.moments.network import forms_of_theorem_3
+from sparsebounds.bounds.moments.energies import energies_upper, energy_forms
 from sparsebounds.bounds.moments.tree import Tree
 
 
@@ -151,7 +150,7 @@ def test_the_energies_of_the_better_of_two_forms_fail_with_a_quarter_of_delta():
     """δ/2 for the plain form, δ/4 for one McDiarmid inequality, δ/4 for the energies: together δ."""
     x = np.random.default_rng(0).uniform(size=(500, 2)).astype(np.float32)
     sample = bounds.Sample.measure(lambda x: x, x, np.arange(500) % 2)
-    plain, upper = forms_of_theorem_3(sample, (0.0, 1.0), Tree.balanced(2), delta=0.04)
+    plain, upper = energy_forms(sample, (0.0, 1.0), Tree.balanced(2), delta=0.04)
     assert plain is None
     for delta, same in ((0.01, True), (0.02, False)):
         expected = energies_upper(sample, (0.0, 1.0), [(0, 1)], delta=delta).of(np.ones(2))[0]
