@@ -17,14 +17,7 @@ TREE = read_tree(*PACKAGES)
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 # What waits for the change that ends it. Empty when it is done.
-KNOWN: set[str] = {
-    "bounds/sample/sample.py has more than 300 lines",
-    "bounds/theorems/chains/sparse.py has more than 300 lines",
-    "bounds/theorems/rademacher/golowich.py has more than 300 lines",
-    "experiments/cli.py has more than 300 lines",
-    "tests/bounds/theorems/rademacher/test_galanti.py has more than 400 lines",
-    "tests/support/networks.py has more than 400 lines",
-}
+KNOWN: set[str] = set()
 
 
 def long_files(tree: Tree, longest: int) -> list[str]:

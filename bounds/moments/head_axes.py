@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sparsebounds.bounds.sample.batches import Batch
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.margins import margins_of
 
 Kind = Literal["sum", "maximum", "per sample"]

@@ -10,7 +10,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd, Received
 from sparsebounds.experiments.certify.tasks import Task
 from sparsebounds.experiments.shared.data import load_data

@@ -21,6 +21,7 @@ from sparsebounds.bounds import registry
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 
 M, DELTA, CLASSES = 200, 1e-3, networks.CLASSES
 GUARANTEES = {"certificate", "expectation", "published", "shape"}
@@ -243,7 +244,7 @@ def test_every_form_of_the_complexity_is_above_what_the_network_itself_attains(n
         return
     assert net.chain
     for fixed in (True, False):
-        found = list(sparse_chain.forms(chain, graph.node_sums(0, energies), 20, fixed))
+        found = list(sparse_forms.forms(chain, graph.node_sums(0, energies), 20, fixed))
         assert found and all(form.value >= attained for form in found)
 
 

@@ -9,7 +9,7 @@ from networks import CHANNELS, conv, draw, flat, images, network
 from sparsebounds import bounds
 from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED
 from sparsebounds.bounds.confidence.binomial import LONG, binomial_upper, kl_upper
-from sparsebounds.bounds.sample.scaled import scaled
+from sparsebounds.bounds.sample.scaling import scaled
 
 W = np.array([[3.0, -1.0, 0.5], [2.0, -4.0, 1.0]], np.float32)
 

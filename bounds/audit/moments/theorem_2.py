@@ -51,10 +51,10 @@ def halved(form: MarginForm) -> MarginForm:
 
 def attained(case: MarginCase, *, steps: int = STEPS, restarts: int = RESTARTS, seed: int = 0) -> np.ndarray:
     """The largest signed sum found for every sign vector: float64 (2^m,)."""
-    return _climb(case, steps, restarts, seed)[0]
+    return climb(case, steps, restarts, seed)[0]
 
 
-def _climb(case: MarginCase, steps: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def climb(case: MarginCase, steps: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The values, and the heads D (2^m, R, d) that attain them."""
     signs = all_signs(len(case.y))[:, :, 0]
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def sharpened(case: MarginCase, rounds: int, rate: float = 0.6) -> MarginCase:
     """Inputs and numbers moved along the slope of log(attained / claim); the best of all rounds."""
     best, found = -math.inf, case
     for k in range(rounds):
-        values, heads = _climb(case, 6, 3, k)
+        values, heads = climb(case, 6, 3, k)
         ratio = float(values.mean()) / claim(case)
         if ratio > best:
             best, found = ratio, case

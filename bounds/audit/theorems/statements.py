@@ -21,6 +21,7 @@ from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
 from sparsebounds.bounds.norms import log_path_norm, row_norms
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.chains.stages import read_stages
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 from sparsebounds.bounds.theorems.rademacher.golowich import (
@@ -149,7 +150,7 @@ def _partitioned(partitions: tuple[Partition, ...]) -> Claim:
 
 def _printed(graph: Graph, energies: np.ndarray, m: int) -> float:
     """ρΛ of the printed bound."""
-    parts = sparse_chain.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
+    parts = sparse_forms.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
     return float(parts["rho"] * parts["Lambda"])
 
 

@@ -25,7 +25,7 @@ from sparsebounds.bounds.certificates.signs import HALF, SLACK, over_axes
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
 
 H, REST = 4.43, 0.0024

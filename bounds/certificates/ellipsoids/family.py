@@ -26,7 +26,7 @@ from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.moments.constants import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
 
 Axes = np.ndarray

@@ -27,6 +27,7 @@ from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 
 SOURCE = (
     "Galanti, Xu, Galanti, Poggio, Norm-based Generalization Bounds for (Compositionally) Sparse Neural Networks, "
@@ -79,7 +80,7 @@ def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iter
     for partition in partitions:
         chain = sparse_chain.read_chain(graph.partition(partition))
         energies = chain.graph.node_sums(0, sample.energies)
-        for form in sparse_chain.forms(chain, energies, sample.m, mask_fixed):
+        for form in sparse_forms.forms(chain, energies, sample.m, mask_fixed):
             yield replace(form, prices={**price, **form.prices}, terms={"nodes": chain.graph.nodes, **form.terms})
 
 
@@ -126,7 +127,7 @@ def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed:
     chain = sparse_chain.read_chain(graph)
     node_energies = graph.node_sums(0, energies)
     return min(
-        sparse_chain.forms(chain, node_energies, m, mask_fixed),
+        sparse_forms.forms(chain, node_energies, m, mask_fixed),
         key=lambda c: c.log_scale + math.log(c.unit or 1e-300),
     )
 
@@ -179,7 +180,7 @@ def galanti_published(
         slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
     chain = sparse_chain.read_chain(graph)
     node_energies = _node_energies(graph, sample.energies if energies is None else energies)
-    printed = sparse_chain.printed(chain, node_energies, version)
+    printed = sparse_forms.printed(chain, node_energies, version)
     used = sample.m if m is None else m
     rho, lam = printed["rho"], printed["Lambda"]
     complexity = 2 * math.sqrt(2) * (rho + 1) / (gamma * used) * lam

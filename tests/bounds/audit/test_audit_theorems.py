@@ -120,11 +120,11 @@ def test_margins_with_any_labels():
 
 def test_what_is_searched_is_the_margin():
     """The head that the search keeps, as scores: Σ ξ_n (f_y − max f_r), and norms that the class allows."""
-    from sparsebounds.bounds.audit.moments.theorem_2 import _climb
+    from sparsebounds.bounds.audit.moments.theorem_2 import climb
     from sparsebounds.bounds.audit.search.ascent import all_signs
 
     case = list(margin_cases("quick"))[2]
-    values, heads = _climb(case, 8, 4, 0)
+    values, heads = climb(case, 8, 4, 0)
     assert (np.linalg.norm(heads, axis=-1) <= case.radii + 1e-12).all()
     scores = np.einsum("cs,ksd,nd->knc", np.linalg.pinv(case.form.rows), heads, case.v)
     own = np.take_along_axis(scores, np.tile(case.y[None, :, None], (len(scores), 1, 1)), 2)[..., 0]

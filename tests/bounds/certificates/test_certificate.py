@@ -22,9 +22,9 @@ from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadAxes
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.network import BIAS_WEIGHTS, RATIOS, PeeledNetwork, Setting
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd
-from sparsebounds.bounds.sample.scaled import scaled
+from sparsebounds.bounds.sample.scaling import scaled
 
 W = np.array([[2.0, -1.0, 0.0], [0.0, 1.0, 0.5]], np.float32)
 

@@ -19,7 +19,7 @@ from sparsebounds.bounds.certificates.family import certify_family
 from sparsebounds.bounds.moments import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 
 PAIR = tree_form(Tree.balanced(2), 2)
 

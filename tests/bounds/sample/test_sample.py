@@ -8,7 +8,7 @@ import networks
 import numpy as np
 import pytest
 
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.sample.statistics import STATISTICS
 

@@ -15,6 +15,7 @@ from samples import sample_of
 
 from sparsebounds import bounds
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 PARTITIONS = ("position", "group", "scalar")
@@ -47,7 +48,7 @@ def pair(request):
 def test_both_forms_are_the_literal_ones(pair):
     graph, energy, _, literal, rtol = pair
     expected = {"shared": ref.shared_form(literal), "per node": ref.separate_form(literal)}
-    found = list(sparse_chain.forms(sparse_chain.read_chain(graph), graph.node_sums(0, energy), M, True))
+    found = list(sparse_forms.forms(sparse_chain.read_chain(graph), graph.node_sums(0, energy), M, True))
     assert found[0].terms["form"] == "shared" and not found[0].prices
     for form in found:
         twin = expected[form.terms["form"]]
@@ -220,7 +221,7 @@ def test_a_learned_mask_costs_the_logarithm_of_the_number_of_masks():
         total += math.prod(shape)
         kept += layer.present
     literal = math.log(total + 1) + math.log(math.comb(total, kept))
-    assert sparse_chain.mask_nats(chain) == pytest.approx(literal, rel=1e-9)
+    assert sparse_forms.mask_nats(chain) == pytest.approx(literal, rel=1e-9)
     assert abs(kept / total - 0.1) < 0.01
     assert learned.value > fixed.value
     if learned.terms["nats paid for choices"] > literal:
