@@ -149,6 +149,7 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
     assert "seed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
     options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "120", "--json"]
     command = [sys.executable, "-m", "sparsebounds", *options, "--out"]
@@ -180,6 +181,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
     assert resumed["epoch"].max() == 120 and whole["epoch"].nunique() >= 15
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:
     script = (
         "import gc, time\n"
@@ -221,6 +223,7 @@ def sample(tmp_path: Path) -> Path:
     return tmp_path / "sample.npz"
 
 
+@pytest.mark.slow
 def test_evaluate_beside_a_package_called_experiments(
     tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
