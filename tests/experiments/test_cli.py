@@ -22,6 +22,22 @@ from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
 
 
+def test_help_answers_without_jax() -> None:
+    """In a process of its own: help of every command, with each option of its config, and nothing heavy imported."""
+    script = (
+        "import sys\n"
+        "from sparsebounds.experiments.cli import main\n"
+        "for command in ([], ['report'], ['evaluate'], ['certify']):\n"
+        "    try:\n        main([*command, '--help'])\n    except SystemExit as stop:\n        assert stop.code == 0\n"
+        "assert not {'jax', 'flax', 'pandas'} & sys.modules.keys()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+    assert done.returncode == 0, done.stderr
+    for option in ("--lr", "--no-tree", "--bound", "--pixel-range", "--form", "(3 for conv)", "LOW HIGH"):
+        assert option in done.stdout
+
+
 def test_list_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list") == 0
     out = capsys.readouterr().out

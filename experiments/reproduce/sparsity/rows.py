@@ -12,6 +12,7 @@ from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import PARTITIONS
 from sparsebounds.bounds.registry import evaluated
 from sparsebounds.bounds.sample.margins import Margins
+from sparsebounds.experiments.shared.layers import layer_means
 from sparsebounds.experiments.shared.rows import Row, errors_row
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import Dataset
@@ -39,11 +40,8 @@ COLUMNS = (
 def topology_row(model: Any, masks: Tree) -> Row:
     """Means over the layers where a score is defined, and the share of layers where the Ramanujan gap is."""
     layers = network_topology(masks, applied(model))
-    found: Row = {}
-    for name in TOPOLOGY:
-        values = [value for layer in layers if not math.isnan(value := float(getattr(layer, name)))]
-        found[name] = float(np.mean(values)) if values else math.nan
-    return found | {"full_spectrum": network_score(layers), "defined": defined_share(layers)["ramanujan_gap"]}
+    spectrum, defined = network_score(layers), defined_share(layers)["ramanujan_gap"]
+    return {**layer_means(layers, TOPOLOGY), "full_spectrum": spectrum, "defined": defined}
 
 
 def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bits: int) -> list[Row]:

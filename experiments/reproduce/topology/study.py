@@ -21,6 +21,7 @@ from sparsebounds.experiments.reproduce.topology.figure import draw_topology, sh
 from sparsebounds.experiments.reproduce.topology.networks import METHODS, Trainings, draw_masks
 from sparsebounds.experiments.reproduce.topology.summary import summary
 from sparsebounds.experiments.shared.data import load_small, standardise
+from sparsebounds.experiments.shared.layers import layer_means
 from sparsebounds.experiments.shared.rows import Row, RowFile
 from sparsebounds.nets.masks.masks import density as density_of
 from sparsebounds.nets.masks.masks import parameters, zeroed
@@ -97,13 +98,8 @@ def visits(config: TopologyConfig, samples: int, rng: np.random.RandomState) -> 
 
 def scores_of(layers: list[LayerTopology]) -> Row:
     """Means over the layers where a score is defined, the full-spectrum score, and per score the share defined."""
-    found: Row = {}
-    for name in SCORES:
-        values = [float(getattr(layer, name)) for layer in layers]
-        known = [value for value in values if not math.isnan(value)]
-        found[name] = float(np.mean(known)) if known else math.nan
-    found["full_spectrum"] = network_score(layers)
-    return found | {f"{name}_defined": share for name, share in defined_share(layers).items()}
+    defined = {f"{name}_defined": share for name, share in defined_share(layers).items()}
+    return {**layer_means(layers, SCORES), "full_spectrum": network_score(layers), **defined}
 
 
 def plan(config: TopologyConfig) -> list[str]:
