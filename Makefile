@@ -1,10 +1,11 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 #   make report    train a network on real data, print its bounds        (ARGS="--dataset mnist ..." is passed on)
-#   make test      lint, type check and tests, as CI runs them           (ARGS="-k name" goes to pytest)
+#   make test      lint, type check and tests                            (ARGS="-k name" goes to pytest)
+#   make test-all  the same, then the slow tests: what CI runs
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help report test check format clean .venv
+.PHONY: help report test test-all check format clean .venv
 
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -14,10 +15,12 @@ ARGS ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 help:
 	@echo "make report   train a network in front of you and print its bounds; ARGS='--dataset mnist --data-dir DIR'"
-	@echo "make test     lint, format and type check, then all tests; ARGS='-k name'"
+	@echo "make test     lint, format and type check, then the tests; ARGS='-k name'"
+	@echo "make test-all make test, then the slow tests: processes, browsers, wheels"
 	@echo "make check    the first half of make test"
 	@echo "make format   rewrite the sources as ruff wants them"
 	@echo "make .venv    install into .venv (the others do it when needed)"
@@ -44,7 +47,10 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 test: check
-	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-all: test
+	$(PYTEST) -m slow $(ARGS)
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
@@ -52,4 +58,4 @@ format: $(STAMP)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find bounds nets experiments tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find sparsebounds bounds nets experiments tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,6 +1,9 @@
-"""What theory guarantees about a trained network: read it, measure the sample, compute bounds."""
+"""What theory guarantees about a trained network: read it, measure the sample, compute bounds.
 
-from sparsebounds.bounds.bound import Bound, Declaration, declare
+Every bound in `BOUNDS` is also a name here: `bounds.galanti`, `bounds.peeling`, …
+"""
+
+from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
@@ -8,25 +11,10 @@ from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
-from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.reader import ReadError, read_graph
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import table
-from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
-from sparsebounds.bounds.theorems.covering.graf import graf_dudley, graf_norms, graf_params
-from sparsebounds.bounds.theorems.covering.ledent import ledent
-from sparsebounds.bounds.theorems.covering.long_sedghi import long_sedghi
-from sparsebounds.bounds.theorems.description.occam import occam
-from sparsebounds.bounds.theorems.description.parameter_count import parameter_count
-from sparsebounds.bounds.theorems.held_out import held_out
-from sparsebounds.bounds.theorems.pac_bayes import pac_bayes
-from sparsebounds.bounds.theorems.rademacher.galanti import galanti, galanti_best, galanti_published
-from sparsebounds.bounds.theorems.rademacher.golowich import golowich, golowich_l1, golowich_sharp
-from sparsebounds.bounds.theorems.rademacher.gonon import gonon
-from sparsebounds.bounds.theorems.rademacher.neyshabur import neyshabur_frobenius, neyshabur_l1
-from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import neyshabur_two_layer
-from sparsebounds.bounds.theorems.rademacher.path_norm import path_norm, path_norm_layered
 from sparsebounds.bounds.what_if import samples_needed, what_if_pruned, what_if_samples
 
 __all__ = [
@@ -41,37 +29,14 @@ __all__ = [
     "ReadError",
     "Sample",
     "Seeds",
+    "Theorem",
     "Trees",
     "WholeNumbers",
     "activations",
-    "bartlett",
-    "bartlett_dudley",
     "certificate",
     "certified",
     "declare",
     "evaluate",
-    "galanti",
-    "galanti_best",
-    "galanti_published",
-    "golowich",
-    "golowich_l1",
-    "golowich_sharp",
-    "gonon",
-    "graf_dudley",
-    "graf_norms",
-    "graf_params",
-    "held_out",
-    "ledent",
-    "long_sedghi",
-    "neyshabur_frobenius",
-    "neyshabur_l1",
-    "neyshabur_two_layer",
-    "occam",
-    "pac_bayes",
-    "parameter_count",
-    "path_norm",
-    "path_norm_layered",
-    "peeling",
     "pruned",
     "quantise",
     "read_graph",
@@ -82,3 +47,18 @@ __all__ = [
 ]
 
 add_installed()
+
+
+def __getattr__(name: str) -> Theorem[...]:
+    """Every bound of the registry is a name of this package, those of other packages among them."""
+    if name in BOUNDS:
+        return BOUNDS[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *BOUNDS]
+
+
+if __name__ == "bounds":  # in a checkout `import bounds` gives these names, but no second copy of what is below
+    __path__ = []

@@ -1,13 +1,17 @@
-"""What a bound returns, what it declares about itself, and how it says that it does not apply."""
+"""What a bound is: a function with a declaration, the row that it returns, and how it says that it does not apply."""
 
 from __future__ import annotations
 
+import functools
+import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, ParamSpec
 
 Guarantee = Literal["certificate", "expectation", "published", "shape"]
+Gamma = float | Literal["best"]
 
 
 @dataclass(frozen=True)
@@ -55,38 +59,144 @@ class Declaration:
     source: str
 
 
-F = TypeVar("F", bound=Callable[..., Bound])
-
-
-def declare(*, summary: str, guarantee: Guarantee, assumes: tuple[str, ...], source: str) -> Callable[[F], F]:
-    """Attach a Declaration to a bound, as its attribute `declaration`."""
-
-    def attach(function: F) -> F:
-        function.declaration = Declaration(summary, guarantee, assumes, source)  # type: ignore[attr-defined]
-        return function
-
-    return attach
-
-
 class NotCovered(Exception):
     """Raised inside a bound: the network is outside the theorem. Becomes a Bound with value NaN."""
 
 
-def refused(reason: str, *, gamma: float, delta: float, declaration: Declaration) -> Bound:
-    """The row of a bound that does not apply."""
-    nan = float("nan")
-    return Bound(
-        nan,
-        nan,
-        nan,
-        nan,
-        gamma,
-        delta,
-        declaration.guarantee,
-        {},
-        declaration.source,
-        f"not covered: {reason}",
-    )
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Theorem(Generic[P]):
+    """A bound with what it says about itself: called as `bound(graph, sample, *, delta, …)`, made by `declare`.
+
+    A bound's own page documents its formula and the arguments that it has alone. What all bounds share:
+
+    Args of every bound:
+        graph: the network, from `read_graph`. A convolution counts by its operator, each weight once per position,
+            unless the bound says otherwise.
+        sample: the data that trained it, from `Sample.measure`, on the tensors that the network receives.
+        delta: failure probability, over the draw of the sample; no default, the caller decides.
+
+    Args of many:
+        gamma: the margin, above 0, or "best": the γ that makes the bound smallest. Where a bound takes "best", any γ
+            may be chosen after looking: the same union pays for it.
+        nodes: partition of the layers into nodes, "position", "group" or "scalar"; None: the graph's own.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a zero that a
+            bound counts on is paid for.
+        reference: a Graph with weights fixed without the sample, from which distances are measured; None: 0.
+        input_bound: a number with ‖x‖₂ ≤ input_bound for every input that can occur, not only those of the sample; or
+        pixel_range: (low, high) of a coordinate as the network receives it, known in advance.
+
+    Returns:
+        Bound, with the guarantee that the bound declares; "published" in place of a certificate or an expectation where
+        the inputs were normalised by statistics of the sample. A certificate is never below the true error, except
+        with probability δ. Value NaN, and the reason in `note`, for a network outside the theorem's assumptions.
+
+    Raises:
+        ValueError: an argument out of range, a sample of other inputs or classes than the graph's, weights that are not
+            finite, norms beyond float64.
+
+    Example:
+        >>> import jax, numpy as np
+        >>> from sparsebounds import bounds
+        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 500], np.array([0, 1] * 500)
+        >>> graph, sample = bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y)
+        >>> bounds.golowich(graph, sample, delta=0.001).guarantee  # the examples of all bounds take these two
+        'certificate'
+    """
+
+    call: Callable[P, Bound]
+    declaration: Declaration
+
+    def __post_init__(self) -> None:
+        # Name, docstring and signature of the function: help, inspect and doctest see them.
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            object.__setattr__(self, name, getattr(self.call, name))
+        object.__setattr__(self, "__wrapped__", self.call)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Bound:
+        given = inspect.signature(self.call).bind(*args, **kwargs)
+        given.apply_defaults()
+        delta, gamma = given.arguments["delta"], given.arguments.get("gamma", 0.0)
+        check_delta(delta)
+        if "gamma" in given.arguments:
+            check_gamma(gamma)
+        check_match(given.arguments["graph"], given.arguments["sample"])
+        try:
+            return self.call(*args, **kwargs)
+        except NotCovered as reason:
+            nan = math.nan
+            shown = nan if isinstance(gamma, str) else float(gamma)
+            declared, note = self.declaration, f"not covered: {reason}"
+            return Bound(nan, nan, nan, nan, shown, delta, declared.guarantee, {}, declared.source, note)
+
+    def __repr__(self) -> str:
+        shown = inspect.signature(self.call)
+        bare = [p.replace(annotation=p.empty) for p in shown.parameters.values()]
+        called = shown.replace(parameters=bare, return_annotation=shown.empty)
+        return f"<bound {self.name}{called}; what all bounds share: help(sparsebounds.bounds.Theorem)>"
+
+    def __reduce__(self) -> str:
+        """Pickled by name, as functions are."""
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """Of the function."""
+        return self.call.__name__
+
+
+def declare(
+    *, summary: str, guarantee: Guarantee, assumes: tuple[str, ...], source: str
+) -> Callable[[Callable[P, Bound]], Theorem[P]]:
+    """Make a function `(graph, sample, *, delta, …) -> Bound` a `Theorem`.
+
+    Args:
+        summary: half a line for `sparsebounds list`.
+        guarantee: what a row may claim at most.
+        assumes: of the network, one thing each.
+        source: paper, theorem, version.
+
+    Returns:
+        A decorator. The theorem checks δ, γ and that sample and graph belong together before it calls the function, and
+        turns NotCovered into a row.
+
+    Example:
+        >>> @declare(summary="half", guarantee="shape", assumes=(), source="nowhere")
+        ... def half(graph, sample, *, delta):
+        ...     raise NotCovered("it is an example")
+        >>> half.declaration.guarantee, half(graph, sample, delta=0.1).note
+        ('shape', 'not covered: it is an example')
+    """
+    declaration = Declaration(summary, guarantee, assumes, source)
+    return lambda function: Theorem(function, declaration)
+
+
+def check_delta(delta: float) -> None:
+    """Raise ValueError unless 0 < δ < 1."""
+    if not 0.0 < delta < 1.0:
+        raise ValueError(f"delta={delta}; needed a probability strictly between 0 and 1, such as 0.001")
+
+
+def check_gamma(gamma: float | str) -> None:
+    """Raise ValueError unless γ is a positive finite number or "best"."""
+    if gamma == "best":
+        return
+    if isinstance(gamma, str) or not 0.0 < gamma < math.inf:
+        raise ValueError(f"gamma={gamma!r}; needed a positive margin, or 'best'")
+
+
+def check_match(graph: Any, sample: Any) -> None:
+    """Raise ValueError unless the sample was measured on inputs and classes of the graph."""
+    if sample.energies.shape != graph.input.shape:
+        raise ValueError(
+            f"the sample has inputs of shape {sample.energies.shape}, the graph reads {graph.input.shape}; "
+            "measure the sample on the tensors that the network receives"
+        )
+    if sample.classes != graph.classes:
+        raise ValueError(f"the sample has {sample.classes} classes, the graph {graph.classes} scores")
 
 
 MASK_FIXED = "fixed without the sample, as stated"

@@ -1,83 +1,140 @@
-"""The user's function or module, called without changing it."""
+"""A network as its user hands it in: a function or a Flax NNX module, called without changing it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 import jax
 from flax import nnx
+from flax.errors import TraceContextError
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+
+KEPT = 128
+"""So many compiled programs are kept, over all networks."""
 
 
-def split_module(f: Callable[..., Any]) -> tuple[Callable[..., Any], Any, list[str]] | None:
-    """For an NNX module: a pure call, its state and the names of its arrays. The module itself is never called."""
-    try:
-        from flax import nnx
-    except ImportError:
-        return None
-    if not isinstance(f, nnx.Module):
-        return None
-    definition, state = nnx.split(f)
-    paths = jax.tree_util.tree_flatten_with_path(state)[0]
-    names = [".".join(key_of(k) for k in path if key_of(k) != "value") for path, _ in paths]
-    return (lambda s, x: nnx.merge(definition, s)(x)), state, names
+class Network:
+    """One pure call of whatever a user hands in, with its arrays beside it.
 
+    An NNX module is split here, once: the weights are those of this moment. Every call merges a copy, so that what a
+    module writes to itself (running statistics, counters, random keys) does not reach the user's.
 
-def key_of(entry: Any) -> str:
-    return str(getattr(entry, "key", getattr(entry, "name", getattr(entry, "idx", entry))))
+    Args:
+        f: function of one batched input, or a Flax NNX module.
 
+    Raises:
+        ValueError: it cannot be called.
 
-def pure_call(f: Callable[..., Any]) -> Callable[..., Any]:
-    """f as a function that leaves an NNX module as it was."""
-    split = split_module(f)
-    if split is None:
-        return f
-    call, state, _ = split
-    return lambda x: call(state, x)
+    Example:
+        >>> import jax.numpy as jnp
+        >>> network = Network(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
+        >>> network.names, network.compiled(jnp.ones((5, 3))).shape
+        (('bias', 'kernel'), (5, 2))
+    """
 
-
-class Caller:
-    """Calls f compiled; falls back to f itself when it cannot be traced (its own errors then surface)."""
+    arrays: tuple[Any, ...]
+    """Those of a module; what a function closes over is known only when it is traced."""
+    names: tuple[str, ...]
+    """Where each array stands in the module, such as "conv.kernel"."""
 
     def __init__(self, f: Any) -> None:
-        if isinstance(f, nnx.Module):
-            definition, state = nnx.split(f)
-            if _hashable(definition):
-                # The weights are arguments: other weights of the same architecture do not compile again.
-                self.plain, self.compiled = _of_module(definition, state, _run), _of_module(definition, state, _RUN)
-                self.jittable: bool | None = None
-                return
-            f = _of_module(definition, state, _run)
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
-        self.plain, self.compiled = f, jax.jit(f)
-        self.jittable = None
+        self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
+        self.arrays, self.names = (), ()
+        self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
+        if isinstance(f, nnx.Module):
+            definition, state = nnx.split(f)
+            entries, tree = jax.tree_util.tree_flatten_with_path(state)
+            self.arrays, self.names = tuple(leaf for _, leaf in entries), tuple(_name(path) for path, _ in entries)
+            self._run = lambda arrays, x: nnx.merge(definition, jax.tree.unflatten(tree, arrays), copy=True)(x)
 
-    def __call__(self, x: jax.Array) -> Any:
-        if self.jittable is None:
+    @classmethod
+    def of(cls, f: Any) -> Network:
+        """A network as it is, anything else as a new one."""
+        return f if isinstance(f, cls) else cls(f)
+
+    def __call__(self, x: Any) -> Any:
+        """What f returns, operation by operation."""
+        return self._run(self.arrays, x)
+
+    def traced(self, x: Any) -> tuple[ClosedJaxpr, Any]:
+        """The program of f for inputs like x, a function of (*arrays, x), and the shapes of what it returns."""
+        # A new function each time: of one that it knows, JAX gives the old trace, with the weights of that time.
+        return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
+
+    def compiled(self, x: jax.Array) -> Any:
+        """What f returns, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
+
+        Raises:
+            ValueError: a function that changes a module which it closes over.
+        """
+        shape = x.shape, x.dtype
+        if shape not in self._calls:
             try:
-                out = jax.block_until_ready(self.compiled(x))
-                self.jittable = True
+                call = self._compile(x)
+                out = jax.block_until_ready(call(x))
+            except TraceContextError as error:
+                raise ValueError(
+                    "the function changes a module that it closes over; give the module itself, of which a copy is "
+                    "called, or put it into evaluation mode"
+                ) from error
+            except Exception:  # whatever stopped it, the plain call decides what the user is told
+                call = self
+            else:
+                self._calls[shape] = call
                 return out
-            except Exception:  # whatever stopped the compilation, the plain call decides what the user is told
-                self.jittable = False
-        return self.compiled(x) if self.jittable else self.plain(x)
+            self._calls[shape] = call
+        return self._calls[shape](x)
+
+    def _compile(self, x: jax.Array) -> Callable[[jax.Array], Any]:
+        closed, outputs = self.traced(x)
+        weights, tree = jax.device_put((closed.consts, self.arrays)), jax.tree.structure(outputs)
+        run = _shared(_Program(closed.jaxpr, weights, x)).run
+        return lambda x: jax.tree.unflatten(tree, run(weights, x))
 
 
-def _run(definition: Any, state: Any, x: jax.Array) -> Any:
-    return nnx.merge(definition, state, copy=True)(x)  # a copy: batch norm in training mode writes to itself
+class _Program:
+    """What a network does with its weights and inputs of one shape; equal programs are compiled once.
+
+    The weights are arguments, also those that a function closes over: another network of the same architecture is the
+    same program, and no network is run with weights that it had before.
+    """
+
+    def __init__(self, jaxpr: Jaxpr, weights: Any, x: jax.Array) -> None:
+        # A jitted function inside keeps its constants: they belong to the program and are told apart as objects.
+        self.inner = tuple(_inner_constants(jaxpr))
+        self.run = jax.jit(lambda weights, x: jaxpr_as_fun(ClosedJaxpr(jaxpr, weights[0]))(*weights[1], x))
+        self.text = hashlib.sha256(self.run.lower(weights, x).as_text().encode()).digest()
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Program) or self.text != other.text or len(self.inner) != len(other.inner):
+            return False
+        return all(a is b for a, b in zip(self.inner, other.inner, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(self.text)
 
 
-_RUN = jax.jit(_run, static_argnums=0)
+@lru_cache(maxsize=KEPT)
+def _shared(program: _Program) -> _Program:
+    """The first of all programs equal to this one."""
+    return program
 
 
-def _of_module(definition: Any, state: Any, run: Callable[..., Any]) -> Callable[[jax.Array], Any]:
-    return lambda x: run(definition, state, x)
+def _inner_constants(jaxpr: Jaxpr) -> Iterator[Any]:
+    for eqn in jaxpr.eqns:
+        for value in jax.tree.leaves(list(eqn.params.values())):
+            if isinstance(value, ClosedJaxpr):
+                yield from value.consts
+                yield from _inner_constants(value.jaxpr)
+            elif isinstance(value, Jaxpr):
+                yield from _inner_constants(value)
 
 
-def _hashable(value: Any) -> bool:
-    try:
-        hash(value)
-    except TypeError:
-        return False
-    return True
+def _name(path: tuple[Any, ...]) -> str:
+    keys = (str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
+    return ".".join(key for key in keys if key != "value")

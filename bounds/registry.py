@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.sample.sample import Sample
@@ -27,7 +28,7 @@ from sparsebounds.bounds.theorems.rademacher.neyshabur import neyshabur_frobeniu
 from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import neyshabur_two_layer
 from sparsebounds.bounds.theorems.rademacher.path_norm import path_norm, path_norm_layered
 
-BOUNDS: dict[str, Callable[..., Bound]] = {
+BOUNDS: dict[str, Theorem[...]] = {
     "peeling": peeling,
     "galanti_published": galanti_published,
     "galanti": galanti,
@@ -53,15 +54,19 @@ BOUNDS: dict[str, Callable[..., Bound]] = {
     "parameter_count": parameter_count,
     "held_out": held_out,
 }
-"""Name in the table → bound. Every bound is called as (graph, sample, *, delta, …) and carries a `declaration`."""
+"""Name in the table → bound, called as (graph, sample, *, delta, …)."""
 
 
 def add_installed() -> None:
     """Add the bounds of other packages. They import this one, which must have all its names by then."""
-    BOUNDS.update({entry.name: entry.load() for entry in entry_points(group="sparsebounds.bounds")})
+    for entry in entry_points(group="sparsebounds.bounds"):
+        bound = entry.load()
+        if not isinstance(bound, Theorem):
+            raise TypeError(f"{entry.value} is offered as a bound and is none; decorate it with bounds.declare(…)")
+        BOUNDS[entry.name] = bound
 
 
-def named(names: Iterable[str] | None) -> dict[str, Callable[..., Bound]]:
+def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:
     if names is None:
         return dict(BOUNDS)
     if isinstance(names, str):
@@ -73,7 +78,7 @@ def named(names: Iterable[str] | None) -> dict[str, Callable[..., Bound]]:
     return {name: BOUNDS[name] for name in wanted}
 
 
-def evaluated(bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> Bound:
+def evaluated(bound: Theorem[...], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> Bound:
     """One bound with those of the options that it takes; what it refuses is a Bound too, NaN with the reason.
 
     Args:
@@ -99,12 +104,38 @@ def evaluated(bound: Callable[..., Bound], graph: Graph, sample: Sample, options
     try:
         return bound(graph, sample, **given)
     except ValueError as error:  # this bound's refusal must not cost the other rows
-        declaration = getattr(bound, "declaration", None)
         return Bound(
             *(math.nan, math.nan, math.nan, math.nan, math.nan),
             delta=options["delta"],
-            guarantee=getattr(declaration, "guarantee", ""),  # type: ignore[arg-type]
+            guarantee=bound.declaration.guarantee,
             terms={},
-            source=getattr(declaration, "source", ""),
+            source=bound.declaration.source,
             note=str(error),
         )
+
+
+def evaluations(
+    bounds: Mapping[str, Theorem[...]], graph: Graph, sample: Sample, options: Mapping[str, Any]
+) -> Iterator[tuple[str, Bound, float]]:
+    """A set of bounds of one network, one after the other; every table and every snapshot is made of these.
+
+    Args:
+        bounds: name → bound, such as `named` gives.
+        graph, sample, options: as in `evaluated`.
+
+    Yields:
+        Name, bound, and the seconds that it took.
+
+    Example:
+        >>> import numpy as np
+        >>> from sparsebounds.bounds import Sample, read_graph
+        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
+        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
+        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
+        >>> [(name, found.covered) for name, found, _ in evaluations(named(["occam"]), graph, sample, {"delta": 0.01})]
+        [('occam', True)]
+    """
+    for name, bound in bounds.items():
+        start = time.perf_counter()
+        found = evaluated(bound, graph, sample, options)
+        yield name, found, time.perf_counter() - start

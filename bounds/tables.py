@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph, Partition
+from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader import read_graph
-from sparsebounds.bounds.registry import BOUNDS, evaluated, named
+from sparsebounds.bounds.registry import BOUNDS, evaluations, named
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.margins import Margins, margins_of
@@ -82,19 +82,20 @@ def table(
     given = _checked_options(options, chosen)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
-    graph = read_graph(f, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
-    sample = Sample.measure(f, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
-    held_out = _held_out(f, test, batch_size)
+    network = Network.of(f)
+    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
+    sample = Sample.measure(network, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
+    held_out = _held_out(network, test, batch_size)
     errors = _errors(sample, held_out)
     given |= {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
-    rows = [_row(name, bound, graph, sample, given) | errors for name, bound in chosen.items()]
+    rows = [_row(*evaluation) | errors for evaluation in evaluations(chosen, graph, sample, given)]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
     return frame
 
 
-def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Callable[..., Bound]]) -> dict[str, Any]:
+def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
     own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
     known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
@@ -112,13 +113,13 @@ def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
     return check_sample(x, y, what="test sample")
 
 
-def _held_out(f: Any, test: tuple[Any, np.ndarray] | None, batch_size: int) -> Margins | None:
+def _held_out(network: Network, test: tuple[Any, np.ndarray] | None, batch_size: int) -> Margins | None:
     """The margins on the test samples, for their error and for the bounds that take a `test`."""
     if test is None:
         return None
     x, labels = test
     margins = np.empty(len(labels))
-    for batch in batches(f, x, batch_size=batch_size, what="test sample"):
+    for batch in batches(network, x, batch_size=batch_size, what="test sample"):
         check_classes(labels, batch.scores.shape[1], "test sample")
         margins[batch.where] = margins_of(batch.scores, labels[batch.where])
     return Margins(margins)
@@ -134,11 +135,6 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
     }
 
 
-def _row(
-    name: str, bound: Callable[..., Bound], graph: Graph, sample: Sample, options: Mapping[str, Any]
-) -> dict[str, Any]:
-    start = time.perf_counter()
-    found = evaluated(bound, graph, sample, options)
-    seconds = time.perf_counter() - start
-    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+def _row(name: str, bound: Bound, seconds: float) -> dict[str, Any]:
+    row = {key: getattr(bound, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
     return {"bound": name, "seconds": seconds} | row

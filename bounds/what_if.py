@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import layer_index, pruned
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.sample.scaled import scaled
+from sparsebounds.bounds.sample.scaling import scaled
 
 MOST = 10**18
 """Up to so many samples `samples_needed` looks."""

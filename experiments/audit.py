@@ -6,7 +6,7 @@
 
 Needs no data and no GPU. A ratio is what was attained over what the bound says: above 1 the bound is none, and the
 command fails. 1/ratio is the slack: a mistake that is smaller than it passes unseen here, and a test with numbers
-worked out independently has to see it; the table names that test. What to expect stands in results/audit.
+worked out independently has to see it. What to expect stands in results/audit.
 """
 
 import io
@@ -123,7 +123,7 @@ def document(result: Audit) -> dict[str, Any]:
             "violated": c.violated,
             "violation_expected": c.refuted,
             "twins_caught": c.caught,
-            "twins_inside_the_slack": [{"twin": name, "caught_by": test} for name, test in c.inside],
+            "twins_inside_the_slack": [{"twin": name, "slack": slack} for name, slack in c.inside],
         }
         for c in result.closest
     ]
@@ -157,22 +157,12 @@ def _verdict(found: Closest) -> str:
 def _show_twins(console: Console, found: Sequence[Closest]) -> None:
     heads = ("bound", "statement", "twin")
     caught = [(c.bound, c.statement, ", ".join(c.caught)) for c in found if c.caught]
-    inside = [(c.bound, f"{c.statement}: {name}", _short(test)) for c in found for name, test in c.inside]
+    inside = [(c.bound, f"{c.statement}: {name}", number(slack)) for c in found for name, slack in c.inside]
     console.print(grid("Broken twins that this audit catches", heads, caught, left=3))
     console.print(
-        grid("Twins inside the slack, and the test that fails for them", ("bound", "twin", "test"), inside, left=3)
+        grid("Twins inside the slack, which this audit does not see", ("bound", "twin", "slack"), inside, left=2)
     )
     console.print(" half of it: a factor 2 missing, or m doubled", style="dim", highlight=False)
-
-
-def _short(test: str) -> str:
-    """A test without its folder.
-
-    Example:
-        >>> _short("tests/bounds/theorems/covering/test_graf.py::test_by_hand")
-        'test_graf::test_by_hand'
-    """
-    return test.rpartition("/")[2].replace(".py::", "::")
 
 
 def _show_violations(console: Console, rows: Iterable[Row]) -> None:

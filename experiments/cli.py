@@ -6,14 +6,17 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from sparsebounds.experiments.certify.options import CertifyOptions
+from sparsebounds.experiments.evaluate.options import EvaluateConfig
+from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared.files import to_json
+from sparsebounds.experiments.shared.options import with_options
 from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
 
 app = typer.Typer(
@@ -25,6 +28,7 @@ app = typer.Typer(
 INTERRUPTED = 130
 WIDTH = 100
 """Columns where stdout is no terminal: the tables do not fit into the usual guess of 80."""
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
 
@@ -38,11 +42,12 @@ def list_all(
     """Bounds, what each guarantees and assumes; ways to sparsify a network; experiments. With their sources."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.listing import KINDS, rows_of, show
+        from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 
         if kind is not None and kind not in KINDS:
             raise unknown("kind", kind, KINDS)
         for name in KINDS if kind is None and not as_json else [kind or "bounds"]:
-            rows = rows_of(name)
+            rows = rows_of(name, EXPERIMENTS.values())
             if not as_json:
                 show(console, name, rows)
     if as_json:
@@ -50,73 +55,34 @@ def list_all(
 
 
 @app.command()
-def evaluate(
-    target: Annotated[str, typer.Argument(metavar="module.py:function", help="x → scores, or builds that.")],
-    data: Annotated[Path, typer.Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")],
-    checkpoint: Annotated[Path | None, typer.Option(help="Passed to the function, which then builds.")] = None,
-    bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
-    delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
-    nodes: Annotated[str, typer.Option(help="position, group or scalar.")] = "position",
-    mask_fixed: Annotated[bool, typer.Option(help="Zero weights were fixed before seeing the data.")] = False,
-    preprocessing: Annotated[str, typer.Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed",
-    pixel_range: Annotated[
-        tuple[float, float] | None, typer.Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
+@with_options
+def evaluate(config: EvaluateConfig, as_json: Json = False) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.evaluate.evaluate import EvaluateConfig, evaluate
+        from sparsebounds.experiments.evaluate.evaluate import evaluate
         from sparsebounds.experiments.shared.tables import show_table
 
-        names = tuple(bound or ())
-        config = EvaluateConfig(target, data, checkpoint, names, delta, nodes, mask_fixed, preprocessing, pixel_range)
         frame = evaluate(config)
         if not as_json:
-            show_table(console, frame, title=target)
+            show_table(console, frame, title=config.target)
     if as_json:
         sys.stdout.write(to_json(frame.to_dict(orient="records")))
 
 
 @app.command()
+@with_options
 def report(
-    dataset: Annotated[str, typer.Option(help="digits, mnist, …; an unknown name lists them all.")] = "digits",
-    arch: Annotated[str, typer.Option(help="conv, mlp, tree, …; an unknown name lists them all.")] = "conv",
-    depth: Annotated[int | None, typer.Option(help="Hidden layers.", show_default="3 for conv")] = None,
-    width: Annotated[int | None, typer.Option(help="Channels of a layer.", show_default="32 for conv")] = None,
-    init: Annotated[str, typer.Option(help="Initial weights as torch or flax draws them.")] = "torch",
-    tree: Annotated[bool, typer.Option(help="Also train an explicit tree-connected network.")] = True,
-    tree_width: Annotated[int, typer.Option(help="Channels per node of that tree.")] = 48,
-    preset: Annotated[str, typer.Option(help="Training: report, quick, paper-readme, paper-settings.")] = "report",
-    epochs: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
-    batch_size: Annotated[int | None, typer.Option(show_default="the preset's")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate.", show_default="the preset's")] = None,
-    momentum: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
-    weight_decay: Annotated[float | None, typer.Option(show_default="the preset's")] = None,
-    loss: Annotated[str | None, typer.Option(help="mse or cross_entropy.", show_default="the preset's")] = None,
-    normalisation: Annotated[str, typer.Option(help="fixed, or paper: statistics of the sample.")] = "fixed",
-    train: Annotated[int | None, typer.Option(help="Only so many training images.", show_default="all")] = None,
-    seed: Annotated[int, typer.Option(help="Of the weights and of the order of the images.")] = 0,
-    delta: Annotated[float, typer.Option(help="Probability that a certificate fails.")] = 1e-3,
-    gamma: Annotated[str, typer.Option(help="Margin: a number, or best.")] = "1",
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
-    ] = None,
+    config: ReportConfig,
     out: Annotated[Path | None, typer.Option(show_default="results/report-DATASET")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a network in front of you; print and save its bounds, every factor itemised."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.report.config import ReportConfig
         from sparsebounds.experiments.report.report import run
         from sparsebounds.experiments.report.show import show_report
 
-        options = dict(locals())
-        config = ReportConfig(
-            learning_rate=lr, **{f.name: options[f.name] for f in fields(ReportConfig) if f.name in options}
-        )
-        folder = out or Path("results") / f"report-{dataset}"
+        folder = out or Path("results") / f"report-{config.dataset}"
         try:
             result = run(config, folder, resume=resume, progress=not as_json)
         except KeyboardInterrupt:
@@ -136,17 +102,14 @@ def reproduce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same preset.")] = False,
     out: Annotated[Path | None, typer.Option(show_default="results/NAME, or results/NAME-PRESET")] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
-    ] = None,
+    data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Redo a figure or table of a paper: train, evaluate, draw."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.reproduce import run as running
-        from sparsebounds.experiments.reproduce.registry import find
 
-        experiment = find(name)
+        experiment = running.find(name)
         folder = out or running.default_folder(name, preset)
         if dry_run:
             document = running.planned(experiment, preset, folder)
@@ -178,37 +141,24 @@ def show_plan(console: Console, document: dict[str, Any]) -> None:
 
 
 @app.command()
+@with_options
 def certify(
-    task: Annotated[str, typer.Option(help="mnist01-linear, mnist10-filters, …; an unknown name lists them all.")],
-    preset: Annotated[str, typer.Option(help="quick (fewer steps and filters) or cpu.")] = "cpu",
-    form: Annotated[
-        str | None,
-        typer.Option(
-            help="What fixes the class: boxes or signed (a rehearsal and its signs), rehearsal (signs free), or "
-            "uniform: no label of the images left out is used.",
-            show_default="boxes, or signed where layers are hidden",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of rehearsal and training; a longer number costs more.")] = 0,
-    delta: Annotated[float, typer.Option(help="Probability that the certificate fails.")] = 1e-3,
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")
-    ] = None,
+    options: CertifyOptions,
+    data_dir: DataDir = None,
     out: Annotated[Path | None, typer.Option(help="Also write certificate.json there.")] = None,
     as_json: Json = False,
 ) -> None:
     """Train a network for the tightest bound on its error, every cost paid, and say what limits it."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.certify.certify import CertifyOptions, show
-        from sparsebounds.experiments.certify.certify import certify as run
+        from sparsebounds.experiments.certify.certify import certify, form_of, show, task_of
         from sparsebounds.experiments.shared.files import prepare_folder, write_files
 
-        options = CertifyOptions(task, form, preset, seed, delta)
-        options.resolved()
+        task_of(options)  # what is unknown is said before a folder is made
+        form_of(options)
         if out is not None:
             prepare_folder(out)
-        with console.status(f"certify {task}"):
-            document = run(options, data_dir)
+        with console.status(f"certify {options.task}"):
+            document = certify(options, data_dir)
         if out is not None:
             write_files(out, {"certificate.json": to_json(document)})
         if not as_json:

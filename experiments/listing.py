@@ -1,12 +1,12 @@
 """What there is: bounds, sparsifiers and experiments, as `sparsebounds list` shows them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
 from sparsebounds import bounds
-from sparsebounds.experiments.reproduce.registry import MODULES, find
+from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.tables import grid
 from sparsebounds.nets import grow, prune
 
@@ -25,8 +25,7 @@ SEARCHES = (
 
 
 def _bounds() -> list[Row]:
-    declared: dict[str, Any] = bounds.BOUNDS  # functions that carry a declaration, which types cannot say
-    return [{"bound": name, **vars(function.declaration)} for name, function in declared.items()]
+    return [{"bound": name, **vars(bound.declaration)} for name, bound in bounds.BOUNDS.items()]
 
 
 def _sparsifiers() -> list[Row]:
@@ -42,36 +41,33 @@ def _sparsifiers() -> list[Row]:
     return [*before, *SEARCHES, *during]
 
 
-def _experiments() -> list[Row]:
-    found = [find(name) for name in MODULES]
-    return [{"experiment": e.name, "presets": sorted(e.presets), "summary": e.summary} for e in found]
-
-
-KINDS: dict[str, Callable[[], list[Row]]] = {
-    "bounds": _bounds,
-    "sparsifiers": _sparsifiers,
-    "experiments": _experiments,
-}
-_COLUMNS = {
+KINDS = {
     "bounds": ("bound", "guarantee", "assumes", "source"),
     "sparsifiers": ("sparsifier", "when", "summary", "source"),
     "experiments": ("experiment", "presets", "summary"),
 }
+"""What can be listed → the columns that people are shown."""
 
 
-def rows_of(kind: str) -> list[Row]:
+def rows_of(kind: str, experiments: Iterable[Experiment]) -> list[Row]:
     """Everything of one of the `KINDS`, a mapping each.
 
+    Args:
+        kind: one of them.
+        experiments: those there are.
+
     Example:
-        >>> [row["sparsifier"] for row in rows_of("sparsifiers")][-1]
+        >>> [row["sparsifier"] for row in rows_of("sparsifiers", ())][-1]
         'nets.grow.chase'
     """
-    return KINDS[kind]()
+    if kind == "experiments":
+        return [{"experiment": e.name, "presets": sorted(e.presets), "summary": e.summary} for e in experiments]
+    return _bounds() if kind == "bounds" else _sparsifiers()
 
 
 def show(console: Console, kind: str, rows: Sequence[Row]) -> None:
     """One kind as a table for people."""
-    columns = _COLUMNS[kind]
+    columns = KINDS[kind]
     joined = {"assumes": "; ", "presets": " "}
     cells = [[joined[c].join(row[c]) if c in joined else row[c] for c in columns] for row in rows]
     console.print(grid(kind.capitalize(), columns, cells, left=len(columns)))

@@ -37,3 +37,6 @@ __all__ = [
     "DataError",
     "Dataset",
 ]
+
+if __name__ == "nets":  # in a checkout `import nets` gives these names, but no second copy of what is below
+    __path__ = []

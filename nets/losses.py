@@ -1,4 +1,4 @@
-"""Losses of single samples, margins, and the ramp loss annealed from a hinge."""
+"""Losses of single samples, margins, what counts as wrong, and the ramp loss annealed from a hinge."""
 
 from __future__ import annotations
 
@@ -17,10 +17,26 @@ def margins(scores: jax.Array, labels: jax.Array) -> jax.Array:
         >>> margins(jnp.array([[1.0, 3.0, 2.0]]), jnp.array([1])).tolist()
         [1.0]
     """
+    own, rest = _own_and_rest(scores, labels)
+    return own - rest
+
+
+def misses(scores: jax.Array, labels: jax.Array) -> jax.Array:
+    """f_y ≤ max_{r≠y} f_r of every row, so that ties are wrong: scores (…, B, C), labels (B,).
+
+    Example:
+        >>> misses(jnp.array([[1.0, 3.0], [2.0, 2.0]]), jnp.array([1, 1])).tolist()
+        [False, True]
+    """
+    own, rest = _own_and_rest(scores, labels)
+    return own <= rest
+
+
+def _own_and_rest(scores: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
     index = jnp.broadcast_to(labels[:, None], (*scores.shape[:-1], 1))
     own = jnp.take_along_axis(scores, index, axis=-1)[..., 0]
     rest = jnp.where(jax.nn.one_hot(labels, scores.shape[-1], dtype=bool), -jnp.inf, scores)
-    return own - jnp.max(rest, axis=-1)
+    return own, jnp.max(rest, axis=-1)
 
 
 def annealed(margin: jax.Array, share: jax.Array | float) -> jax.Array:

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# Most of the time of the tests is compilation of small networks that run once, which is a third shorter without
+# XLA's expensive passes, here and in processes that tests start. JAX_DISABLE_MOST_OPTIMIZATIONS=0 compiles as users do.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 import jax
 import matplotlib
 import pytest
@@ -13,6 +17,7 @@ matplotlib.use("Agg")
 # NaN losses that tests produce on purpose.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_legacy_prng_key", "error")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 MNIST_FILES = (
     "train-images-idx3-ubyte",
@@ -20,6 +25,12 @@ MNIST_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what was compiled in pytest's cache, for the other workers and the next run; `make clean` removes it."""
+    if (cache := getattr(config, "cache", None)) is not None:
+        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
 
 
 @pytest.fixture

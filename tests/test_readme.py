@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from sparsebounds.experiments.cli import WIDTH
-from sparsebounds.experiments.report.config import ReportConfig
+from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.report.report import final_rows
 from sparsebounds.experiments.report.show import report_title
 from sparsebounds.experiments.shared.tables import show_table

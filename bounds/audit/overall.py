@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +16,9 @@ from sparsebounds.bounds.audit.moments.theorem_3 import audit_coverage
 from sparsebounds.bounds.audit.run import Row, audit_statement
 from sparsebounds.bounds.audit.theorems.cases import Preset
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses
-from sparsebounds.bounds.audit.theorems.simulate import audit_certificate, audit_code, audit_held_out
+from sparsebounds.bounds.audit.theorems.simulate import CODES, audit_certificate, audit_code, audit_held_out
 from sparsebounds.bounds.audit.theorems.statements import STATEMENTS
-
-CODES = {
-    "occam": "tests/bounds/theorems/description/test_occam.py::test_literal_twin_on_networks",
-    "parameter_count": "tests/bounds/theorems/description/test_occam.py::test_hand_worked",
-}
-"""Bounds that pay for a code, and the test of its length."""
+from sparsebounds.bounds.registry import BOUNDS
 
 
 def audit(bound: str, row_of: Callable[..., Any] | None = None, *, preset: Preset = "quick") -> list[Row]:
@@ -30,7 +26,7 @@ def audit(bound: str, row_of: Callable[..., Any] | None = None, *, preset: Prese
 
     Args:
         bound: its name.
-        row_of: the bound itself; None: `bounds.BOUNDS[bound]`.
+        row_of: the bound itself; None: `BOUNDS[bound]`.
         preset: "quick" or "full".
 
     Returns:
@@ -45,11 +41,7 @@ def audit(bound: str, row_of: Callable[..., Any] | None = None, *, preset: Prese
         >>> 0.99 < max(row.ratio for row in rows) <= 1.0 + 1e-9
         True
     """
-    if row_of is None:
-        from sparsebounds import bounds
-
-        row_of = bounds.BOUNDS[bound]
-    return list(_rows(bound, row_of, preset))
+    return list(_rows(bound, BOUNDS[bound] if row_of is None else row_of, preset))
 
 
 def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
@@ -68,7 +60,7 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         if loss.bound == bound:
             yield from audit_losses(loss, row_of, preset)
     if bound in CODES:
-        yield from audit_code(bound, row_of, CODES[bound], preset)
+        yield from audit_code(bound, row_of, preset)
     if bound == "held_out":
         yield from audit_held_out()
     elif row_of.declaration.guarantee == "certificate":
@@ -91,8 +83,8 @@ class Closest:
     """The case that came closest."""
     caught: tuple[str, ...]
     """Broken twins that some case refutes."""
-    inside: tuple[tuple[str, str], ...]
-    """Those that none does: their error is smaller than the slack; with the test that sees them."""
+    inside: tuple[tuple[str, float], ...]
+    """Those that none does: their error is smaller than the slack, the least of the cases in which they differ."""
     violated: bool
     refuted: bool
 
@@ -111,8 +103,17 @@ def closest(rows: Sequence[Row]) -> list[Closest]:
 
 
 def _closest(bound: str, statement: str, rows: list[Row]) -> Closest:
-    tests = {name: test for row in rows for name, test, _ in row.broken}
-    caught = tuple(n for n in tests if any(row.catches(f) for row in rows for name, _, f in row.broken if name == n))
-    inside = tuple((name, test) for name, test in tests.items() if name not in caught)
+    twins: dict[str, list[tuple[Row, float]]] = {}
+    for row in rows:
+        for name, factor in row.broken:
+            twins.setdefault(name, []).append((row, factor))
+    caught = tuple(name for name, found in twins.items() if any(row.catches(factor) for row, factor in found))
+    inside = tuple((name, _least_slack(found)) for name, found in twins.items() if name not in caught)
     best = max(rows, key=lambda row: row.sure)
     return Closest(bound, statement, best, caught, inside, any(row.violated for row in rows), best.refuted)
+
+
+def _least_slack(found: list[tuple[Row, float]]) -> float:
+    """Of the cases in which a twin is smaller than the claim."""
+    sharpest = max((row.sure for row, factor in found if factor > 1), default=0.0)
+    return 1 / sharpest if sharpest > 0 else math.inf

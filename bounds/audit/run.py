@@ -38,8 +38,8 @@ class Row:
     """Standard error of `lower`; 0 where nothing was drawn."""
     refuted: bool
     """Whether a violation is expected: a published form known to be none."""
-    broken: tuple[tuple[str, str, float], ...] = ()
-    """Twins: name, the test that sees them, the factor by which they are smaller than the claim here."""
+    broken: tuple[tuple[str, float], ...] = ()
+    """Twins: name, and the factor by which they are smaller than the claim here."""
 
     @property
     def ratio(self) -> float:
@@ -94,7 +94,7 @@ def _row(statement: Statement, case: Case) -> Row:
         claim,
         0.0 if case.every else error,
         statement.refuted,
-        tuple((twin.name, twin.test, twin.factor(graph, energies, m)) for twin in statement.twins),
+        tuple((twin.name, twin.factor(graph, energies, m)) for twin in statement.twins),
     )
 
 

@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, NotCovered, refused
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, NotCovered, check_delta, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph
-from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
-from sparsebounds.bounds.margin.classes import ClassSize, certify, choice_prices
+from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
+from sparsebounds.bounds.margin.conclude import bound_from_step
+from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.margin.space import Configuration
-from sparsebounds.bounds.moments.energies import EnergiesUpper
-from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadWeights
+from sparsebounds.bounds.margin.step import smallest
+from sparsebounds.bounds.moments.energies import EnergiesUpper, energy_forms
+from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadAxes
 from sparsebounds.bounds.moments.margin_forms import MOST_CLASSES, MarginForm, chosen_tree_form, sum_form, tree_form
-from sparsebounds.bounds.moments.network import Peeled, forms_of_theorem_3
-from sparsebounds.bounds.moments.peeling import peeling
+from sparsebounds.bounds.moments.network import PeeledNetwork
+from sparsebounds.bounds.moments.peeling import ASSUMES, SOURCE
 from sparsebounds.bounds.moments.tree import Tree
 from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.sample.front_end import Received
@@ -32,10 +34,10 @@ def certificate(
     y: Any,
     *,
     delta: float = 1e-3,
-    gamma: float | str = "best",
+    gamma: Gamma = "best",
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
-    weights: Sequence[HeadWeights] = (UNIFORM,),
+    weights: Sequence[HeadAxes] = (UNIFORM,),
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
@@ -56,7 +58,8 @@ def certificate(
         gamma: the margin, or "best".
         tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
         pixel_range: (lo, hi) in which every coordinate lies, known in advance: allows the one-sided form.
-        weights: of the last layer, fixed without looking at the sample, see `rehearsal_weights`.
+        weights: of the last layer, axes fixed without looking at the sample, by hand or from samples
+            left out: `bounds.certificates.HeadAxes`. One of them is chosen, and the choice paid for.
         left_out: fingerprints of samples that shaped the grids, the tree or the front end (see
             `bounds.sample.fingerprints`): none of them may be among x. Those that shaped `weights`, or the front end
             that received x, are known.
@@ -97,63 +100,51 @@ def certificate(
     )  # fmt: skip
 
 
+@declare(
+    summary="the best form of peeling: every partition, tree, form and grid, every choice paid",
+    guarantee="certificate",
+    assumes=ASSUMES,
+    source=SOURCE,
+)
 def certified(
     graph: Graph,
     sample: Sample,
     *,
     delta: float,
-    gamma: float | str = "best",
+    gamma: Gamma = "best",
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
-    weights: Sequence[HeadWeights] = (UNIFORM,),
+    weights: Sequence[HeadAxes] = (UNIFORM,),
     left_out: np.ndarray | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
     choices: Mapping[str, int] | Configuration | None = None,
 ) -> Bound:
-    """`certificate` of a graph and a sample that are at hand; arguments as there.
+    """`certificate` of a graph and a sample that are at hand; formula and arguments as there.
 
     Example:
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
-        >>> b = certified(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001)
-        >>> b.value <= peeling(read_graph(f, x[:2]), Sample.measure(f, x, y), delta=0.001).value + 0.01
+        >>> from sparsebounds import bounds
+        >>> b = certified(graph, sample, delta=0.001)
+        >>> b.value <= bounds.peeling(graph, sample, delta=0.001).value + 0.05
         True
+
+    Source: theorems 1–3 of docs/theory.md.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
     check_every_class(sample)
     for marks in (left_out, *(w.shaped_by for w in weights)):
         check_left_out(sample, marks)
     paid = choice_prices(choices)
-    declaration = peeling.declaration  # type: ignore[attr-defined]
-    shown = math.nan if isinstance(gamma, str) else float(gamma)
     fixed = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
-    try:
-        upper = forms_of_theorem_3(sample, pixel_range, fixed, delta=delta, nats=paid.nats)
-        sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, paid.prices))
-        _check_weights(weights, sizes)
-    except NotCovered as reason:
-        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
-    best = certify(sizes, sample, delta=delta, gamma=gamma)
-    return Bound(
-        value=best.value,
-        margin_error=best.ramp,
-        complexity=best.complexity,
-        confidence=best.confidence,
-        gamma=best.gamma,
-        delta=delta,
-        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-        terms={
-            "tree fixed in advance": _shown(fixed, given=tree is not None),
-            "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
-            **paid.terms,
-            **best.terms,
-        },
-        source=declaration.source,
-        note=preprocessing_note(sample),
-    )
+    upper = energy_forms(sample, pixel_range, fixed, delta=delta, nats=paid.nats)
+    sizes = list(_sizes(graph, sample, fixed, weights, upper, nodes, mask_fixed, paid.prices))
+    _check_weights(weights, sizes)
+    step = smallest(sizes, sample, Payment.of_theorem_3(delta, gamma))
+    terms = {
+        "tree fixed in advance": _shown(fixed, given=tree is not None),
+        "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+        **paid.terms,
+    }
+    return bound_from_step(step, certified, sample, terms=terms)
 
 
 def _shown(tree: Tree, *, given: bool) -> str:
@@ -166,7 +157,7 @@ def _sizes(
     graph: Graph,
     sample: Sample,
     fixed: Tree,
-    weights: Sequence[HeadWeights],
+    weights: Sequence[HeadAxes],
     upper: Sequence[EnergiesUpper | None],
     nodes: str | None,
     mask_fixed: bool,
@@ -179,7 +170,7 @@ def _sizes(
     reasons: list[NotCovered] = []
     for partition in partitions:
         try:
-            peeled = Peeled(graph.partition(partition), sample, mask_fixed)
+            peeled = PeeledNetwork(graph.partition(partition), sample, mask_fixed)
         except NotCovered as reason:  # this partition cannot tell the blocks apart; its share of the price stays paid
             reasons.append(reason)
             continue
@@ -189,7 +180,7 @@ def _sizes(
         raise reasons[0]
 
 
-def _check_weights(weights: Sequence[HeadWeights], sizes: Sequence[ClassSize]) -> None:
+def _check_weights(weights: Sequence[HeadAxes], sizes: Sequence[ClassSize]) -> None:
     """Weights that fit no form would be paid for and never used."""
     used = {size.terms["weights of the last layer"] for size in sizes}
     lost = [w.name for w in weights if w.name not in used]
@@ -199,7 +190,7 @@ def _check_weights(weights: Sequence[HeadWeights], sizes: Sequence[ClassSize]) -
         )
 
 
-def _forms(peeled: Peeled, fixed: Tree) -> list[MarginForm]:
+def _forms(peeled: PeeledNetwork, fixed: Tree) -> list[MarginForm]:
     """The tree fixed in advance; up to 64 classes also a tree chosen by the data, paid for, and the sum form."""
     classes = peeled.graph.classes
     forms = [tree_form(fixed, classes)]

@@ -60,3 +60,10 @@ def radius_of(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
         [10000.0]
     """
     return np.maximum(np.sqrt(right), np.sqrt(wrong) / SLACK)
+
+
+def over_axes(weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """weights / axes, 0 where both are; ValueError where only the axis is."""
+    if ((axes == 0) & (weights != 0)).any():
+        raise ValueError("a weight differs from 0 where the class fixes its axis to 0; train inside the class")
+    return np.divide(weights, axes, out=np.zeros(np.broadcast_shapes(weights.shape, axes.shape)), where=axes > 0)

@@ -14,7 +14,8 @@ from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Taps, Term
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
 
 __all__ = [
     "ABSENT",

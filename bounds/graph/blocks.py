@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from sparsebounds.bounds.graph.elements import ABSENT, CHUNK, distinct
-from sparsebounds.bounds.graph.terms import Taps
+from sparsebounds.bounds.graph.elements import ABSENT, CHUNK, names_twice, present_elements
+from sparsebounds.bounds.graph.taps import Taps
 
 MAX_EDGES = 2 * 10**8
 """Edges written out one by one, where several terms have to be joined or rows share no pattern."""
@@ -117,26 +117,36 @@ class JoinedBlocks:
         return np.diff(sparse.csr_array(total).indptr).astype(np.int64)
 
 
-def row_blocks(
-    taps: Taps, weight: np.ndarray, order: np.ndarray | None, *, local: np.ndarray, node_of: np.ndarray, scalar: bool
-) -> Blocks:
+@dataclass(frozen=True)
+class LayerNodes:
+    """Which elements form one node, for the blocks of one layer."""
+
+    local: np.ndarray
+    """int32 (size,): node number within the layer, for every element of the layer."""
+    node_of: np.ndarray
+    """int32: global node number of every element that can be read, ABSENT at the end."""
+    channels: int
+    """Of the layer."""
+    scalar: bool
+    """Whether every element is a node of its own."""
+
+
+def row_blocks(taps: Taps, weight: np.ndarray, order: np.ndarray | None, nodes: LayerNodes) -> Blocks:
     """Blocks of rows (b, f) with weights (B, K, N).
 
     Args:
         taps: what the rows read.
         weight: (B, K, N).
         order: sends the outputs (b, f, n) to the layer's elements; None where they agree.
-        local: node number within the layer, for every element of the layer.
-        node_of: global node number of every element that can be read, ABSENT at the end.
-        scalar: whether every element is a node of its own.
+        nodes: of the layer and of what it reads.
     """
     b_count, f_count, _ = taps.shape
-    targets = (local if order is None else local[order]).reshape(b_count, f_count, -1)
+    targets = (nodes.local if order is None else nodes.local[order]).reshape(b_count, f_count, -1)
     columns, out = _output_groups(targets)
     squares = joined(np.square(weight), columns, out.shape[2], axis=2)
-    nodes, table = _read_nodes(node_of, taps, squares)
-    blocks = _each_node_once(Blocks(nodes, table, out, int(local.max()) + 1))
-    return blocks if scalar else _each_tap_once(blocks)
+    read, table = _read_nodes(nodes.node_of, taps, squares)
+    blocks = _each_node_once(Blocks(read, table, out, int(nodes.local.max()) + 1))
+    return blocks if nodes.scalar else _each_tap_once(blocks)
 
 
 def _output_groups(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -192,7 +202,7 @@ def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _each_node_once(blocks: Blocks) -> Blocks:
     """Rows that feed one node (the groups of a grouped convolution) become one row that reads what all of them read."""
     (b_count, f_count, t), m = blocks.taps.shape, blocks.out.shape[2]
-    if b_count == 1 or len(distinct(blocks.out)) == blocks.out.size:
+    if b_count == 1 or len(present_elements(blocks.out)) == blocks.out.size:
         return blocks
     # Weight sets that feed the same nodes, row by row.
     same = np.stack([(blocks.out == blocks.out[i]).all(axis=(1, 2)) for i in range(b_count)])
@@ -204,7 +214,7 @@ def _each_node_once(blocks: Blocks) -> Blocks:
         taps[i, :, : len(members)] = blocks.taps[members].transpose(1, 0, 2)
         norms2[i, : len(members)] = blocks.norms2[members]
     out = blocks.out[[members[0] for members in groups]]
-    if len(distinct(out)) != out.size:
+    if len(present_elements(out)) != out.size:
         raise ValueError("a layer whose nodes mix weight groups irregularly; read it with nodes='scalar'")
     return Blocks(taps.reshape(*taps.shape[:2], -1), norms2.reshape(len(groups), -1, m), out, blocks.size)
 
@@ -212,7 +222,7 @@ def _each_node_once(blocks: Blocks) -> Blocks:
 def _each_tap_once(blocks: Blocks) -> Blocks:
     """Columns that show the same node are joined; where that differs from row to row, every row gets its own table."""
     b_count, f_count, _ = blocks.taps.shape
-    if not any(_row_repeats(rows) for rows in blocks.taps):
+    if not names_twice(blocks.taps):
         return blocks
     parts = [_equal_columns(rows) for rows in blocks.taps]
     width = max(len(first) for _, first in parts)
@@ -221,7 +231,7 @@ def _each_tap_once(blocks: Blocks) -> Blocks:
     for b, (group, first) in enumerate(parts):
         taps[b, :, : len(first)] = blocks.taps[b][:, first]
         np.add.at(norms2[b], group, blocks.norms2[b])
-    if any(_row_repeats(rows) for rows in taps):
+    if names_twice(taps):
         return _row_by_row(blocks)
     return replace(blocks, taps=taps, norms2=norms2)
 
@@ -240,8 +250,3 @@ def _row_by_row(blocks: Blocks) -> Blocks:
         taps[r, 0, : len(nodes)] = nodes
         np.add.at(norms2[r], where, blocks.norms2[r // f_count])
     return replace(blocks, taps=taps, norms2=norms2, out=blocks.out.reshape(b_count * f_count, 1, -1))
-
-
-def _row_repeats(rows: np.ndarray) -> bool:
-    ordered = np.sort(rows, axis=1)
-    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool, label
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
+from sparsebounds.bounds.graph.layers import Layer, Linear, label
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.terms import Term
 
 
 def difference(graph: Graph, reference: object) -> Graph:
@@ -36,10 +39,11 @@ def difference(graph: Graph, reference: object) -> Graph:
             f"reference is a {type(reference).__name__}; needed a Graph: "
             "bounds.read_graph(f0, x[:2]) with the initial weights"
         )
-    return graph.kept(("difference", reference), lambda: _difference(graph, reference))
+    return _minus(graph, reference)
 
 
-def _difference(graph: Graph, reference: Graph) -> Graph:
+@per_graph
+def _minus(graph: Graph, reference: Graph) -> Graph:
     if len(graph.layers) != len(reference.layers):
         raise ValueError(
             f"the network has {len(graph.layers)} layers, the reference {len(reference.layers)}; "
@@ -52,46 +56,26 @@ def _difference(graph: Graph, reference: Graph) -> Graph:
 def _layer(ours: Layer, theirs: Layer) -> Layer:
     if type(ours) is not type(theirs) or (ours.positions, ours.channels) != (theirs.positions, theirs.channels):
         raise _mismatch(ours, "kind or size")
-    if isinstance(ours, Input) and isinstance(theirs, Input):
-        if ours.shape != theirs.shape:
-            raise _mismatch(ours, "shape")
+    _check_structure(ours, ours.structure, theirs.structure)
+    if not isinstance(ours, Linear):
         return ours
-    if isinstance(ours, MaxPool) and isinstance(theirs, MaxPool):
-        if not _same_taps(ours, theirs):
-            raise _mismatch(ours, "windows")
-        return ours
-    assert isinstance(ours, Linear) and isinstance(theirs, Linear)
-    if ours.slope != theirs.slope:
-        raise _mismatch(ours, "activation")
-    if [type(t) for t in ours.terms] != [type(t) for t in theirs.terms]:
-        raise _mismatch(ours, "terms")
-    terms = tuple(_term(ours, a, b) for a, b in zip(ours.terms, theirs.terms, strict=True))
-    return replace(ours, terms=terms, bias=None)
+    pairs = list(zip(ours.terms, theirs.terms, strict=True))
+    for a, b in pairs:
+        _check_structure(ours, a.structure, b.structure)
+    return replace(ours, terms=tuple(_term(a, b) for a, b in pairs), bias=None)
 
 
-def _term(layer: Linear, ours: Term, theirs: Term) -> Term:
-    if isinstance(ours, Diagonal) and isinstance(theirs, Diagonal):
-        if not (_equal(ours.elements, theirs.elements) and _equal(ours.scale, theirs.scale)):
-            raise _mismatch(layer, "elementwise scale")
-        return ours
-    assert not isinstance(ours, Diagonal) and not isinstance(theirs, Diagonal)
-    if not _same_taps(ours, theirs):
-        raise _mismatch(layer, "windows")
-    if isinstance(ours, Pool) and isinstance(theirs, Pool):
-        if not _equal(ours.coefficient, theirs.coefficient):
-            raise _mismatch(layer, "pooling")
-        return ours
-    assert isinstance(ours, Dot) and isinstance(theirs, Dot)
-    if ours.weight.shape != theirs.weight.shape or not _equal(ours.order, theirs.order):
-        raise _mismatch(layer, "weights' shape")
-    return replace(ours, weight=ours.weight - theirs.weight)
+def _term(ours: Term, theirs: Term) -> Term:
+    return ours.with_strengths(ours.strengths - theirs.strengths) if ours.learned else ours
 
 
-def _same_taps(ours: Dot | Pool | MaxPool, theirs: Dot | Pool | MaxPool) -> bool:
-    return _equal(ours.taps.source, theirs.taps.source) and _equal(ours.taps.sites, theirs.taps.sites)
+def _check_structure(layer: Layer, ours: dict[str, tuple[Any, ...]], theirs: dict[str, tuple[Any, ...]]) -> None:
+    for what, parts in ours.items():
+        if not all(_equal(a, b) for a, b in zip_longest(parts, theirs[what])):
+            raise _mismatch(layer, what)
 
 
-def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+def _equal(a: Any, b: Any) -> bool:
     if a is None or b is None:
         return a is b
     return np.array_equal(a, b)

@@ -33,11 +33,27 @@ def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
     return np.flatnonzero(np.bincount(np.searchsorted(offsets, present, side="right") - 1)).tolist()
 
 
-def distinct(elements: np.ndarray) -> np.ndarray:
+def present_elements(elements: np.ndarray) -> np.ndarray:
     """The element numbers that occur, ascending, without ABSENT."""
     there = np.zeros(int(elements.max(initial=ABSENT)) + 2, dtype=bool)
     there[elements.ravel() + 1] = True
     return np.flatnonzero(there[1:])
+
+
+def names_twice(rows: np.ndarray) -> bool:
+    """Whether some row names an element twice: (…, K); ABSENT does not count.
+
+    Example:
+        >>> names_twice(np.array([[0, 1, ABSENT, ABSENT]])), names_twice(np.array([[0, 1], [2, 2]]))
+        (False, True)
+    """
+    rows = rows.reshape(-1, rows.shape[-1])
+    step = max(1, CHUNK // max(1, rows.shape[1]))
+    return any(_sorted_twice(np.sort(rows[i : i + step], axis=1)) for i in range(0, len(rows), step))
+
+
+def _sorted_twice(ordered: np.ndarray) -> bool:
+    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
 
 
 def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
@@ -47,6 +63,11 @@ def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
     if codes.max(initial=0) < 8 * codes.size + 10**6:  # counting is faster than sorting, and small enough
         return int(np.bincount(codes).max(initial=1))
     return int(np.unique(codes, return_counts=True)[1].max(initial=1))
+
+
+def counted(elements: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+    """The sum of the values that belong to each element: float64 (size,); what belongs to ABSENT is left out."""
+    return np.bincount(elements.ravel() + 1, weights=values.ravel(), minlength=size + 1)[1:]
 
 
 def as_elements(ids: np.ndarray | Sequence[int]) -> np.ndarray:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, row_blocks
+from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, elements_read
-from sparsebounds.bounds.graph.terms import Dot, Pool, Taps, Term
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.memory import Memory, per_graph
+from sparsebounds.bounds.graph.terms import Dot, Term
 
-T = TypeVar("T")
+L = TypeVar("L", Input, Linear, MaxPool)
 Partition = Literal["position", "group", "scalar"]
 PARTITIONS: tuple[Partition, ...] = ("position", "group", "scalar")
 
@@ -30,6 +31,8 @@ class Graph:
     layers: tuple[Layer, ...]
     nodes: Partition = "position"
     group_size: int = 8
+    memory: Memory = field(default_factory=Memory, init=False, repr=False)
+    """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 
     @cached_property
     def offsets(self) -> np.ndarray:
@@ -42,9 +45,37 @@ class Graph:
 
     @property
     def input(self) -> Input:
-        first = self.layers[0]
-        assert isinstance(first, Input)
-        return first
+        return self._of_kind(0, Input)
+
+    def linear(self, index: int) -> Linear:
+        """Layer `index`, which must be linear; ValueError otherwise."""
+        return self._of_kind(index, Linear)
+
+    def max_pool(self, index: int) -> MaxPool:
+        """Layer `index`, which must be a max pool; ValueError otherwise."""
+        return self._of_kind(index, MaxPool)
+
+    def dot(self, index: int) -> Dot:
+        """The learned map of a layer that has no other term; ValueError otherwise."""
+        dot = self.layers[index].single_dot
+        if dot is None:
+            raise ValueError(f"layer {index} is {self.layers[index].kind}; needed a layer of one learned map")
+        return dot
+
+    def _of_kind(self, index: int, kind: type[L]) -> L:
+        layer = self.layers[index]
+        if not isinstance(layer, kind):
+            needed = {Input: "the input", Linear: "a linear layer", MaxPool: "a max pool"}[kind]
+            raise ValueError(f"layer {index} is a {type(layer).__name__}; needed {needed}")
+        return layer
+
+    def linear_layers(self) -> Iterator[tuple[int, Linear]]:
+        """Index and layer of all linear layers."""
+        return ((i, layer) for i, layer in enumerate(self.layers) if isinstance(layer, Linear))
+
+    def computed(self) -> Iterator[tuple[int, Linear | MaxPool]]:
+        """Index and layer of all layers above the input."""
+        return ((i, layer) for i, layer in enumerate(self.layers) if not isinstance(layer, Input))
 
     def partition(self, nodes: Partition, group_size: int | None = None) -> Graph:
         """The same network with other nodes."""
@@ -54,35 +85,29 @@ class Graph:
             raise ValueError(f"group_size={size}; needed at least one channel per group")
         if (nodes, size) == (self.nodes, self.group_size):
             return self
-        return self.kept(("partition", nodes, size), lambda: replace(self, nodes=nodes, group_size=size))
+        return self._partitioned(nodes, size)
 
-    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` returns, computed at the first call and kept with the graph: several bounds ask for the same."""
-        known: dict[Hashable, Any] = vars(self).setdefault("_kept", {})
-        if key not in known:
-            known[key] = make()
-        kept: T = known[key]
-        return kept
+    @per_graph
+    def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
+        return replace(self, nodes=nodes, group_size=group_size)
 
     def layer_of(self, elements: np.ndarray) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
         return owners(elements, self.offsets)
 
+    @per_graph
     def sources(self, index: int) -> list[int]:
         """Indices of the layers that layer `index` reads."""
-        found = lambda: sorted({s for e in elements_read(self.layers[index]) for s in self.layer_of(e)})  # noqa: E731
-        return self.kept(("sources", index), found)
+        return sorted({s for e in self.layers[index].elements_read for s in self.layer_of(e)})
 
+    @per_graph
     def local_nodes(self, index: int) -> np.ndarray:
-        """Node number within the layer, for every element of layer `index`: int32 (size,), not to be written to."""
-        return self.kept(("local nodes", index), lambda: self._local_nodes(index))
-
-    def _local_nodes(self, index: int) -> np.ndarray:
+        """Node number within the layer, for every element of layer `index`: int32 (size,), unwritable."""
         layer = self.layers[index]
         element = np.arange(layer.size, dtype=np.int32)
         if self.nodes == "scalar":
             return element
-        if isinstance(layer, Input) and layer.node is not None:
+        if layer.node is not None:
             return layer.node
         if self.nodes == "position":
             return element // layer.channels
@@ -115,45 +140,29 @@ class Graph:
 
         `local` gives the elements of the layer other nodes than the graph's, numbered within the layer.
         """
-        layer = self.layers[index]
         local = self.local_nodes(index) if local is None else local
-        blocks = partial(row_blocks, local=local, node_of=self.node_of, scalar=self.nodes == "scalar")
-        if isinstance(term, Dot):
-            return blocks(term.taps, term.weight, term.order)
-        if isinstance(term, Pool):
-            channels = term.taps.source.shape[2]
-            taps = Taps(term.taps.source[0].T[:, :, None], term.taps.sites)
-            order = np.arange(layer.size).reshape(-1, channels).T.ravel()
-            return blocks(taps, np.ones((channels, taps.shape[2], 1)), order)
-        elements = term.elements if term.scale is None else np.where(term.scale == 0, ABSENT, term.elements)
-        rows = elements.astype(np.int32).reshape(1, layer.positions, layer.channels)
-        taps = Taps(rows, np.arange(layer.positions, dtype=np.int32)[:, None])
-        return blocks(taps, np.eye(layer.channels)[None], None)
+        return term.blocks(LayerNodes(local, self.node_of, self.layers[index].channels, self.nodes == "scalar"))
 
+    @per_graph
     def blocks(self, index: int, number: int = 0) -> Blocks:
         """The blocks of one term of a linear layer, computed once."""
-        layer = self.layers[index]
-        assert isinstance(layer, Linear)
-        return self.kept(("blocks", index, number), lambda: self.term_blocks(index, layer.terms[number]))
+        return self.term_blocks(index, self.linear(index).terms[number])
 
     def layer_blocks(self, index: int) -> Blocks | JoinedBlocks:
         """The blocks of a layer; with several terms only their joint pattern is known."""
-        layer = self.layers[index]
-        assert isinstance(layer, Linear)
-        parts = tuple(self.blocks(index, number) for number in range(len(layer.terms)))
+        parts = tuple(self.blocks(index, number) for number in range(len(self.linear(index).terms)))
         return parts[0] if len(parts) == 1 else JoinedBlocks(parts)
 
     def pred_counts(self) -> dict[int, np.ndarray]:
         """|pred(j)| for every node of every linear layer; padding and zero blocks do not count, nor does a bias."""
-        return {i: self.layer_blocks(i).counts() for i, layer in enumerate(self.layers) if isinstance(layer, Linear)}
+        return {i: self.layer_blocks(i).counts() for i, _ in self.linear_layers()}
 
     def describe(self) -> str:
         """One line per layer: kind, name, positions × channels, nodes."""
         lines = []
         for i, layer in enumerate(self.layers):
-            kind = type(layer).__name__
-            if isinstance(layer, Linear):
-                kind = "+".join(type(t).__name__ for t in layer.terms) + ("" if not layer.activated else "+ReLU")
+            parts = [type(part).__name__ for part in layer.terms or (layer,)]
+            kind = "+".join(parts) + ("+ReLU" if layer.activated else "")
             sizes = f"{layer.positions}×{layer.channels}, {self.node_counts[i]} nodes"
             lines.append(f"{i:3d}  {kind:<20} {layer.name:<24} {sizes}")
         return "\n".join(lines)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.graph.terms import Dot
 
 
@@ -39,20 +38,20 @@ def pruned(graph: Graph, layer: int | str, density: float) -> Graph:
     """
     index = layer_index(graph, layer)
     found = graph.layers[index]
-    dots = [term for term in getattr(found, "terms", ()) if isinstance(term, Dot)]
-    if not isinstance(found, Linear) or not dots:
+    dots = found.dots
+    if not dots:
         raise ValueError(f"layer {layer!r} has no weights to prune; those that have: {', '.join(_prunable(graph))}")
     if isinstance(density, bool) or not 0 < density <= 1:
         raise ValueError(f"density is {density}; need a number above 0 and at most 1")
-    sizes = np.concatenate([np.abs(_numbers(term)).ravel() for term in dots])
+    sizes = np.concatenate([np.abs(term.numbers).ravel() for term in dots])
     kept = round(density * sizes.size)
     if kept == 0:
         raise ValueError(f"density {density} keeps none of the {sizes.size} weights of {found.name!r}; raise it")
     keep = np.zeros(sizes.size, dtype=bool)
     keep[np.argsort(-sizes, kind="stable")[:kept]] = True
     thinned = iter(_thinned(dots, keep))
-    terms = tuple(next(thinned) if isinstance(term, Dot) else term for term in found.terms)
-    layers = (*graph.layers[:index], replace(found, terms=terms), *graph.layers[index + 1 :])
+    terms = tuple(next(thinned) if term.learned else term for term in found.terms)
+    layers = (*graph.layers[:index], replace(graph.linear(index), terms=terms), *graph.layers[index + 1 :])
     return replace(graph, layers=layers)
 
 
@@ -70,23 +69,13 @@ def layer_index(graph: Graph, layer: int | str) -> int:
 
 def _prunable(graph: Graph) -> list[str]:
     """Index and name of the layers with weights."""
-    return [
-        f"{i} ({layer.name!r})"
-        for i, layer in enumerate(graph.layers)
-        if isinstance(layer, Linear) and any(isinstance(term, Dot) for term in layer.terms)
-    ]
+    return [f"{i} ({layer.name!r})" for i, layer in enumerate(graph.layers) if layer.dots]
 
 
-def _numbers(term: Dot) -> np.ndarray:
-    """What the term can choose: one set of weights where all its sets are the same."""
-    shared = bool((term.weight == term.weight[:1]).all())
-    return term.weight[:1] if shared else term.weight
-
-
-def _thinned(dots: list[Dot], keep: np.ndarray) -> list[Dot]:
+def _thinned(dots: tuple[Dot, ...], keep: np.ndarray) -> list[Dot]:
     found = []
     for term in dots:
-        numbers = _numbers(term)
+        numbers = term.numbers
         mine, keep = keep[: numbers.size].reshape(numbers.shape), keep[numbers.size :]
         found.append(replace(term, weight=np.where(mine, term.weight, 0.0)))
     return found

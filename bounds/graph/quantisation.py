@@ -8,8 +8,6 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 
 MAX_BITS = 12
 ROUNDS = 30
@@ -45,20 +43,7 @@ def quantise(graph: Graph, bits: int) -> Graph:
     """
     if isinstance(bits, bool) or bits != int(bits) or not 1 <= bits <= MAX_BITS:
         raise ValueError(f"bits={bits!r}; needed a whole number between 1 and {MAX_BITS}")
-    return replace(graph, layers=tuple(_layer(x, bits) if isinstance(x, Linear) else x for x in graph.layers))
-
-
-def _layer(layer: Linear, bits: int) -> Linear:
-    bias = None if layer.bias is None else _rounded(layer.bias, bits)
-    return replace(layer, terms=tuple(_term(term, bits) for term in layer.terms), bias=bias)
-
-
-def _term(term: Term, bits: int) -> Term:
-    if isinstance(term, Dot):
-        return replace(term, weight=_rounded(term.weight, bits))
-    if isinstance(term, Diagonal) and term.scale is not None:
-        return replace(term, scale=_rounded(term.scale, bits))
-    return term
+    return replace(graph, layers=tuple(x.with_parameters(lambda v: _rounded(v, bits)) for x in graph.layers))
 
 
 def _rounded(values: np.ndarray, bits: int) -> np.ndarray:

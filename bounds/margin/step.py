@@ -1,32 +1,42 @@
-"""From a complexity to a bound on the error: γ, the union over what the class fixes, and δ.
+"""From the size of a class to a bound on the error: γ, the union over what the class fixes, and δ.
 
-Every theorem of the complexity type says: for a class fixed by one number c (norms divided by γ) and for 0 < δ < 1,
-with probability 1 − δ, for all networks of the class,
+For a class fixed by one number c (norms divided by γ) and for 0 < δ < 1, w.p. ≥ 1 − δ, for all its networks,
 
-    P(M ≤ 0) ≤ mean ramp φ_γ(M) on S + factor/m · c · unit + 2 √(log(1/δ) / 2m)
+    P(M ≤ 0) ≤ mean ramp φ_γ(M) on S + factor/m · c · unit  + 2 √(log(1/δ)/2m)        (plain)
+    P(M ≤ 0) ≤ mean ramp φ_γ(M) on S + factor/m · c · unit⁺ +   √(log(2/δ)/2m)        (one-sided)
 
-where E_ξ sup Σ ξ… ≤ c · unit is the complexity (theory: Rademacher symmetrisation, contraction of the margin, one
-bounded-difference inequality). The number c depends on the trained weights and on γ, so it is paid for here, once
-and in the same way for every theorem: the grid c_j = 1.1^j, j ∈ ℤ, is written down in advance, grid point j gets
-δ_j = δ / (2(|j|+1)(|j|+2)), and a network uses the smallest grid point above its own c. Then γ is free.
+where c · unit bounds E_ξ sup Σ ξ… on the sample and c · unit⁺ its expectation, w.p. ≥ 1 − δ/2 (symmetrisation,
+contraction of the margin, one bounded-difference inequality; theorem 3 of docs/theory.md). The number c depends on the
+trained weights and on γ, so it is paid for here, once and in the same way for every theorem: the grid c_j = ratio^j,
+j ∈ ℤ, is written down in advance, grid point j has weight 1/(2(|j|+1)(|j|+2)), and a network uses the smallest grid
+point above its own c. Then γ is free. Every other number and choice stands in prices, as log(1/weight).
 
-Σ_j δ_j = ¾ δ. The remaining quarter serves alternatives (other forms of a theorem, masks): an alternative with prior
-weight w ≤ 1 uses δ_j · w / 3, and the weights of all alternatives of one theorem may sum to 1.
+Where the better of both forms counts, δ is here each form's half: the energies behind unit⁺ must then hold w.p. ≥
+1 − δ/4.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING, exp_or_inf, grid_delta, grid_index
+from sparsebounds.bounds.margin.payment import Payment
 
-ALTERNATIVES = 3.0
-"""¾ δ for the main form leaves ¼ δ, one third of it, for all alternatives together."""
+STEPS = 200
+"""Grid points searched for the best γ below the first at which the complexity alone exceeds 1: 1.1^200 ≈ 2·10⁸."""
+FURTHEST = 2000
+"""Grid points are sought between ratio^±FURTHEST."""
+SMALLEST = 1e-200
+"""γ where the margin does not depend on the input and 0 is a grid point."""
+LOG_LARGEST = 690.0
+"""log of the largest γ, and of its inverse."""
+FORMS = ("plain", "one-sided")
 
 
 class MarginSample(Protocol):
@@ -41,165 +51,181 @@ class MarginSample(Protocol):
 
 
 @dataclass(frozen=True)
-class Complexity:
-    """E_ξ sup Σ_i (…) ≤ exp(log_scale) · unit over the class of networks that share `scale`.
-
-    `log_scale` holds the logarithm of the norms that the class fixes (at γ = 1), `unit` everything else; `nats` is the
-    logarithm of 1/(prior weight) of the choices that led to this form, 0 for the main form.
-    """
-
-    log_scale: float
-    unit: float
-    nats: float = 0.0
-    main: bool = True
-    terms: Mapping[str, Any] = field(default_factory=dict)
-    curve: Callable[[float], float] | None = None
-    """For complexities that are not proportional to c (covering numbers): what stands in the bound at c = scale/γ,
-    non-decreasing in c, already divided by m and with all factors; `unit` is not used then."""
-
-    @property
-    def value(self) -> float:
-        """The bound on the expected supremum at the network's own norms, before rounding and union."""
-        return exp_or_inf(self.log_scale) * self.unit if self.unit > 0 else 0.0
-
-
-@dataclass(frozen=True)
 class MarginStep:
-    """A complexity after γ, union and δ."""
+    """The parts of a bound after γ, union and δ, and the factors that led to them."""
 
-    ramp: float
+    margin_error: float
     complexity: float
     confidence: float
     gamma: float
+    delta: float
     terms: Mapping[str, Any]
+    whole: float | None = None
+    """The value, where the parts are its differences and not the other way round."""
 
     @property
     def value(self) -> float:
-        return self.ramp + self.complexity + self.confidence
+        parts = self.margin_error + self.complexity + self.confidence
+        return parts if self.whole is None else self.whole
 
 
-def step(
-    complexity: Complexity,
-    sample: MarginSample,
-    *,
-    factor: float,
-    delta: float,
-    gamma: float | str,
-    nats: float = 0.0,
-) -> MarginStep:
-    """Pay for c, γ and δ.
+def smallest(sizes: Sequence[ClassSize], sample: MarginSample, payment: Payment) -> MarginStep:
+    """The smallest bound that several classes give: pay for the scale, γ and δ.
 
     Args:
-        complexity: of the class, before division by m.
+        sizes: classes that contain the network; the choice among them must stand in their prices.
         sample: m and the margins.
-        factor: what stands before the complexity after symmetrisation and contraction (4 for vector-valued classes).
-        delta: failure probability of the bound.
-        gamma: the margin, or "best": the γ that makes the bound smallest; both are covered by the same union.
-        nats: log(1/weight) of further choices, log 3 for the best of three partitions.
+        payment: δ, γ or "best" (the γ that makes the bound smallest; the same union covers both), factor.
 
     Returns:
-        The three parts of the bound. Never below what the theorem allows: c is rounded up.
+        The parts of the bound, never below what the theorem allows: c is rounded up.
+
+    Raises:
+        ValueError: norms that overflow float64, or no class at all.
+
+    Example:
+        >>> import types
+        >>> sample = types.SimpleNamespace(m=50, ramp=lambda gamma: 0.0, ramps=np.zeros_like)
+        >>> size = ClassSize(0.0, 1.0, {"a choice of two": math.log(2)})
+        >>> step = smallest([size], sample, Payment.of_theorem_3(0.1, 1.0))
+        >>> round(step.complexity, 4), round(step.confidence, 4) == round(2 * math.sqrt(math.log(2 * 4 / 0.1) / 100), 4)
+        (0.04, True)
+
+    Source: theorem 3 of docs/theory.md.
     """
-    if math.isnan(complexity.log_scale) or complexity.log_scale == math.inf:
-        raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
-    if complexity.log_scale == -math.inf:  # a class of constants: every grid point covers it
-        return _at(complexity, sample, _cheap(sample.m), _gamma(gamma, 1.0), factor=factor, delta=delta, nats=nats)
-    if gamma == "best":
-        return _best(complexity, sample, factor=factor, delta=delta, nats=nats)
-    assert not isinstance(gamma, str)
-    j = grid_index(complexity.log_scale - math.log(gamma))
-    return _at(complexity, sample, j, gamma, factor=factor, delta=delta, nats=nats)
+    if not sizes:
+        raise ValueError("no class of networks was given; needed at least one, such as the uniform weights")
+    for size in sizes:
+        if math.isnan(size.log_scale) or size.log_scale == math.inf or math.isnan(size.unit):
+            raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
+    points = [_best_point(size, sample, payment) for size in sizes]
+    return min(points, key=lambda point: point.about).step(sample)
 
 
-def _gamma(gamma: float | str, otherwise: float) -> float:
-    return otherwise if isinstance(gamma, str) else gamma
+@dataclass(frozen=True)
+class _Point:
+    """A class at one grid point and one γ."""
+
+    size: ClassSize
+    payment: Payment
+    m: int
+    j: int
+    gamma: float
+    about: float
+    """The bound there, up to rounding in float64."""
+
+    @property
+    def c_j(self) -> float:
+        zero = _at_zero(self.size, self.payment)
+        return 0.0 if zero else exp_or_inf(self.j * math.log(self.size.ratio)) * (1 + ROUNDING)
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """Of everything but the scale."""
+        return {**self.size.prices, **self.payment.prices}
+
+    def step(self, sample: MarginSample) -> MarginStep:
+        """The bound there."""
+        (complexity,) = self.size.at(np.array([self.c_j]), self.payment.factor, self.m).tolist()
+        sides, roots = (2.0, 1.0) if self.size.one_sided else (1.0, 2.0)
+        nats = math.fsum((self.scale_price, *self.prices.values()))
+        confidence = roots * math.sqrt((math.log(sides / self.payment.delta) + nats) / (2 * self.m))
+        shown = self._short() if self.payment.alternatives else self._itemised()
+        terms = {**self.size.terms, **shown}
+        return MarginStep(sample.ramp(self.gamma), complexity, confidence, self.gamma, self.payment.delta, terms)
+
+    @property
+    def scale_price(self) -> float:
+        return -math.log(grid_delta(self.j, 1.0))
+
+    def _short(self) -> dict[str, Any]:
+        """The factors of a published theorem: δ_j, and one sum of all other prices."""
+        return {
+            "c = scale/gamma": exp_or_inf(self.size.log_scale - math.log(self.gamma)),
+            "grid index j": self.j,
+            "c_j": self.c_j,
+            "delta_j": grid_delta(self.j, self.payment.delta),
+            "nats paid for choices": math.fsum(self.prices.values()),
+            "m": self.m,
+            "factor": self.payment.factor,
+            **{f"nats: {name}": price for name, price in self.payment.prices.items()},
+        }
+
+    def _itemised(self) -> dict[str, Any]:
+        """The factors of the library's own classes: every price by its name."""
+        prices = {"scale/gamma on its grid": self.scale_price, **self.prices}
+        return {
+            "form of theorem 3": FORMS[self.size.one_sided],
+            "scale/gamma": exp_or_inf(self.size.log_scale - math.log(self.gamma)),
+            "grid index j": None if _at_zero(self.size, self.payment) else self.j,
+            "c_j = ratio^j": self.c_j,
+            "unit": self.size.unit,
+            "factor": self.payment.factor,
+            "m": self.m,
+            **{f"nats: {name}": float(np.round(price, 12)) for name, price in prices.items()},
+            "nats paid for choices": math.fsum(prices.values()),
+        }
 
 
-def _cheap(m: int) -> int:
-    """A grid point at which the complexity is negligible and the union still cheap."""
-    return -math.ceil(math.log(1e6 * m) / math.log(RATIO))
+def _best_point(size: ClassSize, sample: MarginSample, payment: Payment) -> _Point:
+    """The best grid point and γ of one class."""
+    j, gammas = _points(size, sample.m, payment)
+    logs = j * math.log(size.ratio)
+    c = np.where(logs < 709.0, np.exp(np.minimum(logs, 709.0)), math.inf) * (1 + ROUNDING)
+    complexities = size.at(np.zeros(1) if _at_zero(size, payment) else c, payment.factor, sample.m)
+    sides, roots = (2.0, 1.0) if size.one_sided else (1.0, 2.0)
+    nats = math.fsum((math.log(sides), *payment.prices.values(), *size.prices.values()))
+    weights = np.log(2 * (np.abs(j) + 1.0) * (np.abs(j) + 2.0) / payment.delta)
+    values = sample.ramps(gammas) + complexities + roots * np.sqrt((weights + nats) / (2 * sample.m))
+    best = int(np.argmin(values))
+    return _Point(size, payment, sample.m, int(j[best]), float(gammas[best]), float(values[best]))
 
 
-def _at(
-    complexity: Complexity,
-    sample: MarginSample,
-    j: int,
-    gamma: float,
-    *,
-    factor: float,
-    delta: float,
-    nats: float,
-) -> MarginStep:
-    paid = _paid(complexity, nats)
-    c_j, size, confidence = _costs(complexity, j, sample.m, factor=factor, delta=delta, paid=paid)
-    terms = {
-        **complexity.terms,
-        "c = scale/gamma": exp_or_inf(complexity.log_scale - math.log(gamma)),
-        "grid index j": j,
-        "c_j": c_j,
-        "delta_j": grid_delta(j, delta),
-        "nats paid for choices": paid,
-        "m": sample.m,
-        "factor": factor,
-    }
-    return MarginStep(sample.ramp(gamma), size, confidence, gamma, terms)
+def _points(size: ClassSize, m: int, payment: Payment) -> tuple[np.ndarray, np.ndarray]:
+    """Grid points to try, and γ at each."""
+    fixed = payment.fixed_gamma
+    if _at_zero(size, payment):
+        return np.zeros(1, dtype=np.int64), np.array([SMALLEST if fixed is None else fixed])
+    if size.constant:  # every grid point covers it: one with negligible complexity whose weight is not yet small
+        cheap = -math.ceil(math.log(1e6 * m) / math.log(RATIO))
+        return np.array([cheap]), np.array([1.0 if fixed is None else fixed])
+    if fixed is not None:
+        return np.array([grid_index(size.log_scale - math.log(fixed), size.ratio)]), np.array([fixed])
+    # At grid point j the smallest γ allowed, scale / c_j, has the smallest ramp.
+    j = np.array(_grid(size, m, payment.factor))
+    logs = size.log_scale - j * math.log(size.ratio)
+    small = logs < LOG_LARGEST  # beyond, γ itself would overflow
+    # Half the slack of the grid point, so that the same γ given by hand lands on the same grid point.
+    gammas = np.exp(np.maximum(logs[small], -LOG_LARGEST)) / (1 + ROUNDING / 2)
+    # γ = 1 too: where no grid point has a complexity below 1, the search has nothing to go by. And the largest γ.
+    more = [1.0] if small.all() else [1.0, math.exp(LOG_LARGEST)]
+    further = [grid_index(size.log_scale - math.log(gamma), size.ratio) for gamma in more]
+    return np.append(j[small], further), np.append(gammas, more)
 
 
-def _paid(complexity: Complexity, nats: float) -> float:
-    """Nats for everything but c."""
-    return nats + complexity.nats + (0.0 if complexity.main else math.log(ALTERNATIVES))
+def _at_zero(size: ClassSize, payment: Payment) -> bool:
+    """Whether the class is that of the grid point 0."""
+    return size.constant and not payment.alternatives
 
 
-def _costs(
-    complexity: Complexity, j: int, m: int, *, factor: float, delta: float, paid: float
-) -> tuple[float, float, float]:
-    """c_j, the complexity and the confidence at a grid point."""
-    c_j = exp_or_inf(j * math.log(RATIO)) * (1 + ROUNDING)
-    confidence = 2 * math.sqrt((paid - math.log(grid_delta(j, delta))) / (2 * m))
-    return c_j, _size(complexity, c_j, factor, m), confidence
+def _grid(size: ClassSize, m: int, factor: float) -> range:
+    """Grid points at which the complexity lies between 0 and 1."""
+    if size.curve is not None:
+        high = _first_above_1(size.curve, size.ratio)
+    elif 0.0 < size.unit < math.inf:
+        high = math.ceil(math.log(m / (factor * size.unit)) / math.log(size.ratio))
+    else:
+        return range(0, 1)
+    return range(high - STEPS, high + 1)
 
 
-def _size(complexity: Complexity, c: float, factor: float, m: int) -> float:
-    """What stands in the bound for a class of size c."""
-    if complexity.curve is not None:
-        return complexity.curve(c)
-    size = factor / m * c * complexity.unit if complexity.unit > 0 else 0.0
-    return math.inf if math.isnan(size) else size  # 0 · inf: too large for float64, not 0
-
-
-STEPS = 200
-"""Grid points that the search for the best γ visits below the first useless one: a factor 1.1^200 ≈ 2·10⁸."""
-
-
-def _best(complexity: Complexity, sample: MarginSample, *, factor: float, delta: float, nats: float) -> MarginStep:
-    """Minimise over the grid: at grid point j the smallest γ allowed, scale / c_j, has the smallest ramp."""
-    high = _useless(complexity, factor, sample.m)
-    points = {j: _smallest_gamma(complexity, j) for j in range(high - STEPS, high + 1)}
-    # γ = 1 too: where no grid point has a complexity below 1, the search has nothing to go by.
-    points.setdefault(grid_index(complexity.log_scale), 1.0)
-    ramps = sample.ramps(np.array(list(points.values())))
-    paid = _paid(complexity, nats)
-    values = [
-        ramp + sum(_costs(complexity, j, sample.m, factor=factor, delta=delta, paid=paid)[1:])
-        for j, ramp in zip(points, ramps.tolist(), strict=True)
-    ]
-    j = list(points)[int(np.argmin(values))]
-    return _at(complexity, sample, j, points[j], factor=factor, delta=delta, nats=nats)
-
-
-def _useless(complexity: Complexity, factor: float, m: int) -> int:
-    """The smallest grid point whose complexity alone exceeds 1, found by bisection; at most 1.1^±2000."""
-    low, high = -2000, 2000
+def _first_above_1(curve: Callable[[float], float], ratio: float) -> int:
+    """The smallest grid point at which the curve exceeds 1, by bisection."""
+    low, high = -FURTHEST, FURTHEST
     while high - low > 1:
         middle = (low + high) // 2
-        if _size(complexity, exp_or_inf(middle * math.log(RATIO)), factor, m) > 1.0:
+        if curve(exp_or_inf(middle * math.log(ratio))) > 1.0:
             high = middle
         else:
             low = middle
     return high
-
-
-def _smallest_gamma(complexity: Complexity, j: int) -> float:
-    # Half the slack of the grid point, so that the same γ given by hand lands on the same grid point.
-    gamma = exp_or_inf(complexity.log_scale - j * math.log(RATIO)) / (1 + ROUNDING / 2)
-    return min(max(gamma, 1e-300), 1e300)

@@ -2,7 +2,7 @@
 
 from sparsebounds.bounds.moments.columns import Columns
 from sparsebounds.bounds.moments.constants import P_GRID, contraction, khintchine, window
-from sparsebounds.bounds.moments.forward import forward
+from sparsebounds.bounds.moments.forward_pass import forward
 from sparsebounds.bounds.moments.numbers import Numbers, own_numbers
 from sparsebounds.bounds.moments.plan import Plan, read_plan
 

@@ -18,10 +18,12 @@ import numpy as np
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
 from sparsebounds.bounds.confidence.binomial import binomial_upper
+from sparsebounds.bounds.moments.margin_forms import MOST_CLASSES
+from sparsebounds.bounds.moments.tree import Tree
 from sparsebounds.bounds.sample.sample import Sample
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class EnergiesUpper:
     """m times upper bounds on E x_j² 1[y ∈ S] and on P(y ∈ S), for sets S fixed in advance; valid all together."""
 
@@ -95,6 +97,38 @@ def energies_upper(
         count = int(sample.class_counts[chosen].sum())
         found[labels] = (sample.m * upper, sample.m * binomial_upper(count, sample.m, -log_inverse))
     return EnergiesUpper(found, sample.classes)
+
+
+def energy_forms(
+    sample: Sample, pixel_range: tuple[float, float] | None, tree: Tree, *, delta: float, nats: float = 0.0
+) -> tuple[EnergiesUpper | None, ...]:
+    """The plain form (None) and, where the range of the inputs is known in advance, the one-sided form.
+
+    Args:
+        sample: measured.
+        pixel_range: see `peeling`; None where it is not known.
+        tree: fixed without looking at the sample; its sets of classes get energies of their own.
+        delta: of the whole certificate. Either form gets half of it; the one-sided form spends half of its half on the
+            energies, which hold with probability 1 − δ/4.
+        nats: log(1/weight) of the configuration: the energies hold with probability 1 − weight·δ/4.
+
+    Returns:
+        One entry per form.
+
+    Raises:
+        ValueError: coordinates of the sample outside the range.
+        NotCovered: a sample without fourth moments.
+
+    Example:
+        >>> import numpy as np
+        >>> s = Sample.measure(lambda x: x, np.eye(2), np.array([0, 1]))
+        >>> [type(form).__name__ for form in energy_forms(s, (0.0, 1.0), Tree.balanced(2), delta=0.01)]
+        ['NoneType', 'EnergiesUpper']
+    """
+    if pixel_range is None:
+        return (None,)
+    sets = [split.classes for split in tree.splits] if sample.classes <= MOST_CLASSES else []
+    return (None, energies_upper(sample, pixel_range, sets, delta=delta / 4, nats=nats))
 
 
 def _checked_range(sample: Sample, pixel_range: tuple[float, float]) -> float:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 
 
-@dataclass(frozen=True)
-class HeadWeights:
-    """Axes of the ellipsoids that hold the rows of the last layer, fixed without looking at the sample."""
+@dataclass(frozen=True, eq=False)
+class HeadAxes:
+    """Axes of the ellipsoids that hold the rows of the last layer, fixed without looking at the sample.
+
+    Written down by hand, or read off samples that are left out of the certificate. Long axes where a row may be large:
+    Σ_i ‖D_{S,i}‖²/τ_{S,i}² enters the scale, Σ_i τ_{S,i}² q_i² the complexity.
+
+    Example:
+        >>> HeadAxes("centre", np.array([0.1, 1.0, 0.1])).of(rows=2, nodes=3).shape
+        (2, 3)
+    """
 
     name: str
     tau2: np.ndarray | None = None
@@ -47,36 +52,4 @@ class HeadWeights:
         return np.ones((rows, nodes)) if self.tau2 is None else np.broadcast_to(self.tau2, (rows, nodes))
 
 
-UNIFORM = HeadWeights("uniform")
-
-
-def centred_windows(graph: Graph, widths: Sequence[float] = (0.2, 0.3)) -> list[HeadWeights]:
-    """Gaussian windows around the centre of a square image: τ² = exp(−r²/2σ²) + 0.02, σ a share of the side.
-
-    Args:
-        graph: a network whose last layer reads one layer of n × n positions.
-        widths: σ/n, written down in advance.
-
-    Returns:
-        One per width, to be given to `certificate` beside `UNIFORM`; empty where the positions are no square.
-
-    Example:
-        >>> from sparsebounds.bounds import read_graph
-        >>> f = lambda x: x.reshape(len(x), -1) @ np.ones((9, 2), np.float32)
-        >>> (window,) = centred_windows(read_graph(f, np.ones((1, 3, 3, 1), np.float32)), [0.5])
-        >>> window.name, int(window.tau2.argmax()), len(window.tau2)
-        ('window of width 0.5', 4, 9)
-    """
-    head = read_head(graph)
-    sources = graph.layer_of(head.elements)
-    layer = graph.layers[sources[0]] if len(sources) == 1 else None
-    side = 0 if layer is None else math.isqrt(layer.positions)
-    if layer is None or side < 2 or side * side != layer.positions:
-        return []
-    first = np.zeros(len(head.nodes), dtype=np.int64)
-    first[head.node_of[::-1]] = head.elements[::-1]  # the first element of each node
-    position = (first - int(graph.offsets[sources[0]])) // layer.channels
-    r2 = sum(np.square(v - (side - 1) / 2) for v in np.divmod(position, side))
-    return [
-        HeadWeights(f"window of width {width:g}", np.exp(-r2 / (2 * (width * side) ** 2)) + 0.02) for width in widths
-    ]
+UNIFORM = HeadAxes("uniform")

@@ -18,7 +18,7 @@ MOST_CLASSES = 64
 """With more classes q^S is replaced by q, which is never smaller: one sub-sample per split would cost too much."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MarginForm:
     """Rows, and what each is multiplied with."""
 

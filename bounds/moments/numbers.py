@@ -12,10 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsebounds.bounds.graph.layers import Linear, elements_read
-from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan, WindowStep
+from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan
 
 MOST_TAPS = 64
 """A shared map of at most so many blocks may have a number per block (tap form)."""
@@ -59,9 +57,7 @@ def own_numbers(plan: Plan, tap: bool = False) -> Numbers:
     known = {groups[0]}
     steps: dict[int, StepNumbers] = {}
     free: set[tuple[int, int]] = set()
-    for step in plan.steps:
-        if isinstance(step, WindowStep):
-            continue
+    for step in plan.linear_steps.values():
         below = [_source_scale(plan, t, log_scales) for t in step.learned]
         norms = [_norms(t, tap) for t in step.learned]
         if groups[step.index] not in known:
@@ -119,13 +115,10 @@ def _tied(plan: Plan) -> list[int]:
             parent[root] = roots[0]
 
     for step in plan.steps:
-        sources = plan.graph.sources(step.index)
         layer = plan.graph.layers[step.index]
-        if isinstance(step, WindowStep):
-            tie([step.index, *sources])
-            continue
-        assert isinstance(layer, Linear)
-        for term, elements in zip(layer.terms, elements_read(layer), strict=True):
-            read = plan.graph.layer_of(elements)
-            tie(read if isinstance(term, Dot) else [*read, step.index])
+        if layer.maximum:
+            tie([step.index, *plan.graph.sources(step.index)])
+        for term in layer.terms:
+            read = plan.graph.layer_of(term.elements_read)
+            tie(read if term.learned else [*read, step.index])
     return [find(i) for i in range(len(parent))]

@@ -8,15 +8,16 @@ Statements and proofs: docs/theory.md.
 
 from __future__ import annotations
 
-import math
-from typing import Any, Literal
+from typing import Any
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, NotCovered, declare, refused
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
-from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
-from sparsebounds.bounds.margin.classes import certify
+from sparsebounds.bounds.margin.conclude import bound_from_step
+from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.step import smallest
+from sparsebounds.bounds.moments.energies import energy_forms
 from sparsebounds.bounds.moments.margin_forms import tree_form
-from sparsebounds.bounds.moments.network import Peeled, forms_of_theorem_3
+from sparsebounds.bounds.moments.network import PeeledNetwork
 from sparsebounds.bounds.moments.tree import Tree
 from sparsebounds.bounds.sample.sample import Sample
 
@@ -39,12 +40,11 @@ def peeling(
     sample: Sample,
     *,
     delta: float,
-    gamma: float | Literal["best"] = "best",
+    gamma: Gamma = "best",
     nodes: Partition | None = None,
     tree: Any = None,
     mask_fixed: bool = False,
     pixel_range: tuple[float, float] | None = None,
-    reference: object = None,
 ) -> Bound:
     """The bound by peeling moments, with every cost paid.
 
@@ -52,65 +52,33 @@ def peeling(
     Theorem 1, S the C − 1 splits of a tree over the classes, a_S · c_j ≥ ‖D_S‖/γ the class's numbers.
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
-        nodes: partition of the layers into nodes; None: the graph's own.
         tree: nested pairs of classes, fixed without looking at the sample; None: halves of consecutive classes.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a block that
             happens to be zero still counts, unless its zero is paid for.
-        pixel_range: (lo, hi) in which every coordinate lies as the network receives it, known in advance; allows the
-            one-sided form of Theorem 3 beside the plain one.
-        reference: not used by this bound.
+        pixel_range: allows the one-sided form of Theorem 3 beside the plain one.
 
     Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
-        for a network outside the assumptions. `terms` lists every price in nats.
+        A certificate. `terms` lists every price in nats.
 
     Raises:
-        ValueError: delta, gamma, the tree, or coordinates of the sample outside `pixel_range`.
+        ValueError: the tree, or coordinates of the sample outside `pixel_range`.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5000], np.array([0, 1] * 5000)
-        >>> b = bounds.peeling(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), delta=0.001)
-        >>> round(b.value, 3), b.guarantee
-        (0.082, 'certificate')
+        >>> round(peeling(graph, sample, delta=0.001).value, 3)
+        0.315
 
     Source: theorems 1–3 of docs/theory.md.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
     chosen = Tree.balanced(graph.classes) if tree is None else Tree.given(tree, graph.classes)
     if nodes is not None:
         check_partition(nodes)
         graph = graph.partition(nodes)
-    declaration = peeling.declaration  # type: ignore[attr-defined]
-    try:
-        upper = forms_of_theorem_3(sample, pixel_range, chosen, delta=delta)
-        sizes = list(Peeled(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)], upper=upper))
-    except NotCovered as reason:
-        shown = math.nan if isinstance(gamma, str) else float(gamma)
-        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
-    best = certify(sizes, sample, delta=delta, gamma=gamma)
-    return Bound(
-        value=best.value,
-        margin_error=best.ramp,
-        complexity=best.complexity,
-        confidence=best.confidence,
-        gamma=best.gamma,
-        delta=delta,
-        guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-        terms={
-            "nodes": graph.nodes,
-            "tree": str(chosen.nested) if graph.classes <= 20 else "balanced",
-            "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
-            **best.terms,
-        },
-        source=declaration.source,
-        note=preprocessing_note(sample),
-    )
+    upper = energy_forms(sample, pixel_range, chosen, delta=delta)
+    sizes = PeeledNetwork(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)], upper=upper)
+    step = smallest(list(sizes), sample, Payment.of_theorem_3(delta, gamma))
+    terms = {
+        "nodes": graph.nodes,
+        "tree": str(chosen.nested) if graph.classes <= 20 else "balanced",
+        "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
+    }
+    return bound_from_step(step, peeling, sample, terms=terms)

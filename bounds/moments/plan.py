@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,7 @@ from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
-from sparsebounds.bounds.graph.terms import Dot, Pool
-from sparsebounds.bounds.moments.fixed import FixedMap, diagonal_map, pool_map
+from sparsebounds.bounds.moments.fixed_maps import FixedMap, fixed_map
 from sparsebounds.bounds.moments.windows import Window, read_window
 
 
@@ -71,6 +69,11 @@ class Plan:
         """Nodes below the scores."""
         return int(self.graph.node_offsets[-2])
 
+    @property
+    def linear_steps(self) -> dict[int, LinearStep]:
+        """The layers that add up linear maps, by index."""
+        return {step.index: step for step in self.steps if isinstance(step, LinearStep)}
+
 
 def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
     """Prepare the pass.
@@ -88,7 +91,7 @@ def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
             blocks cannot be told apart in this partition.
     """
     last = graph.layers[-1]
-    if not isinstance(last, Linear) or last.activated:
+    if not last.affine:
         raise NotCovered(f"the last layer, {label(last)}, is not linear")
     try:
         steps = tuple(_STEPS[type(layer)](graph, i, mask_fixed) for i, layer in enumerate(graph.layers[:-1]) if i)
@@ -98,15 +101,14 @@ def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
 
 
 def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
-    layer = graph.layers[index]
-    assert isinstance(layer, Linear)
+    layer = graph.linear(index)
     if not 0.0 <= layer.slope <= 1.0:
         raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
     bias = None if layer.bias is None else np.sqrt(graph.node_sums(index, np.square(layer.bias)))
     return LinearStep(
         index=index,
-        learned=tuple(_learned(graph, index, k, mask_fixed) for k, t in enumerate(layer.terms) if isinstance(t, Dot)),
-        fixed=tuple(_fixed(graph, index, t) for t in layer.terms if not isinstance(t, Dot)),
+        learned=tuple(_learned(graph, index, k, mask_fixed) for k, t in enumerate(layer.terms) if t.learned),
+        fixed=tuple(fixed_map(graph, index, term) for term in layer.fixed_terms),
         bias=bias,
         slope=layer.slope,
     )
@@ -116,10 +118,6 @@ def _learned(graph: Graph, index: int, number: int, mask_fixed: bool) -> Learned
     blocks = graph.blocks(index, number)
     present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
     return Learned(blocks, present.astype(np.float64))
-
-
-def _fixed(graph: Graph, index: int, term: Any) -> FixedMap:
-    return pool_map(graph, index, term) if isinstance(term, Pool) else diagonal_map(graph, index, term)
 
 
 def _window_step(graph: Graph, index: int, mask_fixed: bool) -> WindowStep:

@@ -8,8 +8,6 @@ import numpy as np
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, MaxPool
-from sparsebounds.bounds.graph.terms import Dot
 
 
 @dataclass(frozen=True)
@@ -36,11 +34,7 @@ class Window:
 
 def read_window(graph: Graph, index: int) -> Window:
     """The windows of a max pool, and the linear layer below it if all of a window share its weights and bias."""
-    layer = graph.layers[index]
-    assert isinstance(layer, MaxPool)
-    sites, source = layer.taps.sites, layer.taps.source[0]
-    seen = np.where(sites[:, :, None] >= 0, source[sites], ABSENT)  # (F, T, C)
-    elements = np.ascontiguousarray(seen.transpose(0, 2, 1)).reshape(layer.size, -1)
+    elements = graph.max_pool(index).elements
     nodes = _shared_source(graph, index, elements)
     if nodes is None:
         return Window(elements, None, np.zeros((0, 0), dtype=np.int32))
@@ -53,16 +47,12 @@ def _shared_source(graph: Graph, index: int, elements: np.ndarray) -> np.ndarray
     if len(below) != 1:
         return None
     layer = graph.layers[below[0]]
-    if not isinstance(layer, Linear) or len(layer.terms) != 1 or not isinstance(layer.terms[0], Dot):
+    dot = layer.single_dot
+    if dot is None:
         return None
-    term = layer.terms[0]
-    b_count, f_count, _ = term.taps.shape
-    n = term.weight.shape[2]
-    kind = np.tile(np.arange(b_count * n).reshape(b_count, 1, n), (1, f_count, 1)).ravel()  # which weights, per row
-    if term.order is not None:
-        placed = np.empty_like(kind)
-        placed[term.order] = kind
-        kind = placed
+    b_count, f_count, n = dot.shape
+    weights = np.tile(np.arange(b_count * n).reshape(b_count, 1, n), (1, f_count, 1))
+    kind = dot.placed(weights)  # which weights each element of the layer has
     there = elements >= 0
     local = np.where(there, elements - int(graph.offsets[below[0]]), 0)
     if not _constant(kind[local], there) or (layer.bias is not None and not _constant(layer.bias[local], there)):

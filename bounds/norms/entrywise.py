@@ -11,9 +11,11 @@ import math
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
 
 
+@per_graph
 def frobenius_norm(graph: Graph, index: int) -> float:
     """‖A‖_F of a layer's operator: (Σ_taps (positions where the tap meets the image) · ‖K_tap‖²_F)^½.
 
@@ -37,14 +39,11 @@ def frobenius_norm(graph: Graph, index: int) -> float:
     Source: elementary.
     """
     layer = parts.linear_layer(graph, index)
-
-    def norm() -> float:
-        scale = parts.layer_scale(layer)
-        return math.sqrt(parts.total(layer, lambda w: np.square(w / scale))) * scale
-
-    return graph.kept(("Frobenius norm", index), norm)
+    scale = parts.layer_scale(layer)
+    return math.sqrt(parts.sum_of_entries(layer, lambda w: np.square(w / scale))) * scale
 
 
+@per_graph
 def row_norms(graph: Graph, index: int) -> np.ndarray:
     """‖A_j‖₂ for every row j of a layer's operator: the ℓ2 norm of what comes into each element.
 
@@ -52,7 +51,7 @@ def row_norms(graph: Graph, index: int) -> np.ndarray:
         graph, index: as in `frobenius_norm`.
 
     Returns:
-        float64 (size of the layer,), exact up to rounding.
+        float64 (size of the layer,), unwritable, exact up to rounding.
 
     Raises:
         ValueError: not a linear layer, or weights that are not finite.
@@ -67,12 +66,8 @@ def row_norms(graph: Graph, index: int) -> np.ndarray:
     Source: elementary.
     """
     layer = parts.linear_layer(graph, index)
-
-    def norms() -> np.ndarray:
-        scale = parts.layer_scale(layer)
-        return np.sqrt(parts.row_sums(layer, lambda w: np.square(w / scale))) * scale
-
-    return graph.kept(("row norms", index), norms).copy()
+    scale = parts.layer_scale(layer)
+    return np.sqrt(parts.row_sums(layer, lambda w: np.square(w / scale))) * scale
 
 
 def two_one_norm(graph: Graph, index: int) -> float:

@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.bounds.graph import terms
+from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
+from sparsebounds.bounds.graph.terms import Diagonal, Pool, Term
 from sparsebounds.bounds.norms import entries as parts
 
 STEPS = 50
@@ -111,9 +111,7 @@ def linear_map(layer: Linear, scale: float = 1.0) -> tuple[Callable[[jax.Array],
         >>> size, f(jnp.array([1.0, 1.0])).tolist()
         (2, [7.0, 0.0])
     """
-    read = [t.elements if isinstance(t, Diagonal) else t.taps.source for t in layer.terms]
-    elements = np.unique(np.concatenate([r.ravel() for r in read]))
-    elements = elements[elements >= 0]
+    elements = present_elements(np.concatenate([read.ravel() for read in layer.elements_read]))
 
     def place(numbers: np.ndarray) -> np.ndarray:
         """Index into the compact vector; the zero at its end stands for ABSENT."""
@@ -132,7 +130,7 @@ def linear_map(layer: Linear, scale: float = 1.0) -> tuple[Callable[[jax.Array],
 
 
 def _term_map(term: Term, place: Callable[[np.ndarray], np.ndarray], scale: float) -> Callable[[jax.Array], jax.Array]:
-    weights = jnp.asarray(terms.strengths(term) / scale, jnp.float32)
+    weights = jnp.asarray(term.strengths / scale, jnp.float32)
     if isinstance(term, Diagonal):
         at = place(term.elements)
         return lambda z: z[at] * weights
@@ -140,7 +138,6 @@ def _term_map(term: Term, place: Callable[[np.ndarray], np.ndarray], scale: floa
     sites = term.taps.sites
     if isinstance(term, Pool):
         return lambda z: (z[image][0][sites].sum(axis=1) * weights).ravel()
-    assert isinstance(term, Dot)
     b_count, f_count, k = term.taps.shape
     back = None if term.order is None else np.argsort(term.order)
 

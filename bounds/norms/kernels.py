@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.graph import terms
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.norms import entries as parts
@@ -42,10 +41,9 @@ def layer_kernel(graph: Graph, index: int) -> np.ndarray:
         (4, 1, 3)
     """
     layer = parts.linear_layer(graph, index)
-    dots = [term for term in layer.terms if isinstance(term, Dot)]
-    if len(dots) != 1:
-        raise ValueError(f"layer {layer.name} has {len(dots)} learned maps; needed one, to speak of its kernel")
-    dot = terms.with_shared_rows(dots[0])
+    if len(layer.dots) != 1:
+        raise ValueError(f"layer {layer.name} has {len(layer.dots)} learned maps; needed one, to speak of its kernel")
+    dot = layer.dots[0].with_shared_rows()
     tap = tap_of_columns(graph, dot)
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     kernel = np.zeros((len(dot.weight), taps, channels, dot.weight.shape[2]))
@@ -57,7 +55,7 @@ def layer_kernel(graph: Graph, index: int) -> np.ndarray:
 
 def tap_of_columns(graph: Graph, dot: Dot) -> np.ndarray:
     """Number of the tap that each column belongs to, −1 for columns that no row applies: int (K,)."""
-    used = np.any(np.array(list(terms.column_counts(dot))) > 0, axis=0)
+    used = np.any(np.array(list(dot.taps.column_counts())) > 0, axis=0)
     tap = np.full(len(used), -1, dtype=np.int64)
     if dot.taps.shape[1] == 1:
         tap[used] = 0

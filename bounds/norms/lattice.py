@@ -14,7 +14,6 @@ import numpy as np
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Input
 
 SAMPLE_ROWS = 64
 """Rows on which a guessed grid is tried first."""
@@ -56,8 +55,7 @@ def grid_codes(graph: Graph, elements: np.ndarray) -> tuple[np.ndarray, list[tup
         mine = (elements >= graph.offsets[s]) & (elements < graph.offsets[s + 1])
         position, channel = np.divmod(elements[mine] - graph.offsets[s], layer.channels)
         codes[mine] = (i * positions + position) * channels + channel
-    first = layers[0]
-    known = [first.shape[:-1]] if isinstance(first, Input) and len(first.shape) > 1 else []
+    known = [] if layers[0].grid is None else [layers[0].grid]
     guesses = dict.fromkeys([*known, *grid_shapes(positions)])
     return codes, [(len(layers), *shape, channels) for shape in guesses]
 

@@ -12,15 +12,16 @@ from typing import Literal
 
 import numpy as np
 
-from sparsebounds.bounds.graph import terms
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool, label
+from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool, label
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
 
 SMALLEST = 1e-280
 """Products below this, relative to the largest of a layer, could underflow."""
 
 
+@per_graph
 def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> np.ndarray:
     """log of the path norm of every output: log Σ_{paths into r} Π |w_e|.
 
@@ -33,7 +34,7 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
             the layer has (the form for which a max pool costs no log K, see the DAG bound).
 
     Returns:
-        float64 (C,), exact up to rounding; −inf for an output that no path of non-zero weights reaches.
+        float64 (C,), unwritable, exact up to rounding; −inf for an output that no path of non-zero weights reaches.
 
     Raises:
         ValueError: weights that are not finite, or path sums within one layer that differ by more than 280 decades.
@@ -50,22 +51,15 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
     """
     if max_pool not in ("sum", "max"):
         raise ValueError(f"max_pool={max_pool!r}; needed 'sum' or 'max'")
-    return graph.kept(("log path norms", max_pool), lambda: _log_path_norms(graph, max_pool)).copy()
-
-
-def _log_path_norms(graph: Graph, max_pool: Literal["sum", "max"]) -> np.ndarray:
     logs = np.full(len(graph.layers), -math.inf)  # of the largest value of each layer
     values = np.zeros(int(graph.offsets[-1]) + 1)  # each layer's, divided by its largest; 0 at the end for ABSENT
-    for i, layer in enumerate(graph.layers):
-        if isinstance(layer, Input):
-            out, log = np.ones(layer.size), 0.0
-        elif isinstance(layer, MaxPool):
-            seen, log, _ = _common_scale(graph, i, values, logs)
+    values[: graph.offsets[1]], logs[0] = 1.0, 0.0
+    for i, layer in graph.computed():
+        seen, log, smallest = _common_scale(graph, i, values, logs)
+        if isinstance(layer, MaxPool):
             out = _pooled(layer, seen, max_pool)
         else:
-            layer = parts.linear_layer(graph, i)
-            seen, log, smallest = _common_scale(graph, i, values, logs)
-            out, log = _linear(layer, seen, log, smallest)
+            out, log = _linear(parts.linear_layer(graph, i), seen, log, smallest)
         largest = float(out.max())
         if largest > 0:
             values[graph.offsets[i] : graph.offsets[i + 1]] = out / largest
@@ -115,8 +109,8 @@ def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tup
     """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
     scale = parts.layer_scale(layer)
     for term in layer.terms:
-        _require(smallest * (_smallest(terms.strengths(term)) / scale), layer)
-    out = np.sum([terms.apply(term, seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
+        _require(smallest * (_smallest(term.strengths) / scale), layer)
+    out = np.sum([term.apply(seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
     log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
         raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
@@ -130,9 +124,8 @@ def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tup
 
 
 def _pooled(layer: MaxPool, seen: np.ndarray, max_pool: str) -> np.ndarray:
-    window = int((layer.taps.sites >= 0).sum(axis=1).max())
-    taken = (values for _, _, values in terms.windows(layer.taps, seen))
-    return np.concatenate([v.max(axis=1) * window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
+    taken = layer.windows(seen)
+    return np.concatenate([v.max(axis=1) * layer.window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
 
 
 def _logs(values: np.ndarray) -> np.ndarray:

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from sparsebounds.bounds.graph import terms
+from sparsebounds.bounds.graph.elements import names_twice
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
 from sparsebounds.bounds.norms.eigenvalue import EPS
 from sparsebounds.bounds.norms.lattice import find_lattice
@@ -28,6 +28,7 @@ Method = Literal["cholesky", "gram"]
 METHODS = ("cholesky", "gram")
 
 
+@per_graph
 def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> float:
     """An upper bound on the ℓ2 Lipschitz constant of a layer: ‖A‖ = max ‖Az‖₂/‖z‖₂ of its linear map.
 
@@ -60,17 +61,13 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     grid; I. Schur's test; the rest is elementary.
     """
     _check_method(method)
-    return graph.kept(("spectral upper", index, method), lambda: _spectral_upper(graph, index, method))
-
-
-def _spectral_upper(graph: Graph, index: int, method: Method) -> float:
     layer = graph.layers[index]
     if isinstance(layer, MaxPool):
         windows = np.bincount(layer.taps.rows(0).ravel() + 1)[1:]  # that each element is in; ABSENT is −1
         return root_up(float(windows.max()))
     layer = parts.linear_layer(graph, index)
     scale = parts.layer_scale(layer)
-    layer = replace(layer, terms=tuple(_divided(term, scale) for term in layer.terms))
+    layer = replace(layer, terms=tuple(term.with_strengths(term.strengths / scale) for term in layer.terms))
     uppers = [term_upper(graph, term, method) for term in layer.terms]
     combined = math.hypot(*uppers) if parts.disjoint(layer.terms) else math.fsum(uppers)
     return _rescaled(min(combined * (1 + 4 * EPS), _frobenius_upper(layer)), scale)
@@ -143,44 +140,23 @@ def convolution_upper(
     codes_shape = (*size, kernel.shape[-2] * groups)
     dot = replace(dot, weight=dot.weight / scale)
     upper = sets_upper(dot, [find_lattice(dot.taps.rows(0).astype(np.int64), [codes_shape])] * groups, method)
-    if not _reads_twice(dot.taps.sites):
+    if not names_twice(dot.taps.sites):  # where a window longer than a circular axis meets a site twice, weights add up
         squares = sum(
-            counts @ np.square(w).sum(axis=1) for w, counts in zip(dot.weight, terms.column_counts(dot), strict=True)
+            counts @ np.square(w).sum(axis=1) for w, counts in zip(dot.weight, dot.taps.column_counts(), strict=True)
         )
         upper = min(upper, _frobenius_from(float(squares), dot.weight.size))
     return _rescaled(upper, scale)
 
 
-def _reads_twice(sites: np.ndarray) -> bool:
-    """Whether a window longer than a circular axis meets a site twice; its weights would add up."""
-    ordered = np.sort(sites, axis=1)
-    return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
-
-
 def _frobenius_upper(layer: Linear) -> float:
     """‖A‖_F, or a sum of such where terms read the same elements."""
     groups = [layer.terms] if len(layer.terms) == 1 or parts.disjoint(layer.terms) else [(t,) for t in layer.terms]
-    squares = [parts.total(replace(layer, terms=group), np.square) for group in groups]
-    return math.fsum(_frobenius_from(square, sum(map(_length, layer.terms))) for square in squares)
-
-
-def _length(term: Term) -> int:
-    """Not below the number of additions behind one sum over a term's weights."""
-    if isinstance(term, Diagonal):
-        return term.elements.size
-    return sum(term.taps.shape) + sum(terms.strengths(term).shape)
+    squares = [parts.sum_of_entries(replace(layer, terms=group), np.square) for group in groups]
+    return math.fsum(_frobenius_from(square, sum(term.additions for term in layer.terms)) for square in squares)
 
 
 def _frobenius_from(square: float, additions: int) -> float:
     return root_up(square * (1 + 4 * (additions + 16) * EPS))
-
-
-def _divided(term: Term, scale: float) -> Term:
-    if isinstance(term, Dot):
-        return replace(term, weight=term.weight / scale)
-    if isinstance(term, Diagonal):
-        return replace(term, scale=(np.ones(term.elements.size) if term.scale is None else term.scale) / scale)
-    return replace(term, coefficient=np.asarray(term.coefficient, dtype=np.float64) / scale)
 
 
 def _rescaled(value: float, scale: float) -> float:

@@ -8,10 +8,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from sparsebounds.bounds.graph import terms
-from sparsebounds.bounds.graph.elements import CHUNK
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Taps, Term
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 from sparsebounds.bounds.norms.eigenvalue import EPS
 from sparsebounds.bounds.norms.lattice import Lattice, find_lattice, grid_codes
 from sparsebounds.bounds.norms.symbol import Symbol, symbol
@@ -23,17 +22,17 @@ SWEEPS = 8
 def term_upper(graph: Graph, term: Term, method: str) -> float:
     """Not below the norm of the term's matrix."""
     if isinstance(term, Diagonal):
-        squares = np.square(np.ones(term.elements.size) if term.scale is None else term.scale)
+        squares = np.square(term.factors)
         return root_up(
             np.bincount(term.elements + 1, weights=squares)[1:].max(initial=0.0) * (1 + term.elements.size * EPS)
         )
     if not isinstance(term, Dot):
         return absolute_upper(term)
-    dot = terms.with_shared_rows(term)
+    dot = term.with_shared_rows()
     lattices = _lattices(graph, dot)
     upper = sets_upper(dot, lattices, method)
     # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
-    settled = dot.taps.shape[:2] == (1, 1) or all(lattice is not None for lattice in lattices)
+    settled = dot.dense or all(lattice is not None for lattice in lattices)
     return upper if settled else min(upper, absolute_upper(dot))
 
 
@@ -91,9 +90,8 @@ def _reads(taps: Taps, b: int, once: bool) -> np.ndarray:
         counts = np.bincount(taps.source[b].ravel() + 1)[1:]
         return np.minimum(counts, 1)
     total = np.zeros(int(taps.source[b].max(initial=-1)) + 1, dtype=np.int64)
-    step = max(1, CHUNK // max(1, taps.shape[2]))
-    for start in range(0, taps.shape[1], step):
-        rows = taps.rows(b, start, start + step)
+    for start, sites in taps.chunks():
+        rows = taps.rows(b, start, start + len(sites))
         total += np.bincount(rows.ravel() + 1, minlength=len(total) + 1)[1:]
     return total
 
@@ -110,11 +108,11 @@ def absolute_upper(term: Term) -> float:
 
     The first step, q = 1, is at most √(‖A‖₁ ‖A‖_∞). Exact in the limit for weights of one sign (average pooling).
     """
-    size = terms.width(term)
+    size = term.width
     q, best, additions = np.ones(size), math.inf, size
     for _ in range(SWEEPS):
-        up = terms.apply(term, np.append(q, 0.0), np.abs)
-        down = terms.apply_transposed(term, up, np.abs, size)
+        up = term.apply(np.append(q, 0.0), np.abs)
+        down = term.apply_transposed(up, np.abs, size)
         additions = len(up) + size
         largest = float(down.max(initial=0.0))
         if largest == 0:

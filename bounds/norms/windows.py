@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sparsebounds.bounds.graph.terms import Dot, Taps
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.graph.windows import Axis, window_sites
 
 PADDINGS = ("VALID", "SAME", "CIRCULAR")

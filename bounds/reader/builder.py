@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Taps, scale_term
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
+from sparsebounds.bounds.reader.canonical.dots import merged_repeats
 from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -75,7 +77,7 @@ class Builder:
         done = np.zeros(view.shape, dtype=bool)
         for i in self.sources(view):
             layer, mine = self.layers[i], owner == i
-            if not isinstance(layer, Linear) or layer.activated:
+            if not layer.affine:
                 continue
             folded = self._folded(layer, view, mine, self.offsets[i])
             if folded is None:
@@ -93,27 +95,18 @@ class Builder:
             None if shift is None or (done.all() or not shift[~done].any()) else shift,
         )
 
-    def _folded(self, layer: Linear, view: View, mine: np.ndarray, offset: int) -> Linear | None:
+    def _folded(self, layer: Layer, view: View, mine: np.ndarray, offset: int) -> Linear | None:
         """`layer` with the view's scale and shift, or None where an element is seen with two or cannot be scaled."""
         local = view.ids[mine] - offset
-        bias = layer.bias
-        if view.scale is not None:
-            factor = np.ones(layer.size)
-            factor[local] = view.scale[mine]
-            if not np.array_equal(factor[local], view.scale[mine]):
-                return None
-            terms = [scale_term(t, factor) for t in layer.terms]
-            if any(t is None for t in terms):
-                return None
-            layer = replace(layer, terms=tuple(t for t in terms if t is not None))
-            bias = None if bias is None else bias * factor
-        if view.shift is not None:
-            extra = np.zeros(layer.size)
-            extra[local] = view.shift[mine]
-            if not np.array_equal(extra[local], view.shift[mine]):
-                return None
-            bias = extra if bias is None else bias + extra
-        return replace(layer, bias=bias)
+        parts: list[np.ndarray | None] = []
+        for values, neutral in ((view.scale, 1.0), (view.shift, 0.0)):
+            part = None if values is None else np.full(layer.size, neutral)
+            if part is not None and values is not None:
+                part[local] = values[mine]
+                if not np.array_equal(part[local], values[mine]):
+                    return None
+            parts.append(part)
+        return layer.folded(*parts)
 
     # ---- elementwise layers ---------------------------------------------------------------------------------------
 
@@ -177,28 +170,25 @@ class Builder:
         return View(ids)
 
     def _joinable(self, index: int) -> bool:
-        layer = self.layers[index]
-        return (isinstance(layer, Linear) and not layer.activated) or isinstance(layer, MaxPool)
+        return self.layers[index].affine or self.layers[index].maximum
 
     def never_negative(self, view: View) -> bool:
         """Whether a plain view shows outputs of ReLU, or maxima of such, alone."""
         layers = [self.layers[i] for i in self.sources(view)]
         return all(
-            self.never_negative(View(layer.taps.source))
-            if isinstance(layer, MaxPool)
-            else isinstance(layer, Linear) and layer.slope == 0.0
+            layer.slope == 0.0 or (layer.maximum and all(self.never_negative(View(e)) for e in layer.elements_read))
             for layer in layers
         )
 
     def _activated(self, index: int, slope: float) -> int:
         """Index of layer `index` with an activation; a max pool hands it down to what it reads (they commute)."""
         layer = self.layers[index]
-        if isinstance(layer, MaxPool):
-            below = self.activate_present(View(layer.taps.source), slope)
-            return self.add(replace(layer, taps=replace(layer.taps, source=below.ids)))
-        assert isinstance(layer, Linear)
-        module, where = self.where()
-        return self.add(replace(layer, slope=slope, name=layer.name or module, where=layer.where or where))
+        if isinstance(layer, Linear):
+            module, where = self.where()
+            return self.add(replace(layer, slope=slope, name=layer.name or module, where=layer.where or where))
+        (read,) = layer.elements_read
+        below = self.activate_present(View(read), slope)
+        return self.add(layer.renumbered(lambda _: below.ids))
 
     def activate_present(self, view: View, slope: float) -> View:
         """As `activate`, for a view in which ABSENT means "left out" instead of zero."""
@@ -211,9 +201,7 @@ class Builder:
 
     def dot(self, view: View, taps: Taps, weight: np.ndarray, shape: tuple[int, int], **fields: Any) -> int:
         """A learned linear layer of (positions, channels) = shape; `view` is arranged like `taps.source`."""
-        from sparsebounds.bounds.reader.canonical.dots import distinct
-
-        term = distinct(Dot(Taps(as_elements(view.ids), taps.sites), weight, fields.pop("order", None)))
+        term = merged_repeats(Dot(Taps(as_elements(view.ids), taps.sites), weight, fields.pop("order", None)))
         return self.new(Linear, positions=shape[0], channels=shape[1], terms=(term,), **fields)
 
     def pool(self, taps: Taps, coefficient: np.ndarray, bias: np.ndarray | None) -> int:
@@ -230,7 +218,7 @@ class Builder:
         index = sources[0]
         layer, ids = self.layers[index], view.ids.ravel()
         whole = ids.size == layer.size and np.array_equal(ids, self.ids(index))
-        if isinstance(layer, Linear) and layer.positions == 1 and whole and layer.channels % shape[-1] == 0:
+        if layer.terms and layer.positions == 1 and whole and layer.channels % shape[-1] == 0:
             self.layers[index] = replace(layer, positions=layer.channels // shape[-1], channels=shape[-1])
 
 

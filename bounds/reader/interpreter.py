@@ -130,7 +130,8 @@ def one_view(interpreter: Interpreter, values: list[Value]) -> tuple[int, View]:
 
 def constant_array(value: Value) -> np.ndarray:
     """A constant in float64."""
-    assert isinstance(value, Const)
+    if not isinstance(value, Const):
+        raise ReadError("a value that depends on the input stands where the weights of a layer are needed")
     return value.array
 
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
-from sparsebounds.bounds.graph.layers import Input, Linear
-from sparsebounds.bounds.network import pure_call
+from sparsebounds.bounds.graph.layers import Input
+from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
 from sparsebounds.bounds.reader.interpreter import Interpreter
 from sparsebounds.bounds.reader.rules import RULES
-from sparsebounds.bounds.reader.scores import picked
+from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
 from sparsebounds.bounds.sample.front_end import FrontEnd
@@ -73,10 +73,11 @@ def read_graph(
     Source: the nodes and predecessors are those of Galanti, Xu, Galanti, Poggio (NeurIPS 2023), section 2.
     """
     check_partition(nodes)
+    network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
     first = _input(x, input_nodes)
     builder = Builder(first)
-    program, leaves = traced(f, x[:1])
+    program, leaves = traced(network, x[:1])
     interpreter = Interpreter(builder, RULES)
     start = View(builder.ids(0).reshape(1, *first.shape))
     (out, *more) = interpreter.closed(program, [*leaves, start])
@@ -85,7 +86,7 @@ def read_graph(
     output = _output_layer(builder, out)
     graph = Graph(simplify(builder, output)).partition(nodes, group_size)
     _require_finite(graph)
-    _check(graph, f, x)
+    _check(graph, network, x)
     return graph
 
 
@@ -119,8 +120,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
     sources = builder.sources(view)
     last = builder.layers[sources[0]]
     whole = len(sources) == 1 and view.plain and np.array_equal(view.ids.ravel(), builder.ids(sources[0]))
-    if not (whole and isinstance(last, Linear) and not last.activated):
-        index = picked(builder, view, sources[0]) if len(sources) == 1 else None
+    if not (whole and last.affine):
+        index = picked_scores(builder, view, sources[0]) if len(sources) == 1 else None
         if index is None:
             index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
         last, sources = builder.layers[index], [index]
@@ -130,19 +131,18 @@ def _output_layer(builder: Builder, out: Value) -> int:
 
 def _require_finite(graph: Graph) -> None:
     for layer in graph.layers:
-        if isinstance(layer, Linear):
-            arrays = [getattr(t, "weight", getattr(t, "scale", None)) for t in layer.terms] + [layer.bias]
-            if not all(a is None or np.isfinite(a).all() for a in arrays):
-                raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
+        arrays = [*(term.parameters for term in layer.terms), layer.bias]
+        if not all(a is None or np.isfinite(a).all() for a in arrays):
+            raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
 
 
-def _check(graph: Graph, f: Callable[..., Any], x: np.ndarray) -> None:
-    """The graph must equal f on the examples and on noise of their size; a batch of several inputs shows mixing."""
+def _check(graph: Graph, network: Network, x: np.ndarray) -> None:
+    """The graph must equal the network on an example and on noise of its size; their batch of two shows mixing."""
     examples = x[:1].astype(np.float32) if x.dtype.kind in "iub" else x[:1]
     noise = np.random.default_rng(0).normal(size=(1, *x.shape[1:])) * (np.abs(examples).max() or 1.0)
     inputs = np.concatenate([examples, noise.astype(examples.dtype)])
     with jax.default_matmul_precision("highest"):
-        expected = np.asarray(pure_call(f)(inputs), dtype=np.float64)
+        expected = np.asarray(network(inputs), dtype=np.float64)
     found = evaluate(graph, inputs)
     if expected.shape != found.shape:
         raise ReadError(f"for {len(inputs)} inputs the function returns shape {expected.shape}; needed {found.shape}")

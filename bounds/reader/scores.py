@@ -12,7 +12,7 @@ from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.values import View
 
 
-def picked(builder: Builder, view: View, source: int) -> int | None:
+def picked_scores(builder: Builder, view: View, source: int) -> int | None:
     """The layer whose rows are the rows of dense layer `source` that the view shows, scaled, with zeros for constants.
 
     Args:
@@ -26,7 +26,7 @@ def picked(builder: Builder, view: View, source: int) -> int | None:
     layer = builder.layers[source]
     if not isinstance(layer, Linear) or layer.activated:
         return None
-    dots = [t for t in layer.terms if isinstance(t, Dot) and t.taps.shape[:2] == (1, 1)]
+    dots = [dot for dot in layer.dots if dot.dense]
     if len(dots) != len(layer.terms):
         return None
     ids = view.ids.ravel()

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.bounds.network import Caller
+from sparsebounds.bounds.network import Network
 
 _SINGLE_OUTPUT = (
     "this is a single-output network; margins need two scores: return (0, f), "
@@ -49,11 +49,11 @@ def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterato
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; a whole number of at least 1 is needed")
-    call = Caller(f)
+    network = Network.of(f)
     for start in range(0, x.shape[0], batch_size):
         where = slice(start, min(start + batch_size, x.shape[0]))
         received = jnp.asarray(x[where])
-        scores = _scores(call(received), where, what)
+        scores = _scores(network.compiled(received), where, what)
         yield Batch(where, received, np.asarray(received).astype(np.float64), scores)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints, fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,44 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
-from sparsebounds.bounds.graph.evaluation import activations
-from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
-from sparsebounds.bounds.sample.fingerprints import fingerprints
 from sparsebounds.bounds.sample.front_end import Received
-from sparsebounds.bounds.sample.margins import margins_of
 from sparsebounds.bounds.sample.ramps import Ramps
+from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
 
 PREPROCESSING = ("fixed", "sample")
-_HIDDEN = ("hidden", "reference_hidden")
-_OPTIONAL = ("class_fourths", "largest", "largest_norm", "fingerprints")
-_DTYPES: dict[str, Any] = {
-    **dict.fromkeys(("energies", "class_energies", "margins", "class_fourths", "largest"), np.float64),
-    "class_counts": np.int64,
-    "fingerprints": np.uint64,
-}
-
-
-@dataclass(frozen=True, eq=False)
-class HiddenEnergies:
-    """Σ_i z² of one layer's values over the sample, float64 of shape (positions, channels), read-only."""
-
-    energies: np.ndarray
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "energies", _frozen(self.energies, np.float64))
+_DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | {s.name: s.dtype for s in STATISTICS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +28,11 @@ class Sample:
     coordinate j, `class_energies` the same per label, `margins` the m values f_y − max_{r≠y} f_r.
     `preprocessing` says where the constants of the inputs' normalisation come from: "fixed" (chosen without
     this sample) or "sample" (its own mean or deviation; a bound computed from it is then no certificate).
-    `hidden` maps the index of a layer in a graph to the energies of that layer's values, `reference_hidden`
-    the same for a reference network.
 
-    A measured sample also has, float64: `class_fourths` (C, …), Σ_i x_ij⁴ per label, which with `class_energies` gives
-    the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂; and `fingerprints` (m,), a hash
-    of each input (see `fingerprints`), by which samples that must not meet are told apart. One built by hand may lack
-    them (None).
+    A measured sample has all that `STATISTICS` declares, float64: also `class_fourths` (C, …), Σ_i x_ij⁴ per label,
+    which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
+    and `fingerprints` (m,), a hash of each input (see `fingerprints`), by which samples that must not meet are told
+    apart. One built by hand may lack these (None).
 
     Example:
         >>> import numpy as np
@@ -73,8 +49,6 @@ class Sample:
     margins: np.ndarray
     class_counts: np.ndarray
     preprocessing: str = "fixed"
-    hidden: Mapping[int, HiddenEnergies] = field(default_factory=dict)
-    reference_hidden: Mapping[int, HiddenEnergies] = field(default_factory=dict)
     class_fourths: np.ndarray | None = None
     largest: np.ndarray | None = None
     largest_norm: float | None = None
@@ -89,22 +63,10 @@ class Sample:
         object.__setattr__(self, "m", int(self.m))
         object.__setattr__(self, "classes", int(self.classes))
         object.__setattr__(self, "preprocessing", str(self.preprocessing))
-        for name in _HIDDEN:
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         _check(self)
 
     @classmethod
-    def measure(
-        cls,
-        f: Any,
-        x: Any,
-        y: Any,
-        graph: Graph | None = None,
-        reference: Graph | None = None,
-        preprocessing: str = "fixed",
-        *,
-        batch_size: int = 256,
-    ) -> Self:
+    def measure(cls, f: Any, x: Any, y: Any, preprocessing: str = "fixed", *, batch_size: int = 256) -> Self:
         """Pass once over the data, in batches, summing in float64.
 
         Args:
@@ -112,8 +74,6 @@ class Sample:
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
             y: (m,) integer labels 0..C-1.
-            graph: the network as read by `read_graph`, to keep the energies of its hidden layers too.
-            reference: a graph with other weights (an initialisation), to keep its hidden energies.
             preprocessing: "fixed" or "sample", see the class.
             batch_size: samples per call of f.
 
@@ -138,10 +98,22 @@ class Sample:
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
-        sums = _Sums(x.shape, labels, graph, reference, marks)
+        gathered = Gathered()
         for batch in batches(f, x, batch_size=batch_size):
-            sums.add(batch)
-        return cls(preprocessing=preprocessing, **sums.result())
+            if batch.where.start == 0:
+                check_classes(labels, batch.scores.shape[1])
+            part = None if marks is None else marks[batch.where]
+            gathered.add(LabelledBatch(batch, labels[batch.where], part))
+        found = gathered.result()
+        class_energies = found["class_energies"]
+        return cls(
+            m=len(labels),
+            classes=len(class_energies),
+            energies=class_energies.sum(axis=0),
+            class_counts=np.bincount(labels, minlength=len(class_energies)),
+            preprocessing=preprocessing,
+            **found,
+        )
 
     @property
     def train_error(self) -> float:
@@ -184,11 +156,8 @@ class Sample:
             ...     Sample.load(folder + "/s.npz").margins.tolist()
             [0.5, 2.0]
         """
-        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in _HIDDEN:
-            values[name] = {index: held.energies for index, held in values[name].items()}
-        values = {name: value for name, value in values.items() if value is not None}
-        write(path, values)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        write(path, {name: value for name, value in values.items() if value is not None})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -198,73 +167,12 @@ class Sample:
             FileNotFoundError: no such file.
             ValueError: a damaged file, another kind of file, or numbers that contradict each other.
         """
-        required = {f.name for f in fields(cls)} - {*_HIDDEN, *_OPTIONAL}
-        values = read(path, required=required, mappings=_HIDDEN, optional=_OPTIONAL)
-        for name in _HIDDEN:
-            values[name] = {index: HiddenEnergies(held) for index, held in values[name].items()}
+        optional = {f.name for f in fields(cls) if f.default is None}
+        values = read(path, required={f.name for f in fields(cls)} - optional, optional=optional)
         try:
             return cls(**values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
-
-
-class _Sums:
-    """The running float64 sums of one pass."""
-
-    def __init__(self, shape: tuple[int, ...], labels: np.ndarray, graph: Any, reference: Any, marks: Any) -> None:
-        self.labels, self.marks = labels, marks
-        self.shape = shape[1:]
-        self.margins = np.empty(shape[0])
-        self.class_energies: np.ndarray | None = None
-        self.class_fourths: np.ndarray | None = None
-        self.largest = np.zeros(self.shape)
-        self.largest_norm = 0.0
-        self.fingerprints = np.empty(shape[0], dtype=np.uint64)
-        self.graphs = {"hidden": graph, "reference_hidden": reference}
-        self.hidden: dict[str, dict[int, np.ndarray]] = {name: {} for name in self.graphs}
-
-    def add(self, batch: Any) -> None:
-        labels, classes = self.labels[batch.where], batch.scores.shape[1]
-        if self.class_energies is None:
-            check_classes(self.labels, classes)
-            self.class_energies = np.zeros((classes, *self.shape))
-            self.class_fourths = np.zeros_like(self.class_energies)
-        assert self.class_fourths is not None
-        squares = np.square(batch.values)
-        rows = squares.reshape(len(labels), -1)
-        one_hot = (labels[:, None] == np.arange(classes)).astype(np.float64)
-        self.class_energies += (one_hot.T @ rows).reshape(self.class_energies.shape)
-        self.class_fourths += (one_hot.T @ np.square(rows)).reshape(self.class_energies.shape)
-        np.maximum(self.largest, np.abs(batch.values).max(axis=0), out=self.largest)
-        self.largest_norm = max(self.largest_norm, math.sqrt(float(rows.sum(axis=1).max())))
-        self.fingerprints[batch.where] = fingerprints(batch.inputs) if self.marks is None else self.marks[batch.where]
-        self.margins[batch.where] = margins_of(batch.scores, labels)
-        for name, graph in self.graphs.items():
-            if graph is not None:
-                _add_hidden(self.hidden[name], graph, batch.inputs)
-
-    def result(self) -> dict[str, Any]:
-        assert self.class_energies is not None
-        classes = len(self.class_energies)
-        return {
-            "m": len(self.labels),
-            "classes": classes,
-            "energies": self.class_energies.sum(axis=0),
-            "class_energies": self.class_energies,
-            "class_fourths": self.class_fourths,
-            "largest": self.largest,
-            "largest_norm": self.largest_norm,
-            "fingerprints": self.fingerprints,
-            "margins": self.margins,
-            "class_counts": np.bincount(self.labels, minlength=classes),
-            **{name: {k: HiddenEnergies(v) for k, v in sums.items()} for name, sums in self.hidden.items()},
-        }
-
-
-def _add_hidden(sums: dict[int, np.ndarray], graph: Graph, inputs: Any) -> None:
-    for index, values in enumerate(activations(graph, np.asarray(inputs))):
-        energy = np.sum(np.square(values), axis=0)
-        sums[index] = sums[index] + energy if index in sums else energy
 
 
 def _gamma(gamma: float) -> float:
@@ -281,32 +189,26 @@ def _frozen(value: Any, dtype: Any) -> np.ndarray:
 
 def _check(s: Sample) -> None:
     """Refuse a sample whose parts contradict each other (a file edited by hand, a wrong constructor call)."""
-    hidden = [h.energies for name in _HIDDEN for h in getattr(s, name).values()]
     problems = {
         "m must be at least 1": s.m < 1,
         "there must be two or more classes": s.classes < 2,
-        f"margins must have shape ({s.m},)": s.margins.shape != (s.m,),
         f"class_counts must have shape ({s.classes},)": s.class_counts.shape != (s.classes,),
         "class_counts must be ≥ 0 and sum to m": (s.class_counts < 0).any() or s.class_counts.sum() != s.m,
-        "class_energies must be (C, …) over energies": s.class_energies.shape != (s.classes, *s.energies.shape),
-        "energies must be finite and ≥ 0": not _proper(s.energies) or not _proper(s.class_energies),
-        "hidden energies must be finite and ≥ 0": not all(map(_proper, hidden)),
-        "class_fourths must be like class_energies": not _like(s.class_fourths, s.class_energies),
-        "largest must be like energies": not _like(s.largest, s.energies),
-        "largest_norm must be finite and ≥ 0": s.largest_norm is not None and not 0 <= s.largest_norm < math.inf,
-        "there must be one fingerprint per margin": s.fingerprints is not None and s.fingerprints.shape != (s.m,),
+        "energies must be finite and ≥ 0": not _proper(s.energies),
         "margins must be finite": not np.isfinite(s.margins).all(),
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in PREPROCESSING,
     }
     wrong = [text for text, failed in problems.items() if failed]
+    for statistic in STATISTICS:
+        value, shape = getattr(s, statistic.name), statistic.shape(s.m, s.classes, s.energies.shape)
+        if value is not None and np.shape(value) != shape:
+            wrong.append(f"{statistic.name} must have shape {shape}")
+        elif value is not None and statistic.kind != "per sample" and not _proper(np.asarray(value)):
+            wrong.append(f"{statistic.name} must be finite and ≥ 0")
     if not wrong and not np.allclose(s.class_energies.sum(axis=0), s.energies, rtol=1e-9, atol=0.0):
         wrong.append("class_energies must sum to energies")
     if wrong:
         raise ValueError(f"this is no sample: {'; '.join(wrong)}; measure it with Sample.measure")
-
-
-def _like(array: np.ndarray | None, other: np.ndarray) -> bool:
-    return array is None or (array.shape == other.shape and _proper(array))
 
 
 def _proper(array: np.ndarray) -> bool:

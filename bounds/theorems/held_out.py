@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, declare, refused
+from sparsebounds.bounds.bound import Bound, NotCovered, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.margin.checks import check_delta, check_match
+from sparsebounds.bounds.margin.conclude import bound_from_step
+from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.margins import Measured
 from sparsebounds.bounds.sample.sample import Sample
 
@@ -20,35 +21,26 @@ from sparsebounds.bounds.sample.sample import Sample
     assumes=("samples that had no part in training or in any choice about the network",),
     source="Langford, Tutorial on practical prediction theory for classification, JMLR 2005, theorem 3.3",
 )
-def held_out(
-    graph: Graph, sample: Sample, *, delta: float, test: Measured | None = None, reference: object = None
-) -> Bound:
+def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | None = None) -> Bound:
     """What the error on held-out samples says about the true error.
 
     err ≤ max { e : P(Bin(n, e) ≤ errors on the held-out samples) ≥ δ }, w.p. ≥ 1 − δ over these n samples.
     It says nothing about why the network generalises, and costs data that could have trained it.
 
     Args:
-        graph: the network; every architecture.
-        sample: the data that trained it, for comparison alone: the bound does not use it.
-        delta: failure probability.
+        graph: every architecture.
+        sample: for comparison alone: the bound does not use it.
         test: a `Sample` (or `Margins`) of this network on data that had no part in training, in stopping, or in
             choosing anything. Normalised by constants that do not come from these data themselves.
-        reference: not used by this bound.
 
     Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the held-out samples.
-        `margin_error` is the error on them, `complexity` 0. Value NaN without them.
+        A certificate over the draw of the held-out samples. `margin_error` is the error on them, `complexity` 0. Value
+        NaN without them.
 
     Raises:
-        ValueError: delta out of range; `test` is the training sample itself, is empty or not finite.
+        ValueError: `test` is the training sample itself, is empty or not finite.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
-        >>> sample, graph = bounds.Sample.measure(f, x, y), bounds.read_graph(f, x[:2])
         >>> from sparsebounds.bounds.sample import Margins
         >>> test = Margins(np.array([-1.0] * 5 + [1.0] * 95))
         >>> round(held_out(graph, sample, delta=0.05, test=test).value, 6)
@@ -56,29 +48,14 @@ def held_out(
 
     Source: as above.
     """
-    check_delta(delta)
-    check_match(graph, sample)
-    declaration = held_out.declaration  # type: ignore[attr-defined]
     if test is None:
-        reason = "no held-out samples were given (x_test and y_test of the table, test= of this bound)"
-        return refused(reason, gamma=0.0, delta=delta, declaration=declaration)
+        raise NotCovered("no held-out samples were given (x_test and y_test of the table, test= of this bound)")
     errors, n = _errors(sample, test)
     value = max(binomial_upper(errors, n, math.log(delta)), errors / n)
-    own = getattr(test, "preprocessing", "fixed") != "fixed"
-    return Bound(
-        value=value,
-        margin_error=errors / n,
-        complexity=0.0,
-        confidence=value - errors / n,
-        gamma=0.0,
-        delta=delta,
-        guarantee="published" if own else "certificate",
-        terms={"errors": errors, "held-out samples": n, "delta": delta},
-        source=declaration.source,
-        note="no certificate: the held-out inputs were normalised by their own statistics"
-        if own
-        else f"for orientation: about {n} held-out samples, not about the training sample",
-    )
+    terms = {"errors": errors, "held-out samples": n, "delta": delta}
+    step = MarginStep(errors / n, 0.0, value - errors / n, 0.0, delta, terms, whole=value)
+    note = f"for orientation: about {n} held-out samples, not about the training sample"
+    return bound_from_step(step, held_out, test, note=note)
 
 
 def _errors(sample: Sample, test: Measured) -> tuple[int, int]:

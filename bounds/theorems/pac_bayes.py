@@ -10,17 +10,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from sparsebounds.bounds import norms
-from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
+from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.margin import slopes
-from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
+from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import exp_or_inf
+from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.limits import Range, largest_norm
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
@@ -119,10 +118,9 @@ def pac_bayes(
     sample: Sample,
     *,
     delta: float,
-    gamma: float | Literal["best"] = 1.0,
+    gamma: Gamma = 1.0,
     input_bound: float | None = None,
     pixel_range: Range | None = None,
-    reference: object = None,
 ) -> Bound:
     """The spectral PAC-Bayes bound in explicit form.
 
@@ -132,83 +130,54 @@ def pac_bayes(
     are (x, 1), and every layer up to the last bias carries the constant on (see `plain_chain`).
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
-        input_bound: B with ‖x‖₂ ≤ B for every input that can occur, not only those of the sample; or
-        pixel_range: (low, high) of a coordinate as the network receives it, from which B follows.
-        reference: not used by this bound.
+        input_bound, pixel_range: of every input that can occur; B follows.
 
     Returns:
-        A certificate: never below the true error, except with probability δ. Hundreds or more on real networks. NaN
-        for a network outside the assumptions, a sample of one, or without a bound on the inputs.
+        A certificate. Hundreds or more on real networks. Value NaN also for a sample of one, or without a bound on the
+        inputs.
 
     Raises:
-        ValueError: delta, gamma or the bound on the inputs out of range, or one that the sample contradicts.
+        ValueError: a bound on the inputs that is out of range, or that the sample contradicts.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = pac_bayes(bounds.read_graph(f, x[:2]), sample, delta=0.001, input_bound=1.0)
+        >>> b = pac_bayes(graph, sample, delta=0.001, input_bound=1.0)
         >>> b.guarantee, round(b.terms["B"], 5), b.value > 1
         ('certificate', 1.0, True)
 
     Source: as above; the perturbation lemma and the 8 m as in Liao, Urtasun, Zemel, ICLR 2021, lemma 2.2.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
-    declaration = pac_bayes.declaration  # type: ignore[attr-defined]
-    try:
-        bound = largest_norm(sample, input_bound, pixel_range) * INPUT_ROUNDING
-        if sample.m < 2:
-            raise NotCovered("it divides by m − 1, and the sample has one element")
-        spectral, frobenius, width, biased = _matrices(graph)
-    except NotCovered as reason:
-        shown = math.nan if gamma == "best" else float(gamma)
-        return refused(str(reason), gamma=shown, delta=delta, declaration=declaration)
+    bound = largest_norm(sample, input_bound, pixel_range) * INPUT_ROUNDING
+    if sample.m < 2:
+        raise NotCovered("it divides by m − 1, and the sample has one element")
+    spectral, frobenius, width, biased = _matrices(graph)
     if not all(map(math.isfinite, [*spectral, *frobenius])):
         raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
     bound = math.hypot(bound, 1.0) * UP if biased else bound
-    paid = slopes.slope_prices([layer.slope for layer in graph.layers if isinstance(layer, Linear)])
+    paid = slopes.slope_prices([layer.slope for _, layer in graph.linear_layers()])
 
-    def at(value: float) -> Bound:
+    def at(value: float) -> MarginStep:
         found = divergence(spectral, frobenius, width=width, input_bound=bound, m=sample.m, gamma=value)
         log_term = math.log(8 * sample.m * found.points / delta) + math.fsum(paid.values())
         whole = math.sqrt((2 * found.kl + log_term) / (2 * (sample.m - 1)))
         complexity = math.sqrt(found.kl / (sample.m - 1))
         confidence = log_term / (2 * (sample.m - 1)) / (whole + complexity)
-        margin_error = sample.margin_error(value)
-        return Bound(
-            value=margin_error + complexity + confidence,
-            margin_error=margin_error,
-            complexity=complexity,
-            confidence=confidence,
-            gamma=value,
-            delta=delta,
-            guarantee="certificate" if sample.preprocessing == "fixed" else "published",
-            terms={
-                "s_i": tuple(spectral),
-                "||W_i||_F": tuple(frobenius),
-                "h": width,
-                "B": bound,
-                "beta": found.beta,
-                "beta rounded": found.rounded,
-                "grid points J": found.points,
-                "KL": found.kl,
-                "log(8mJ/delta)": log_term,
-                **{f"nats: {what}": price for what, price in paid.items()},
-                "m": sample.m,
-            },
-            source=declaration.source,
-            note=preprocessing_note(sample),
-        )
+        terms = {
+            "s_i": tuple(spectral),
+            "||W_i||_F": tuple(frobenius),
+            "h": width,
+            "B": bound,
+            "beta": found.beta,
+            "beta rounded": found.rounded,
+            "grid points J": found.points,
+            "KL": found.kl,
+            "log(8mJ/delta)": log_term,
+            **{f"nats: {what}": price for what, price in paid.items()},
+            "m": sample.m,
+        }
+        return MarginStep(sample.margin_error(value), complexity, confidence, value, delta, terms)
 
-    return min(map(at, _gammas(gamma, sample)), key=lambda b: b.value)
+    best = min(map(at, _gammas(gamma, sample)), key=lambda step: step.value)
+    return bound_from_step(best, pac_bayes, sample)
 
 
 def _gammas(gamma: float | str, sample: Sample) -> list[float]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,68 +19,44 @@ from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
-from sparsebounds.experiments.certify.fit import FORMS, Fitted, fit
+from sparsebounds.experiments.certify.fit import Fitted, fit
+from sparsebounds.experiments.certify.forms import FORMS
 from sparsebounds.experiments.certify.limits import limits
-from sparsebounds.experiments.certify.models import margins
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.shared.files import plain
-from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
+from sparsebounds.experiments.shared.problems import unknown
+from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.filters import EdgeFilters
 
-PRESETS = ("quick", "cpu")
 QUICK_FILTERS = EdgeFilters(strides=(5,))
 QUICK_REHEARSAL = (100, 100)
 SPACE = {"name": "", "version": ": version", "hash": ": hash"}
-SHAPES = {
-    "boxes": ", sides and signs of the class",
-    "signed": ", axes and signs of the class",
-    "rehearsal": ", axes of the class",
-    "uniform": "",
-}
 
 
-@dataclass(frozen=True)
-class CertifyOptions:
-    """What is run, apart from where the data lie.
+def form_of(options: CertifyOptions) -> str:
+    """The form that is run.
 
-    Args:
-        task: see `certify_tasks.TASKS`.
-        form: what fixes the class, see `certify_fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform"; None: boxes
-            for networks without hidden layers, signed for all others.
-        preset: "quick" (fewer steps, fewer filters) or "cpu".
-        seed: of the rehearsal, which shapes the class, and of the training. Its price is that of a number of its
-            length, so that the best of several seeds is paid for; with "uniform" it is free.
-        delta: probability that the certificate fails.
+    Raises:
+        Problem: an unknown task or form.
     """
+    if options.form is not None and options.form not in FORMS:
+        raise unknown("form", options.form, FORMS)
+    return options.form or ("signed" if find_task(options.task).convs else "boxes")
 
-    task: str
-    form: str | None = None
-    preset: str = "cpu"
-    seed: int = 0
-    delta: float = 1e-3
 
-    def __post_init__(self) -> None:
-        check_delta(self.delta)
-        if self.preset not in PRESETS:
-            raise unknown("preset", self.preset, PRESETS)
-        if self.form is not None and self.form not in FORMS:
-            raise unknown("form", self.form, FORMS)
-        if not 0 <= self.seed < 2**32:
-            raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
+def task_of(options: CertifyOptions) -> Task:
+    """The task as the preset runs it.
 
-    @property
-    def chosen(self) -> str:
-        """The form that is run."""
-        return self.form or ("signed" if find_task(self.task).convs else "boxes")
-
-    def resolved(self) -> Task:
-        """The task as the preset runs it."""
-        task = find_task(self.task)
-        if self.preset == "cpu":
-            return task
-        steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))
-        filters = None if task.filters is None else QUICK_FILTERS
-        return replace(task, steps=steps, rehearsal_steps=QUICK_REHEARSAL, filters=filters)
+    Raises:
+        Problem: an unknown task.
+    """
+    task = find_task(options.task)
+    if options.preset == "cpu":
+        return task
+    steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))
+    filters = None if task.filters is None else QUICK_FILTERS
+    return replace(task, steps=steps, rehearsal_steps=QUICK_REHEARSAL, filters=filters)
 
 
 def certify(
@@ -99,24 +75,24 @@ def certify(
     Raises:
         Problem: an unknown task, preset or form, missing data, δ outside (0, 1).
     """
-    task = options.resolved()
+    task, form = task_of(options), form_of(options)
     ready = prepare(task, load(task, data_dir)) if prepared is None else prepared
-    return document(options, task, fit(task, options.chosen, ready, seed=options.seed, delta=options.delta))
+    return document(options, task, fit(task, form, ready, seed=options.seed, delta=options.delta))
 
 
 def document(options: CertifyOptions, task: Task, fitted: Fitted) -> dict[str, Any]:
     """What a reader should see of a certified network."""
-    bound, parts = fitted.bound, fitted.prepared.parts
+    bound, parts, form = fitted.bound, fitted.prepared.parts, form_of(options)
     wrong = int((margins(fitted.scores, fitted.prepared.test, parts.test.y) <= 0).sum())
-    tested, labels_used = len(parts.test.y), options.chosen != "uniform"
+    tested, labels_used = len(parts.test.y), FORMS[form].rehearsed
     left_out = {
         "images": len(parts.left_out.y),
         "labels_used": labels_used,
-        "for": "mean and range of what the network receives" + SHAPES[options.chosen],
+        "for": "mean and range of what the network receives" + FORMS[form].words,
     }
     return {
         "task": task.name,
-        "form": options.chosen,
+        "form": form,
         "preset": options.preset,
         "seed": options.seed,
         "value": bound.value,

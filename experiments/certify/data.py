@@ -10,11 +10,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd, Received
 from sparsebounds.experiments.certify.tasks import Task
-from sparsebounds.experiments.shared.problems import Problem
-from sparsebounds.nets.data import datasets
+from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.nets.data.filters import cosine_patches, edge_features
 from sparsebounds.nets.data.jitter import jittered
 
@@ -69,10 +68,7 @@ def load(task: Task, data_dir: Path | None) -> Parts:
     Raises:
         Problem: missing or damaged files.
     """
-    try:
-        data = datasets.load(task.dataset, data_dir)
-    except datasets.DataError as error:
-        raise Problem(str(error)) from error
+    data = load_data(task.dataset, data_dir)
     n = task.left_out
     left_out, rest = Part(data.x_train[:n], data.y_train[:n]), Part(data.x_train[n:], data.y_train[n:])
     parts = [_of_classes(p, task.digits) for p in (left_out, rest, Part(data.x_test, data.y_test))]

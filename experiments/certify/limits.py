@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, hidden_layers, hidden_radii
+from sparsebounds.bounds.certificates.chain import hidden_layers
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.layers import label
 from sparsebounds.experiments.certify.fit import Fitted
-from sparsebounds.experiments.certify.models import margins
+from sparsebounds.experiments.shared.scoring import margins
 
 SOME = 1000
 """Certified images whose activations are looked at."""
@@ -66,16 +66,13 @@ def _layers(fitted: Fitted) -> dict[str, float]:
 
     Where it falls most, the pass loses most: absolute values and the factor of an activation, layer by layer.
     """
-    graph, family = fitted.graph, fitted.family
-    if not isinstance(family, Ellipsoids):
-        return {"input": fitted.bound.complexity}
-    form, scale = family.form, hidden_radii(graph, family)
+    graph, family, scale = fitted.graph, fitted.family, fitted.family.scales(fitted.graph)
     values, y = fitted.prepared.certified.values[:SOME], fitted.prepared.parts.certified.y[:SOME]
     seen, sizes = activations(graph, values), {}
     for index in (0, *hidden_layers(graph)):
         first = int(graph.offsets[index])
         z = seen[index].reshape(len(values), -1) / np.maximum(scale[first : first + graph.layers[index].size], 1e-300)
-        means = (form.weights[:, y] @ energy_weights(graph, family, frozen=index).of(z)).T / len(y)
+        means = (family.form.weights[:, y] @ family.energy_weights(graph, frozen=index).of(z)).T / len(y)
         name = "input" if index == 0 else label(graph.layers[index])
-        sizes[name] = float((form.multipliers * np.sqrt(means)).sum())
+        sizes[name] = float(family.reach(means, 1).sum())
     return {name: size / sizes["input"] * fitted.bound.complexity for name, size in sizes.items()}

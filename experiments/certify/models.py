@@ -9,31 +9,34 @@ from typing import Any, Protocol
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.bounds.certificates.boxes.family import FIRST, Boxes
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
-from sparsebounds.bounds.certificates.signs import HALF, Orthants
+from sparsebounds.bounds.certificates import Family
 from sparsebounds.bounds.moments import P_GRID, contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm, tree_form
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.margins import margins_of
 from sparsebounds.experiments.certify.data import Prepared
 from sparsebounds.experiments.certify.tasks import Task
+from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.certify import (
     CertifyConfig,
     Chain,
     chain_complexity,
-    train_boxes,
     train_chain,
-    train_chain_ellipsoids,
-    train_ellipsoids,
     train_taps,
 )
 
-CHARGED = {"signed": HALF, "boxes": (HALF * FIRST) ** 2}
-"""Share of every energy that a class with fixed signs is charged for; others are charged for all of it."""
 Scores = Callable[[Any], Any]
-Family = Ellipsoids | Boxes
-"""A class of networks."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How networks are trained inside the classes of a family."""
+
+    share: float
+    """Share of every energy that a class is charged for: 1, or less where signs are fixed."""
+    linear: Callable[..., tuple[np.ndarray, np.ndarray]]
+    """(values, labels, signs, family, costs, config, start) → weights and bias of a linear network."""
+    chain: Callable[..., Any] | None = None
+    """(chain, values, …) → parameters of one with convolutions; None where the family holds none."""
 
 
 class Model(Protocol):
@@ -49,12 +52,11 @@ class Model(Protocol):
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any: ...
 
 
-def model_of(task: Task, in_shape: tuple[int, ...], form: str) -> Model:
-    """Convolutions where the task names some, else a linear network; `form`: what the class will fix."""
-    share = CHARGED.get(form, 1.0)
+def model_of(task: Task, in_shape: tuple[int, ...], training: Training) -> Model:
+    """Convolutions where the task names some, else a linear network."""
     if not task.convs:
-        return LinearModel(task, *_tree(task), share)
-    return ConvModel(task, *_tree(task), share, Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
+        return LinearModel(task, *_tree(task), training)
+    return ConvModel(task, *_tree(task), training, Chain((in_shape[0], in_shape[1], in_shape[2]), task.convs))
 
 
 def tree_of(task: Task) -> Tree:
@@ -91,15 +93,6 @@ def class_means(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndar
     return out / len(values)
 
 
-def margins(scores: Scores, values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Margins of a network on labelled inputs, float64 (n,)."""
-    found = [
-        margins_of(np.asarray(scores(values[s : s + 2048]), np.float64), labels[s : s + 2048])
-        for s in range(0, len(values), 2048)
-    ]
-    return np.concatenate(found)
-
-
 def dense_scores(rows: np.ndarray, signs: np.ndarray, hidden: Scores = lambda x: x) -> Scores:
     """x ↦ (h(x) Dᵀ + d) ε: Haar coefficients (S, K + 1) put together to one dense layer, float32."""
     kernel, bias = jnp.asarray(rows[:, :-1].T @ signs, jnp.float32), jnp.asarray(rows[:, -1] @ signs, jnp.float32)
@@ -113,11 +106,11 @@ class LinearModel:
     task: Task
     form: MarginForm
     signs: np.ndarray
-    share: float
+    training: Training
 
     def rehearse(self, prepared: Prepared, seed: int) -> np.ndarray:
         x, y = prepared.rehearsal.x, prepared.rehearsal.y
-        means = class_means(x, y, self.task.classes) * self.share
+        means = class_means(x, y, self.task.classes) * self.training.share
         costs = 2 / np.sqrt(prepared.m) * (self.form.multipliers @ np.sqrt(self.form.weights @ means))
         task = self.task
         config = CertifyConfig(
@@ -132,14 +125,7 @@ class LinearModel:
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
         config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
         values, y = prepared.certified.values, prepared.parts.certified.y
-        if isinstance(family, Boxes):
-            sides = family.sides * family.signs
-            weights, bias = train_boxes(values, y, self.signs, sides, costs, config, start=start)
-            return np.concatenate([weights, bias[:, None]], axis=1)
-        orthant = None if family.orthants is None else family.orthants.rows
-        weights, bias = train_ellipsoids(
-            values, y, self.signs, family.rows, costs, config, start=start, orthant=orthant
-        )
+        weights, bias = self.training.linear(values, y, self.signs, family, costs, config, start)
         return np.concatenate([weights, bias[:, None]], axis=1)
 
 
@@ -150,16 +136,16 @@ class ConvModel:
     task: Task
     form: MarginForm
     signs: np.ndarray
-    share: float
+    training: Training
     chain: Chain
 
     def rehearse(self, prepared: Prepared, seed: int) -> dict[str, Any]:
         """The best of several beginnings, compared on the rehearsal's own images: this costs no union."""
         x, y, task, n = prepared.rehearsal.x, prepared.rehearsal.y, self.task, len(self.chain.convs)
-        means = class_means(x, y, task.classes) * self.share
+        means = class_means(x, y, task.classes) * self.training.share
         roots = np.sqrt(self.form.weights @ means) * 2 / np.sqrt(prepared.m)
         p = min(P_GRID, key=lambda p: float(khintchine(p) * contraction(p) ** n))  # as in the certificate
-        scale, factor = (1.0, 1.0) if self.share < 1.0 else (float(khintchine(p)), float(contraction(p)))
+        scale, factor = (1.0, 1.0) if self.training.share < 1.0 else (float(khintchine(p)), float(contraction(p)))
         moments = (scale * roots[:, :-1]).reshape(-1, *self.chain.in_shape)
         constant = self.form.multipliers @ roots[:, -1]
         charges = (self.signs, moments, self.form.multipliers, constant, factor)
@@ -181,16 +167,8 @@ class ConvModel:
         return dense_scores(rows, self.signs, lambda x: self.chain.hidden(kernels, x))
 
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any:
-        assert isinstance(family, Ellipsoids)
+        if self.training.chain is None:
+            raise ValueError(f"no training of convolutions inside {family.name}; needed a family that holds them")
         config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
-        orthants = family.orthants
-        return train_chain_ellipsoids(
-            self.chain, prepared.certified.values, prepared.parts.certified.y, self.signs,
-            self._named(family), costs, config, start=start,
-            orthants=None if orthants is None else self._named(orthants),
-        )  # fmt: skip
-
-    def _named(self, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
-        """Numbers of all weights, named and shaped like the parameters."""
-        shapes = enumerate(self.chain.kernels)
-        return {f"conv{i}": found.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": found.rows}
+        values, y = prepared.certified.values, prepared.parts.certified.y
+        return self.training.chain(self.chain, values, y, self.signs, family, costs, config, start)

@@ -22,7 +22,8 @@ from typing import Any
 import pandas as pd
 
 from sparsebounds.bounds.margin.space import Configuration
-from sparsebounds.experiments.certify.certify import CertifyOptions
+from sparsebounds.experiments.certify.certify import form_of, task_of
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import configuration, declared
 from sparsebounds.experiments.shared.files import to_json, write_files
 from sparsebounds.experiments.shared.rows import read_rows, to_csv
@@ -79,8 +80,8 @@ def reprice(folder: Path) -> int:
     rows, changed, tasks = [], 0, []
     for row in read_rows(folder / "rows.csv").to_dict(orient="records"):
         options = CertifyOptions(row["task"], row["form"], described["config"]["preset"], int(row["seed"]))
-        tasks.append(options.resolved())
-        found = configuration(tasks[-1], options.chosen, options.seed)
+        tasks.append(task_of(options))
+        found = configuration(tasks[-1], form_of(options), options.seed)
         same = row["space_hash"] == found.space.hash
         rows.append(row if same else repriced(row, found))
         changed += not same

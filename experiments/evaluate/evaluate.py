@@ -4,31 +4,15 @@ Device: CPU. Time: one pass over the data, then milliseconds per bound; compilin
 """
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import pandas as pd
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.user_model import Arrays, load_arrays, load_function
 from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
-
-
-@dataclass(frozen=True)
-class EvaluateConfig:
-    """What to evaluate, on what, and how; the fields are the options of the command line."""
-
-    target: str
-    data: Path
-    checkpoint: Path | None = None
-    names: tuple[str, ...] = ()
-    delta: float = 1e-3
-    nodes: str = "position"
-    mask_fixed: bool = False
-    preprocessing: str = "fixed"
-    pixel_range: tuple[float, float] | None = None
 
 
 def evaluate(config: EvaluateConfig) -> pd.DataFrame:

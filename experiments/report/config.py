@@ -1,17 +1,15 @@
-"""What a report depends on: its options, their checks, and the config.json they become."""
+"""The options of a report: their checks, the data and the training they name, and the config.json they become."""
 
 import dataclasses
 import json
 import math
-import platform
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sparsebounds import nets
 from sparsebounds.experiments.report.architectures import ARCHITECTURES
-from sparsebounds.experiments.shared.files import plain
+from sparsebounds.experiments.report.options import ReportConfig
+from sparsebounds.experiments.shared.files import plain, versions
 from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
 from sparsebounds.nets.data.datasets import Dataset
 
@@ -20,41 +18,6 @@ PRESETS = {
     **nets.PRESETS,
 }
 """With "report" a convolution and a tree reach about the same test error on digits under the same settings."""
-
-
-@dataclass(frozen=True)
-class ReportConfig:
-    """Everything a report depends on; None means what the architecture or the preset says.
-
-    Args:
-        dataset, data_dir, normalisation, train: as in `nets.data.datasets.load`; train limits the number of images.
-        arch, depth, width, init: the network, see `ARCHITECTURES`.
-        tree: add the second network, an explicit tree of `tree_width` channels per node.
-        preset: training, one of `PRESETS`; the fields after it replace what the preset says.
-        seed: of the initial weights and of the order of the images.
-        delta, gamma: probability that a certificate fails; margin, a number or "best".
-    """
-
-    dataset: str = "digits"
-    data_dir: Path | None = None
-    normalisation: str = "fixed"
-    train: int | None = None
-    arch: str = "conv"
-    depth: int | None = None
-    width: int | None = None
-    init: str = "torch"
-    tree: bool = True
-    tree_width: int = 48
-    preset: str = "report"
-    epochs: int | None = None
-    batch_size: int | None = None
-    learning_rate: float | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
-    loss: str | None = None
-    seed: int = 0
-    delta: float = 1e-3
-    gamma: str = "1"
 
 
 def check(config: ReportConfig) -> None:
@@ -90,20 +53,6 @@ def check_gamma(gamma: str) -> None:
         raise Problem(f"--gamma {gamma} is no margin above 0: give a positive number, or best")
 
 
-def load_data(config: ReportConfig) -> Dataset:
-    """The data set, with its damage told as a Problem."""
-    try:
-        return nets.data.datasets.load(
-            config.dataset,
-            config.data_dir,
-            normalisation=cast(nets.data.datasets.Normalisation, config.normalisation),
-            train=config.train,
-            seed=config.seed,
-        )
-    except nets.DataError as error:
-        raise Problem(one_line(error)) from error
-
-
 def training_of(config: ReportConfig) -> nets.TrainConfig:
     """The preset, with what the options replace in it."""
     names = ("epochs", "batch_size", "learning_rate", "momentum", "weight_decay", "loss")
@@ -130,8 +79,7 @@ def describe(config: ReportConfig, data: Dataset, training: nets.TrainConfig) ->
                 "normalisation": data.normalisation,
                 "preprocessing": data.preprocessing,
             },
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("sparsebounds", "jax", "flax", "optax", "numpy")},
+            "versions": versions(),
         }
     )
 

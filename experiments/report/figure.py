@@ -3,15 +3,16 @@
 python -m sparsebounds.experiments.report.figure results/report-digits/rows.csv figure.png
 """
 
-import io
 import sys
 from pathlib import Path
 
 import matplotlib
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from sparsebounds.experiments.shared.files import write_files
+from sparsebounds.experiments.shared.style import LOOK, one_legend, png
 
 # Okabe and Ito's palette: told apart by everyone, and in grey by the line styles.
 BOUND_STYLES = {
@@ -50,10 +51,7 @@ def draw_report(rows: pd.DataFrame) -> Figure:
         _panel(axis, rows[rows["network"] == network])
         axis.set_title(network)
     axes[0].set_ylabel("log₂ scale")
-    handles: dict[str, Artist] = {}
-    for axis in axes:
-        handles |= {label: h for h, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=2, frameon=False)
+    one_legend(figure, columns=2, fontsize=None)
     return figure
 
 
@@ -84,17 +82,16 @@ def _panel(axis: Axes, rows: pd.DataFrame) -> None:
 
 def report_png(rows: pd.DataFrame) -> bytes:
     """The picture of `draw_report` as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
-        draw_report(rows).savefig(buffer, format="png", dpi=150, metadata={"Software": None})
-    return buffer.getvalue()
+    with matplotlib.rc_context(LOOK):
+        return png(draw_report(rows))
 
 
 def main(arguments: list[str]) -> None:
     """Draw `rows.csv` again: two arguments, the table and the picture."""
     if len(arguments) != 2:
         sys.exit("usage: python -m sparsebounds.experiments.report.figure ROWS.csv FIGURE.png")
-    Path(arguments[1]).write_bytes(report_png(pd.read_csv(arguments[0])))
+    picture = Path(arguments[1])
+    write_files(picture.parent, {picture.name: report_png(pd.read_csv(arguments[0]))})
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from sparsebounds import nets
-from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.experiments.shared.rows import RowLog
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.snapshot import Gamma, Snapshot, take_snapshot
+from sparsebounds.experiments.shared.training import train_in
 from sparsebounds.nets.data.datasets import Dataset
 
 POINTS = 15
@@ -76,13 +77,13 @@ def follow(
     kept = folder / network.name
     if not resume and kept.exists():
         shutil.rmtree(kept)
-    log = RowLog(folder / f"{network.name}-rows.csv", keep=resume)
+    log = RowFile(folder / f"{network.name}-rows.csv", ("network", "epoch"), keep=resume)
     model = network.model
 
     def look(epoch: int, model: Any, row: dict[str, Any], every: bool = False) -> Snapshot:
         snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed, every=every)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
-        log.put(epoch, [{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
+        log.put([{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
         return snapshot
 
     due = looked_at(training.epochs) - {training.epochs}
@@ -93,25 +94,11 @@ def follow(
 
     look(0, model, {"step": 0, "loss": np.nan})
     try:
-        history = nets.train(
-            model,
-            data,
-            training,
-            checkpoint=kept,
-            resume=resume,
-            on_epoch=on_epoch,
-            progress=progress,
-        )
+        history = train_in(kept, model, data, training, resume=resume, on_epoch=on_epoch, progress=progress)
     except nets.Diverged as error:
         raise Problem(
             f"{network.name}: the loss was no longer finite at step {error.step} (epoch {error.epoch}): "
             f"lower --lr; the last good checkpoint is kept in {kept}"
-        ) from error
-    except ValueError as error:  # what lies in the folder is another training's
-        raise Problem(one_line(error)) from error
-    except OSError as error:
-        raise Problem(
-            f"cannot write checkpoints to {kept} ({error.strerror}): give another folder with --out"
         ) from error
     final = look(training.epochs, model, history[-1], every=True)
     return Followed(network, log.frame(), final)

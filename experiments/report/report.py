@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from sparsebounds.experiments.report.architectures import ARCHITECTURES, Size
-from sparsebounds.experiments.report.config import ReportConfig, check, check_resumed, describe, load_data, training_of
+from sparsebounds.experiments.report.config import check, check_resumed, describe, training_of
 from sparsebounds.experiments.report.figure import report_png
 from sparsebounds.experiments.report.follow import Followed, Network, follow
+from sparsebounds.experiments.report.options import ReportConfig
+from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, write_files
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.rows import to_csv
@@ -56,7 +58,8 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
         Problem: a wrong option, missing or damaged data, a loss that is no number, an unwritable folder.
     """
     check(config)
-    data = load_data(config)
+    part = {"normalisation": config.normalisation, "train": config.train, "seed": config.seed}
+    data = load_data(config.dataset, config.data_dir, **part)
     training = training_of(config)
     described = describe(config, data, training)
     folder = out / "checkpoints"

@@ -1,29 +1,14 @@
-"""What `sparsebounds reproduce` can run: every experiment by name, imported when it is asked for."""
+"""What an experiment of `sparsebounds reproduce` is; those there are stand in `experiments.reproduce.run`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from rich.console import Console
 
-from sparsebounds.experiments.shared.problems import Problem, unknown
-
-MODULES: dict[str, str] = {
-    "figure1": "conv.figure1",
-    "depth": "conv.depth",
-    "width": "conv.width",
-    "lottery": "lottery.study",
-    "compositional": "compositional.study",
-    "sparsity": "sparsity.study",
-    "dynamic": "dynamic.study",
-    "topology": "topology.study",
-    "certificates": "certificates.study",
-    "pareto": "certificates.pareto",
-}
-"""Name of the experiment → module of this folder with an attribute EXPERIMENT."""
+from sparsebounds.experiments.shared.problems import Problem
 
 
 @dataclass(frozen=True)
@@ -38,7 +23,8 @@ class Experiment:
         summary: one line: what is reproduced, of which paper.
         presets: "quick", "cpu", and "paper" where it makes sense → a frozen dataclass of numbers, strings and
             tuples. Two runs with equal configs do the same; a folder of the user's never stands in it.
-        minutes: measured wall minutes on two cores per preset, None where it has not been measured.
+        minutes: measured minutes of processor time per preset, which two idle cores do not exceed; None where it has
+            not been measured.
         run: run(config, folder, *, resume, progress, data_dir) → what the run amounts to, for `show` and --json.
         figure: draws the picture from the rows of rows.csv alone: figure(rows, path of the PNG file).
         show: prints what `run` returned for people.
@@ -53,22 +39,6 @@ class Experiment:
     figure: Callable[[pd.DataFrame, Path], None]
     show: Callable[[Console, dict[str, Any]], None]
     plan: Callable[[Any], list[str]]
-
-
-def find(name: str) -> Experiment:
-    """The experiment of a name; only its module is imported.
-
-    Raises:
-        Problem: no such experiment; the message lists those there are.
-
-    Example:
-        >>> find("figure1").name
-        'figure1'
-    """
-    if name not in MODULES:
-        raise unknown("experiment", name, MODULES)
-    experiment: Experiment = import_module(f".{MODULES[name]}", __package__).EXPERIMENT
-    return experiment
 
 
 def preset_of(experiment: Experiment, preset: str) -> Any:

@@ -1,18 +1,43 @@
-"""Run an experiment by name: config.json before, figure.png after, or only say what it would do."""
+"""All experiments by name, and how one is run: config.json before, figure.png after; or only what it would do."""
 
 import json
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from sparsebounds.experiments.reproduce.certificates.pareto import PARETO
+from sparsebounds.experiments.reproduce.certificates.study import CERTIFICATES
+from sparsebounds.experiments.reproduce.compositional.study import COMPOSITIONAL
+from sparsebounds.experiments.reproduce.conv.family import DEPTH, WIDTH
+from sparsebounds.experiments.reproduce.conv.figure1 import FIGURE1
+from sparsebounds.experiments.reproduce.dynamic.study import DYNAMIC
+from sparsebounds.experiments.reproduce.lottery.study import LOTTERY
 from sparsebounds.experiments.reproduce.registry import Experiment, preset_of
-from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, write_files
-from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.reproduce.sparsity.study import SPARSITY
+from sparsebounds.experiments.reproduce.topology.study import TOPOLOGY
+from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
+from sparsebounds.experiments.shared.problems import Problem, unknown
 from sparsebounds.experiments.shared.rows import read_rows
 
+STUDIES = (FIGURE1, DEPTH, WIDTH, LOTTERY, COMPOSITIONAL, SPARSITY, DYNAMIC, TOPOLOGY, CERTIFICATES, PARETO)
+EXPERIMENTS: dict[str, Experiment] = {study.name: study for study in STUDIES}
+"""NAME of `sparsebounds reproduce NAME` → experiment."""
 COMMITTED = "cpu"
 """The preset whose results are committed, in results/NAME."""
+
+
+def find(name: str) -> Experiment:
+    """The experiment of a name.
+
+    Raises:
+        Problem: no such experiment; the message lists those there are.
+
+    Example:
+        >>> find("figure1").name
+        'figure1'
+    """
+    if name not in EXPERIMENTS:
+        raise unknown("experiment", name, EXPERIMENTS)
+    return EXPERIMENTS[name]
 
 
 def default_folder(name: str, preset: str) -> Path:
@@ -55,7 +80,7 @@ def reproduce(
     """Run a preset and leave config.json, rows.csv and figure.png in the folder.
 
     Args:
-        experiment: from `registry.find`.
+        experiment: from `find`.
         preset: one of its presets.
         folder: of the results; made if it is not there.
         resume: go on with what the folder holds; without it everything is done anew.
@@ -73,8 +98,7 @@ def reproduce(
         "experiment": experiment.name,
         "preset": preset,
         "config": plain(config),
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in ("sparsebounds", "jax", "flax", "optax", "numpy")},
+        "versions": versions(),
     }
     if resume:
         _check_resumed(folder / "config.json", described)

@@ -1,4 +1,4 @@
-"""Images at half the resolution, for experiments with many trainings: means over squares of 2×2 pixels."""
+"""Data sets of experiments; images at half the resolution where there are many trainings."""
 
 import dataclasses
 from pathlib import Path
@@ -10,6 +10,18 @@ import numpy.typing as npt
 from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.nets.data.datasets import Dataset
+
+
+def load_data(name: str, data_dir: Path | None, **options: Any) -> Dataset:
+    """`nets.data.datasets.load`.
+
+    Raises:
+        Problem: missing or damaged files, or fewer images than asked for.
+    """
+    try:
+        return nets.data.datasets.load(name, data_dir, **options)
+    except nets.DataError as error:
+        raise Problem(one_line(error)) from error
 
 
 def load_small(
@@ -30,10 +42,7 @@ def load_small(
     Raises:
         Problem: missing or damaged files, or fewer images than asked for.
     """
-    try:
-        data = nets.data.datasets.load(name, data_dir, train=train, test=test, seed=seed)
-    except nets.DataError as error:
-        raise Problem(one_line(error)) from error
+    data = load_data(name, data_dir, train=train, test=test, seed=seed)
     if not halved:
         return data
     return dataclasses.replace(data, x_train=halve(data.x_train), x_test=halve(data.x_test), _raw=None)

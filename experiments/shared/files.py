@@ -4,8 +4,10 @@ import dataclasses
 import json
 import math
 import os
+import platform
 import tempfile
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,12 @@ def to_json(value: Any) -> str:
         '{\\n  "value": null\\n}\\n'
     """
     return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that numbers depend on."""
+    packages = ("sparsebounds", "jax", "flax", "optax", "numpy")
+    return {"python": platform.python_version()} | {name: version(name) for name in packages}
 
 
 def prepare_folder(folder: Path) -> None:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import optax
 from jax import lax
 
-from sparsebounds.nets.losses import sample_losses
+from sparsebounds.nets.losses import misses, sample_losses
+from sparsebounds.nets.training.step import make_step
 
 Params = Any
 Apply = Callable[[Params, jax.Array], jax.Array]
@@ -62,21 +63,20 @@ def train_many(apply: Apply, params: Params, runs: Runs, *, steps: int, batch_si
 
 @partial(jax.jit, static_argnums=(0, 4, 5))
 def _train(apply: Apply, params: Params, runs: Any, keys: jax.Array, steps: int, batch_size: int) -> Params:
-    adam = optax.scale_by_adam()
     x, y, samples, counts, rates = (jnp.asarray(array) for array in runs)
 
     def one(params: Params, sample: jax.Array, count: jax.Array, rate: jax.Array, key: jax.Array) -> Params:
         def loss(params: Params, rows: jax.Array) -> jax.Array:
             return jnp.mean(sample_losses(apply(params, x[sample, rows]), y[sample, rows], "cross_entropy"))
 
-        def step(i: jax.Array, carry: tuple[Params, Any]) -> tuple[Params, Any]:
-            params, state = carry
-            rows = jax.random.randint(jax.random.fold_in(key, i), (batch_size,), 0, count)
-            updates, state = adam.update(jax.grad(loss)(params, rows), state)
-            scale = -rate * 0.5 * (1 + jnp.cos(jnp.pi * i / steps))
-            return optax.apply_updates(params, jax.tree.map(lambda update: scale * update, updates)), state
+        adam = optax.adam(optax.cosine_decay_schedule(rate, steps))
+        step = make_step(loss, adam)
 
-        return lax.fori_loop(0, steps, step, (params, adam.init(params)))[0]
+        def one_step(i: jax.Array, carry: tuple[Params, Any]) -> tuple[Params, Any]:
+            rows = jax.random.randint(jax.random.fold_in(key, i), (batch_size,), 0, count)
+            return step(*carry, rows)[:2]
+
+        return lax.fori_loop(0, steps, one_step, (params, adam.init(params)))[0]
 
     return jax.vmap(one)(params, samples, counts, rates, keys)
 
@@ -98,16 +98,10 @@ def errors(
 @partial(jax.jit, static_argnums=0)
 def _wrong(apply: Apply, params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
     # One network after the other: all their activations at once would not fit.
-    return lax.map(lambda one: _misses(apply(one, x), y), params)
+    return lax.map(lambda one: misses(apply(one, x), y), params)
 
 
 @partial(jax.jit, static_argnums=0)
 def _wrong_on_own(apply: Apply, params: Params, runs: Any) -> jax.Array:
     x, y, samples, _, _ = (jnp.asarray(array) for array in runs)
-    return lax.map(lambda one: _misses(apply(one[0], x[one[1]]), y[one[1]]), (params, samples))
-
-
-def _misses(scores: jax.Array, labels: jax.Array) -> jax.Array:
-    own = jnp.take_along_axis(scores, labels[:, None], axis=1)
-    others = jnp.where(jax.nn.one_hot(labels, scores.shape[1], dtype=bool), -jnp.inf, scores)
-    return own[:, 0] <= jnp.max(others, axis=1)
+    return lax.map(lambda one: misses(apply(one[0], x[one[1]]), y[one[1]]), (params, samples))

@@ -1,14 +1,15 @@
 """All bounds of one network at one moment: the rows of rows.csv and the factors behind them."""
 
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal, cast
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
-from sparsebounds.bounds.registry import evaluated
+from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.registry import evaluations, named
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.nets.data.datasets import Dataset
 
@@ -71,9 +72,10 @@ def take_snapshot(
         Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
         the standard error of the test error. NaN with a note where a theorem does not apply.
     """
-    graph = bounds.read_graph(model, data.x_train[:2])
-    sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = bounds.Sample.measure(model, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    network = Network.of(model)
+    graph = bounds.read_graph(network, data.x_train[:2])
+    sample = bounds.Sample.measure(network, data.x_train, data.y_train, preprocessing=data.preprocessing)
+    test = bounds.Sample.measure(network, data.x_test, data.y_test, preprocessing=data.preprocessing)
     errors = {
         "train_error": sample.train_error,
         "test_error": test.train_error,
@@ -85,28 +87,24 @@ def take_snapshot(
     followed = {form.bound for form in FORMS}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}
-    for form in (*FORMS, *others):
-        start = time.perf_counter()
-        bound = _bound(form, graph, sample, options)
-        seconds = time.perf_counter() - start
+    for form, bound, seconds in _evaluations((*FORMS, *others), graph, sample, options):
         found[form] = bound
-        rows.append(
-            {
-                **_row(form, bound),
-                **errors,
-                "ratio": _ratio(bound.value, test.train_error),
-                "seconds": seconds,
-            }
-        )
+        ratio = _ratio(bound.value, test.train_error)
+        rows.append({**_row(form, bound), **errors, "ratio": ratio, "seconds": seconds})
     return Snapshot(rows, found, graph, sample)
 
 
-def _bound(form: Form, graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]) -> bounds.Bound:
-    if form.bound == "galanti_published" and options["gamma"] == "best":
-        options = {**options, "gamma": 1.0}
-    if form.nodes != "best":
-        graph = graph.partition(cast(Partition, form.nodes))
-    return evaluated(bounds.BOUNDS[form.bound], graph, sample, options)
+def _evaluations(
+    forms: Sequence[Form], graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]
+) -> Iterator[tuple[Form, bounds.Bound, float]]:
+    def shared(form: Form) -> tuple[str, Gamma]:
+        return form.nodes, 1.0 if form.bound == "galanti_published" and options["gamma"] == "best" else options["gamma"]
+
+    for (nodes, gamma), group in groupby(forms, key=shared):
+        partition = graph if nodes == "best" else graph.partition(cast(Partition, nodes))
+        chosen = named(form.bound for form in group)
+        for name, bound, seconds in evaluations(chosen, partition, sample, {**options, "gamma": gamma}):
+            yield Form(name, nodes), bound, seconds
 
 
 def _row(form: Form, bound: bounds.Bound) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Training of convolutions and a dense layer for a certificate: the pass over moments, differentiable.
 
-A layer of the pass is the layer itself with absolute values for weights, or with the norms of its taps, times the
-factor s of its activation: q = s · conv(|kernel|, q below). It sees as many "images" as there are sub-samples.
+A layer of the pass is the layer itself with absolute values for weights, times the factor s of its activation:
+q = s · conv(|kernel|, q below). It sees as many "images" as there are sub-samples.
 """
 
 from __future__ import annotations
@@ -70,33 +70,24 @@ class Chain:
         return (self.hidden(params, x) @ params["rows"][:, :-1].T + params["rows"][:, -1]) @ signs
 
 
-def tap_moments(chain: Chain, params: Params, moments: jax.Array, factor: float, *, nodes: str = "scalar") -> jax.Array:
+def tap_moments(chain: Chain, params: Params, moments: jax.Array, factor: float) -> jax.Array:
     """q of what the dense layer reads, in one differentiable pass.
 
     Args:
         chain: the architecture.
         params: its kernels.
-        moments: (K, *in_shape) q of the inputs ("position": one channel, the norm over the channels).
+        moments: (K, *in_shape) q of the inputs.
         factor: s of every activation.
-        nodes: "scalar": every element is a node; "position": all channels of a position are, q has one channel.
 
     Returns:
-        (K, elements): of the nodes of the last map.
+        (K, elements): of the nodes of the last map; every element is a node.
 
     Source: theorem 1 of docs/theory.md, tap form.
     """
     q = moments
     for i, (_, stride, _) in enumerate(chain.convs):
-        kernel = params[f"conv{i}"]
-        size = jnp.abs(kernel) if nodes == "scalar" else _tap_norms(kernel)
-        q = jnp.float32(factor) * conv2d(q, size, stride=stride)
+        q = jnp.float32(factor) * conv2d(q, jnp.abs(params[f"conv{i}"]), stride=stride)
     return q.reshape(len(q), -1)
-
-
-def _tap_norms(kernel: jax.Array) -> jax.Array:
-    """Frobenius norms of the taps, (k, k, 1, 1), with a gradient where a tap is 0."""
-    square = jnp.sum(jnp.square(kernel), axis=(2, 3), keepdims=True)
-    return jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1.0)), 0.0)
 
 
 def chain_complexity(

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from scipy.io import loadmat
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -96,8 +97,6 @@ def read_svhn(path: Path | str) -> tuple[Images, Labels]:
     Raises:
         DataError: no MATLAB 5 file, or without `X` and `y` of these shapes.
     """
-    from scipy.io import loadmat
-
     raw = read_bytes(Path(path))
     content = _guarded(lambda: loadmat(io.BytesIO(raw), variable_names=["X", "y"]), path, "MATLAB 5 file")
     if not {"X", "y"} <= content.keys():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from sparsebounds.nets.data.formats import (
     DataError,
@@ -83,8 +84,6 @@ def _find(data_set: str, names: tuple[str, ...], folders: Folders) -> Path:
 
 
 def _digits(part: str, folders: Folders) -> Split:
-    from sklearn.datasets import load_digits
-
     bunch = load_digits()
     # The rows are ordered by writer; a fixed permutation makes train and test one distribution.
     order = np.random.RandomState(0).permutation(len(bunch.target))

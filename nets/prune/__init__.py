@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sparsebounds.nets.prune.erk import erk, erk_densities, random
-from sparsebounds.nets.prune.magnitude import lottery_ticket, magnitude, rewind
+from sparsebounds.nets.prune.chance import erk, erk_densities, random
+from sparsebounds.nets.prune.magnitudes import lottery_ticket, magnitude, rewind
 from sparsebounds.nets.prune.patterns import n_of_m, n_of_m_at
 from sparsebounds.nets.prune.select import FloorApplied, best
 from sparsebounds.nets.prune.sensitivity import Batch, Loss, grasp, iterative_snip, snip
-from sparsebounds.nets.prune.synflow import synflow, synflow_scores
+from sparsebounds.nets.prune.synaptic_flow import synflow, synflow_scores
 
 __all__ = [
     "METHODS",

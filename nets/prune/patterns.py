@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.prune.select import Keep, as_masks, check_density, weights
 
 Tree = Any

@@ -13,7 +13,7 @@ from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.functional import pure
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.prune.select import as_masks, best, check_density, weights
 
 Tree = Any

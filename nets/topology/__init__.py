@@ -1,8 +1,7 @@
 """Topology of masks: the bipartite graph of a layer, its spectrum, and the scores made of it."""
 
-from sparsebounds.nets.topology.bipartite import Bipartite, bipartite
+from sparsebounds.nets.topology.bipartite_graph import Bipartite, bipartite
 from sparsebounds.nets.topology.network import LayerTopology, defined_share, network_score, network_topology
-from sparsebounds.nets.topology.pags import PagsResult, pags
 from sparsebounds.nets.topology.scores import (
     Convention,
     Score,
@@ -14,6 +13,7 @@ from sparsebounds.nets.topology.scores import (
     ramanujan_gap,
     spectral_gap,
 )
+from sparsebounds.nets.topology.search import PagsResult, pags
 from sparsebounds.nets.topology.spectrum import two_largest_singular_values
 
 __all__ = [

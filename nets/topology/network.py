@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from sparsebounds.nets.masks import masks as masking
-from sparsebounds.nets.topology.bipartite import bipartite
+from sparsebounds.nets.topology.bipartite_graph import bipartite
 from sparsebounds.nets.topology.scores import Convention, Score, imdb, imsg, length, narc, ramanujan_gap, spectral_gap
 
 Tree = Any

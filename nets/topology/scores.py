@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from sparsebounds.nets.topology.bipartite import Bipartite, bipartite
+from sparsebounds.nets.topology.bipartite_graph import Bipartite, bipartite
 
 Convention = Literal["iclr", "neurips"]
 _SHARED = {"iclr": 3, "neurips": 2}  # left nodes that must share a degree to form a subgraph

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import optax
 from jax import lax
 
-from sparsebounds.nets.losses import sample_losses
+from sparsebounds.nets.losses import misses, sample_losses
 from sparsebounds.nets.models.functional import Params
 
 EVALUATION_BATCH = 100  # the patches of CONV-3-1000 take 1.2 GB then
@@ -26,6 +26,7 @@ class State(NamedTuple):
 
 Schedule = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 Losses = jax.Array
+Step = Callable[..., tuple[Params, Any, jax.Array]]
 Advance = Callable[[State, Any, Any, Any, Any, Any], tuple[State, Losses]]
 
 
@@ -41,6 +42,25 @@ def batches(samples: int, batch_size: int, seed: int, epoch: int) -> Schedule:
     index = np.concatenate([order, np.zeros(empty, np.int32)]).reshape(steps, batch_size)
     weight = np.concatenate([np.ones(samples, np.float32), np.zeros(empty, np.float32)])
     return index, weight.reshape(steps, batch_size)
+
+
+def make_step(loss: Callable[..., jax.Array], tx: optax.GradientTransformation) -> Step:
+    """One step of an optimiser, to stand inside compiled loops.
+
+    Args:
+        loss: (parameters, …) → the number that is minimised.
+        tx: the optimiser.
+
+    Returns:
+        step(parameters, state of the optimiser, …) → (parameters, state, loss before the step).
+    """
+
+    def step(params: Params, state: Any, *given: Any) -> tuple[Params, Any, jax.Array]:
+        value, gradient = jax.value_and_grad(loss)(params, *given)
+        updates, state = tx.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, value
+
+    return step
 
 
 def make_advance(
@@ -62,6 +82,8 @@ def make_advance(
     def batch_loss(params: Params, x: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
         return jnp.sum(sample_losses(apply(params, x), y, loss) * weight) / jnp.sum(weight)
 
+    step_of = make_step(batch_loss, tx)
+
     @jax.jit
     def advance(
         state: State, x: jax.Array, y: jax.Array, index: jax.Array, weight: jax.Array, count: jax.Array
@@ -69,9 +91,8 @@ def make_advance(
         def one(i: jax.Array, carry: tuple[State, Losses]) -> tuple[State, Losses]:
             (params, opt_state, step), losses = carry
             rows = index[i]
-            value, gradient = jax.value_and_grad(batch_loss)(params, x[rows], y[rows], weight[i])
-            updates, opt_state = tx.update(gradient, opt_state, params)
-            return State(optax.apply_updates(params, updates), opt_state, step + 1), losses.at[i].set(value)
+            params, opt_state, value = step_of(params, opt_state, x[rows], y[rows], weight[i])
+            return State(params, opt_state, step + 1), losses.at[i].set(value)
 
         return lax.fori_loop(0, count, one, (state, jnp.zeros(len(index), jnp.float32)))
 
@@ -83,10 +104,7 @@ def make_error(apply: Callable[[Params, jax.Array], jax.Array]) -> Callable[[Par
 
     @jax.jit
     def wrong(params: Params, x: jax.Array, y: jax.Array) -> jax.Array:
-        scores = apply(params, x)
-        own = jnp.take_along_axis(scores, y[:, None], axis=1)
-        others = jnp.where(jax.nn.one_hot(y, scores.shape[1], dtype=bool), -jnp.inf, scores)
-        return jnp.sum(own[:, 0] <= jnp.max(others, axis=1))
+        return jnp.sum(misses(apply(params, x), y))
 
     def error(params: Params, x: Any, y: Any) -> float:
         starts = range(0, len(y), EVALUATION_BATCH)

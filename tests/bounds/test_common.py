@@ -1,7 +1,14 @@
 """What every bound in BOUNDS owes, on every network of the zoo; a new bound gets these tests by being listed."""
 
+import ast
+import doctest
 import inspect
 import math
+import pickle
+import pydoc
+import re
+import sys
+import types
 from functools import cache
 
 import networks
@@ -10,9 +17,11 @@ import pytest
 from networks import network
 
 from sparsebounds import bounds
+from sparsebounds.bounds import registry
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 
 M, DELTA, CLASSES = 200, 1e-3, networks.CLASSES
 GUARANTEES = {"certificate", "expectation", "published", "shape"}
@@ -52,7 +61,18 @@ def test_signature(bound):
         assert p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD), f"{p.name} must be keyword-only"
         assert p.name == "delta" or p.default is not p.empty or p.kind is p.VAR_KEYWORD, f"{p.name} needs a default"
     assert parameters[2].default is inspect.Parameter.empty, "delta has no default: the caller decides"
-    assert "reference" in {p.name for p in parameters}
+
+
+def arguments(bound):
+    return list(inspect.signature(bounds.BOUNDS[bound]).parameters)
+
+
+@every_bound
+def test_every_argument_is_used(bound):
+    """One that a bound takes and forgets looks as if it had an effect."""
+    (function,) = ast.parse(inspect.getsource(bounds.BOUNDS[bound])).body
+    read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    assert set(arguments(bound)) - {"graph", "delta"} <= read  # these two the theorem itself checks
 
 
 @every_bound
@@ -63,12 +83,70 @@ def test_declaration(bound):
     assert isinstance(declaration.assumes, tuple) and all(isinstance(a, str) and a for a in declaration.assumes)
 
 
+SHARED = {"Args of every bound", "Args of many"}
+
+
+def documented(text, *sections):
+    """Names that the sections of a docstring explain."""
+    parts = re.split(r"^ *([A-Z][a-z ]+):$", text, flags=re.M)
+    lines = [part for title, part in zip(parts[1::2], parts[2::2], strict=True) if title in sections]
+    names = re.findall(r"^ +([a-z_]+(?:, [a-z_]+)*): ", "\n".join(lines), flags=re.M)
+    return {name for found in names for name in found.split(", ")}
+
+
 @every_bound
 def test_docstring(bound):
+    """A bound explains its own arguments, in a fixed order of sections; `Theorem` those that many have."""
     text = inspect.getdoc(bounds.BOUNDS[bound]) or ""
+    assert len(text.split("\n\n")) >= 4, "one line, the formula, an example, the source"
     places = [text.find(part) for part in ("Args:", "Returns:", "Raises:", "Example:", "Source:")]
-    assert -1 not in places, f"missing sections: {places}"
-    assert places == sorted(places)
+    assert -1 not in places[3:], "an example and a source"
+    found = [place for place in places if place >= 0]
+    assert found == sorted(found)
+    shared = documented(bounds.Theorem.__doc__, *SHARED)
+    assert {"graph", "sample", "delta", "gamma"} <= shared
+    assert set(arguments(bound)) <= documented(text, "Args") | shared
+    assert documented(text, "Args") <= set(arguments(bound))
+
+
+@every_bound
+def test_the_example_is_found_and_help_shows_the_bound(bound):
+    """A theorem is an object: doctest, help, inspect and pickle must see the function behind it."""
+    theorem = bounds.BOUNDS[bound]
+    module = sys.modules[theorem.__module__]
+    (found,) = [t for t in doctest.DocTestFinder().find(module) if t.name == f"{module.__name__}.{theorem.name}"]
+    assert found.examples
+    shown = pydoc.plain(pydoc.render_doc(theorem))
+    assert theorem.__doc__.split("\n")[0] in shown and "delta" in shown
+    assert pickle.loads(pickle.dumps(theorem)) is theorem
+
+
+def test_a_theorem_speaks_before_and_after_its_function():
+    """δ, γ and the sample are checked before the call; NotCovered becomes a row."""
+
+    @bounds.declare(summary="none", guarantee="certificate", assumes=(), source="nobody")
+    def never(graph, sample, *, delta, gamma="best"):
+        raise NotCovered("it covers nothing")
+
+    graph, sample = measured("native")
+    row = never(graph, sample, delta=0.5)
+    assert math.isnan(row.value) and math.isnan(row.gamma) and row.note == "not covered: it covers nothing"
+    assert (row.guarantee, row.source, row.delta) == ("certificate", "nobody", 0.5)
+    assert never(graph, sample, delta=0.5, gamma=2.0).gamma == 2.0
+    with pytest.raises(ValueError, match="gamma"):
+        never(graph, sample, delta=0.5, gamma=-1.0)
+    with pytest.raises(ValueError, match="inputs of shape"):
+        never(graph, measured("mlp_flat")[1], delta=0.5)
+    with pytest.raises(TypeError, match="delta"):
+        never(graph, sample)
+
+
+def test_only_theorems_are_taken_from_other_packages(monkeypatch):
+    entry = types.SimpleNamespace(name="plain", value="other:plain", load=lambda: lambda graph, sample: None)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
+    with pytest.raises(TypeError, match=r"other:plain .* bounds\.declare"):
+        registry.add_installed()
+    assert "plain" not in bounds.BOUNDS
 
 
 # ---- what it returns ---------------------------------------------------------------------------
@@ -166,7 +244,7 @@ def test_every_form_of_the_complexity_is_above_what_the_network_itself_attains(n
         return
     assert net.chain
     for fixed in (True, False):
-        found = list(sparse_chain.forms(chain, graph.node_sums(0, energies), 20, fixed))
+        found = list(sparse_forms.forms(chain, graph.node_sums(0, energies), 20, fixed))
         assert found and all(form.value >= attained for form in found)
 
 

@@ -18,7 +18,9 @@ from sparsebounds import bounds
 from sparsebounds.bounds import norms
 from sparsebounds.bounds.audit.search.ascent import all_signs
 from sparsebounds.bounds.confidence.binomial import kl_upper
-from sparsebounds.bounds.margin.step import Complexity, step
+from sparsebounds.bounds.margin.classes import ClassSize
+from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.step import smallest
 from sparsebounds.bounds.theorems.covering.graf import params_form
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
@@ -42,7 +44,7 @@ def test_confidence():
     classical, once = 3 * math.sqrt(math.log(2 / DELTA) / (2 * M)), 3 * root
     assert (classical, once) == pytest.approx((0.128840822504, 0.116106826807), abs=1e-12)
     # Grid point 0 has weight 1/4.
-    paid = step(Complexity(0.0, 0.01 * M), flat_sample(M), factor=4.0, delta=4 * DELTA, gamma=1.0)
+    paid = smallest([ClassSize(0.0, 0.01 * M)], flat_sample(M), Payment(4 * DELTA, 1.0))
     assert paid.confidence == pytest.approx(2 * root, rel=1e-12)
     assert paid.complexity == pytest.approx(4 * 0.01, rel=2e-6)
     assert classical + 4 * 0.01 == pytest.approx(0.168840822504, abs=1e-12)

@@ -87,10 +87,10 @@ def test_a_bound_that_does_not_cover_the_network_is_a_row(data):
 
 
 def test_a_bound_that_raises_does_not_take_the_others_along(net, data, monkeypatch):
+    @bounds.declare(summary="picky", guarantee="certificate", assumes=(), source="nobody")
     def picky(graph, sample, *, delta):
         raise ValueError("needs more samples than this")
 
-    picky.declaration = bounds.Declaration("picky", "certificate", (), "nobody")
     monkeypatch.setitem(bounds.BOUNDS, "picky", picky)
     frame = table(net, *data, names=["picky", "galanti"])
     assert math.isnan(frame["value"][0]) and frame["note"][0] == "needs more samples than this"
@@ -101,10 +101,12 @@ def test_a_bound_that_raises_does_not_take_the_others_along(net, data, monkeypat
 def test_only_what_a_bound_takes_is_passed(net, data, monkeypatch):
     seen = {}
 
+    @bounds.declare(summary="narrow", guarantee="certificate", assumes=(), source="nobody")
     def narrow(graph, sample, *, delta):
         seen["narrow"] = delta
         return bounds.galanti(graph, sample, delta=delta)
 
+    @bounds.declare(summary="wide", guarantee="certificate", assumes=(), source="nobody")
     def wide(graph, sample, *, delta, **options):
         seen["wide"] = options
         return bounds.galanti(graph, sample, delta=delta)

@@ -1,14 +1,17 @@
 """`sparsebounds audit`: what it prints and writes, and how it ends."""
 
+import io
 import json
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from sparsebounds import bounds
+from sparsebounds.bounds.audit import Row, closest
 from sparsebounds.bounds.bound import Bound, declare
-from sparsebounds.experiments.audit import AuditConfig, run
+from sparsebounds.experiments.audit import Audit, AuditConfig, document, run, show
 from sparsebounds.experiments.cli import main
 
 COMMITTED = Path(__file__).resolve().parents[2] / "results" / "audit"
@@ -39,9 +42,20 @@ def test_for_people_and_on_disk(capsys, tmp_path):
     assert json.loads((tmp_path / "audit" / "config.json").read_text(encoding="utf-8"))["names"] == ["held_out"]
 
 
+def test_twins_inside_the_slack_are_listed_with_it():
+    rows = [Row("b", "s", "c", 0.4, 1.0, 0.0, False, (("half of it", 2.0), ("a tenth", 10.0)))]
+    result = Audit(AuditConfig(), rows, closest(rows))
+    (statement,) = document(result)["statements"]
+    assert statement["twins_caught"] == ("a tenth",)
+    assert statement["twins_inside_the_slack"] == [{"twin": "half of it", "slack": 2.5}]
+    console = Console(record=True, file=io.StringIO(), width=100)
+    show(console, result)
+    assert "b     s: half of it   2.5" in console.export_text()
+
+
 def test_a_violation_ends_with_status_one(monkeypatch, capsys):
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     monkeypatch.setitem(bounds.BOUNDS, "liar", liar)

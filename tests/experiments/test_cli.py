@@ -1,7 +1,10 @@
 """The command line from end to end, on networks that train in seconds."""
 
+import contextlib
+import io
 import json
 import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,9 +17,25 @@ import pytest
 from command_line import run, strict
 
 from sparsebounds import bounds, nets
-from sparsebounds.experiments.reproduce.registry import MODULES
+from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
+
+
+def test_help_answers_without_jax() -> None:
+    """In a process of its own: help of every command, with each option of its config, and nothing heavy imported."""
+    script = (
+        "import sys\n"
+        "from sparsebounds.experiments.cli import main\n"
+        "for command in ([], ['report'], ['evaluate'], ['certify']):\n"
+        "    try:\n        main([*command, '--help'])\n    except SystemExit as stop:\n        assert stop.code == 0\n"
+        "assert not {'jax', 'flax', 'pandas'} & sys.modules.keys()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+    assert done.returncode == 0, done.stderr
+    for option in ("--lr", "--no-tree", "--bound", "--pixel-range", "--form", "(3 for conv)", "LOW HIGH"):
+        assert option in done.stdout
 
 
 def test_list_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
@@ -39,7 +58,7 @@ def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[st
     registered = {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
     assert names == registered | {"nets.prune.lottery_ticket", "nets.topology.pags"}
     assert run("list", "experiments", "--json") == 0
-    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(MODULES)
+    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(EXPERIMENTS)
     assert run("list", "theorems") == 2
     assert "choose from bounds, experiments, sparsifiers" in capsys.readouterr().err.replace("'", "")
 
@@ -126,20 +145,27 @@ def test_terms_are_enough_to_redo_the_bound(written: Path) -> None:
     assert redone == 8
 
 
-def test_same_seed_same_numbers(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("report", *TINY, "--out", str(tmp_path / "again"), "--no-tree") == 0
-    shown = capsys.readouterr().out
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The same report without the tree, in this process and for people: where it was written and what it showed."""
+    out = tmp_path_factory.mktemp("again") / "out"
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        assert run("report", *TINY, "--out", str(out), "--no-tree") == 0
+    return out, shown.getvalue()
+
+
+def test_same_seed_same_numbers(written: Path, again: tuple[Path, str]) -> None:
+    out, shown = again
     first = pd.read_csv(written / "out" / "rows.csv").query("network == 'conv'").drop(columns="seconds")
-    again = pd.read_csv(tmp_path / "again" / "rows.csv").drop(columns="seconds")
-    pd.testing.assert_frame_equal(first.reset_index(drop=True), again)
+    second = pd.read_csv(out / "rows.csv").drop(columns="seconds")
+    pd.testing.assert_frame_equal(first.reset_index(drop=True), second)
     assert "galanti_published" in shown and "certificate" in shown
 
 
 def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    again: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = ("--out", str(tmp_path / "out"), "--no-tree")
-    assert run("report", *TINY, *out) == 0
+    out = ("--out", str(shutil.copytree(again[0], tmp_path / "out")), "--no-tree")
     before = pd.read_csv(tmp_path / "out" / "rows.csv").drop(columns="seconds")
     assert run("report", *TINY, *out, "--resume") == 0
     after = pd.read_csv(tmp_path / "out" / "rows.csv").drop(columns="seconds")
@@ -149,6 +175,7 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
     assert "seed" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
     options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "120", "--json"]
     command = [sys.executable, "-m", "sparsebounds", *options, "--out"]
@@ -180,6 +207,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
     assert resumed["epoch"].max() == 120 and whole["epoch"].nunique() >= 15
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:
     script = (
         "import gc, time\n"
@@ -221,6 +249,7 @@ def sample(tmp_path: Path) -> Path:
     return tmp_path / "sample.npz"
 
 
+@pytest.mark.slow
 def test_evaluate_beside_a_package_called_experiments(
     tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from sparsebounds.experiments.report import figure as figures
 from sparsebounds.experiments.report.sparsity import sparsity
 from sparsebounds.experiments.shared.files import to_json, write_files
 from sparsebounds.experiments.shared.problems import Problem
-from sparsebounds.experiments.shared.rows import RowLog
+from sparsebounds.experiments.shared.rows import RowFile, read_rows
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path) -> None:
@@ -35,15 +35,36 @@ def test_json_has_no_nan() -> None:
     assert json.loads(text) == {"a": [1.0, None, "inf"], "b": None, "c": None}
 
 
-def test_row_log_replaces_an_epoch_and_survives(tmp_path: Path) -> None:
-    log = RowLog(tmp_path / "rows.csv", keep=False)
-    log.put(1, [{"epoch": 1, "value": 0.1 + 0.2}])
-    log.put(0, [{"epoch": 0, "value": math.nan}])
-    log.put(1, [{"epoch": 1, "value": 2 / 3}])
-    again = RowLog(tmp_path / "rows.csv", keep=True).frame()
-    assert again["epoch"].tolist() == [0, 1]
-    assert again["value"].iloc[1] == 2 / 3
-    assert RowLog(tmp_path / "rows.csv", keep=False).frame().empty
+def test_rows_replace_a_group_and_survive(tmp_path: Path) -> None:
+    rows = RowFile(tmp_path / "rows.csv", ("epoch",), keep=False)
+    rows.put([{"epoch": 1, "value": 0.1 + 0.2}])
+    rows.put([{"epoch": 2, "value": math.nan}])
+    rows.put([{"epoch": 1, "value": 2 / 3}])
+    again = RowFile(tmp_path / "rows.csv", ("epoch",), keep=True).frame()
+    assert again["epoch"].tolist() == [1, 2]
+    assert again["value"].iloc[0] == 2 / 3
+    assert RowFile(tmp_path / "rows.csv", ("epoch",), keep=False).frame().empty
+
+
+def test_every_float_is_read_as_it_was_written(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).lognormal(0.0, 20.0, 500)
+    RowFile(tmp_path / "rows.csv", ("run",), keep=False).put([{"run": 0, "value": float(v)} for v in values])
+    assert read_rows(tmp_path / "rows.csv")["value"].tolist() == values.tolist()
+
+
+def test_rows_of_declared_columns_are_whole_and_only_what_is_missing_is_measured(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def rows_of(name: str, seed: int) -> list[dict[str, object]]:
+        asked.append(name)
+        return [{"value": 0.5, "seconds": 3.0}]
+
+    columns = ("name", "seed", "value", "note", "gap")
+    for todo in ([("a", 0)], [("a", 0), ("b", 0)]):
+        rows = RowFile(tmp_path / "rows.csv", ("name", "seed"), keep=True, columns=columns)
+        frame = rows.measure(todo, rows_of, progress=False)
+    assert asked == ["a", "b"] and tuple(frame.columns) == columns
+    assert frame["note"].tolist() == ["", ""] and frame["gap"].isna().all() and frame["value"].tolist() == [0.5, 0.5]
 
 
 def test_figures_know_no_network() -> None:
@@ -53,7 +74,9 @@ def test_figures_know_no_network() -> None:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names.add(node.module or "experiments")
-    assert {name.split(".")[0] for name in names} <= {"io", "sys", "pathlib", "matplotlib", "pandas"}
+    shared = {name for name in names if name.startswith("sparsebounds.experiments.shared.")}
+    assert {name.split(".")[0] for name in names - shared} <= {"sys", "pathlib", "matplotlib", "pandas"}
+    assert {name.rpartition(".")[2] for name in shared} <= {"files", "style"}
 
 
 def test_the_figure_draws_every_curve_and_leaves_out_what_has_no_logarithm() -> None:

@@ -5,6 +5,11 @@ import numpy as np
 from sparsebounds import bounds
 
 
+def energies(shape, seed=0):
+    """Energies of inputs of this shape, drawn; none is far below the others."""
+    return 40 * np.random.default_rng(seed).uniform(0.1, 1, size=shape)
+
+
 def sample_of(energies, m=50, classes=4, preprocessing="fixed", margins=None):
     """m samples with these energies, labels as even as can be; margins from −1 to 3 unless given, one or all."""
     counts = np.full(classes, m // classes)

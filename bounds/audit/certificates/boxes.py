@@ -15,12 +15,11 @@ from scipy.stats import binom
 from sparsebounds.bounds.audit.run import Row
 from sparsebounds.bounds.audit.search.ascent import all_signs
 from sparsebounds.bounds.audit.theorems.cases import Preset
-from sparsebounds.bounds.certificates.boxes.family import Boxes, box_reach, box_weights
+from sparsebounds.bounds.certificates.boxes.family import Boxes
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
 
 PAIR = tree_form(Tree.balanced(2), 2)
-TEST = "tests/bounds/certificates/test_boxes.py::test_first_moments"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +48,9 @@ def claim(case: BoxCase, *, sizes: np.ndarray | None = None) -> float:
     largest = np.append(np.abs(case.x).max(axis=0), 1.0)
     sides, signs = np.append(np.abs(case.sides), 0.0)[None], np.append(np.where(case.sides < 0, -1.0, 1.0), 1.0)[None]
     boxes = Boxes(PAIR, sides, signs, np.append(kappa, 1.0)[None], largest)
-    energy = box_weights(boxes).inputs @ squares
+    energy = boxes.weights.inputs @ squares
     assert d + 1 == sides.shape[1]
-    return float(box_reach(boxes, energy, m)[0] / PAIR.multipliers[0, 0])
+    return float(boxes.reach(energy[:, None], m)[0] / PAIR.multipliers[0, 0])
 
 
 def box_cases(preset: Preset) -> Iterator[BoxCase]:
@@ -71,7 +70,7 @@ def audit_boxes(preset: Preset = "quick") -> list[Row]:
     for case in box_cases(preset):
         right = claim(case)
         plain = float(np.sqrt(np.square(case.x).sum(axis=0)) @ np.abs(case.sides)) / np.sqrt(2 * np.pi)
-        twins = (("√(2/π) without H", TEST, right / plain),)
+        twins = (("√(2/π) without H", right / plain),)
         rows.append(
             Row("peeling", "boxes with signs, first moment", case.name, attained(case), right, 0.0, False, twins)
         )

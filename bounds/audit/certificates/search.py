@@ -19,9 +19,10 @@ from sparsebounds.bounds.audit.moments.theorem_3 import DELTA, failures
 from sparsebounds.bounds.audit.run import Row
 from sparsebounds.bounds.audit.search.architectures import dense
 from sparsebounds.bounds.audit.theorems.cases import Preset
-from sparsebounds.bounds.certificates.boxes.certificate import box_certificate, measure_boxes
-from sparsebounds.bounds.certificates.boxes.family import Boxes, box_weights
+from sparsebounds.bounds.certificates.boxes.family import Boxes
 from sparsebounds.bounds.certificates.certificate import certified
+from sparsebounds.bounds.certificates.energies import measure_energies
+from sparsebounds.bounds.certificates.family import certify_family
 from sparsebounds.bounds.confidence.binomial import log_binomial_cdf
 from sparsebounds.bounds.margin.codes import Listed
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
@@ -32,7 +33,6 @@ from sparsebounds.bounds.sample.sample import Sample
 LOOKS, SAMPLES = 512, 2000
 DRAWS = {"quick": 20, "full": 400}
 TRUTH = 0.5
-TEST = "tests/bounds/audit/test_search.py::test_the_length_of_a_search_is_no_price"
 PAIR = tree_form(Tree.balanced(2), 2)
 GRAPH = dense((1,)).graph([], np.array([[1.0], [0.0]]))
 """f = (x, 0) on the bit x = ±1 that the last front end shows."""
@@ -84,8 +84,9 @@ def peeled_certificate(found: Searched, choices: Choices) -> float:
 def boxed_certificate(found: Searched, choices: Choices) -> float:
     """Of a box with one side, fixed before anything was looked at."""
     boxes = Boxes(PAIR, np.array([[1.0, 0.0]]), np.ones((1, 2)), np.ones((1, 2)), np.ones(2))
-    energies = measure_boxes(boxes, found.bits, found.labels, box_weights(boxes).limits(np.ones(1)))
-    return box_certificate(GRAPH, _sample(found), boxes, energies, delta=DELTA, choices=choices).value
+    weights = boxes.energy_weights(GRAPH)
+    energies = measure_energies(weights, boxes.form, found.bits, found.labels, weights.limits(np.ones(1)))
+    return certify_family(GRAPH, _sample(found), boxes, energies, delta=DELTA, choices=choices, tied_only=True).value
 
 
 CERTIFICATES = {"certificate": peeled_certificate, "boxes": boxed_certificate}
@@ -114,7 +115,7 @@ def _nats(found: list[Searched], case: str) -> Row:
     gained = [-log_binomial_cdf(one.errors, SAMPLES, TRUTH) for one in found]
     claim, length = (math.log(1 / DELTA) + nats for nats in (found[0].configuration.nats, math.log(LOOKS + 1)))
     lower = float(np.quantile(gained, 1 - DELTA, method="lower"))
-    twins = (("the length of the search", TEST, claim / length),)
+    twins = (("the length of the search", claim / length),)
     return Row("peeling", "nats of an adaptive search", case, lower, claim, 0.0, False, twins)
 
 

@@ -18,7 +18,7 @@ from sparsebounds.bounds.audit.run import Row, confirmed
 from sparsebounds.bounds.audit.search.architectures import dense
 from sparsebounds.bounds.audit.search.ascent import all_signs
 from sparsebounds.bounds.audit.theorems.cases import Preset
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, radii
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.signs import Orthants
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
@@ -26,7 +26,6 @@ from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
 
 PAIR = tree_form(Tree.balanced(2), 2)
-TEST = "tests/bounds/certificates/test_signs.py::test_energy_weights_by_hand"
 Weights = list[np.ndarray]
 
 
@@ -43,8 +42,8 @@ class SignedCase:
 
 def claim(case: SignedCase) -> float:
     """√(Σ_n Z(x_n)) of the class, from the library's own pass over its graph."""
-    ellipsoids = _class(case)
-    return float(np.sqrt(energy_weights(_graph(case, case.axes), ellipsoids).of(case.x).sum()))
+    weights = _class(case).energy_weights(_graph(case, case.axes))
+    return float(np.sqrt(weights.of(case.x).sum()))
 
 
 def suprema(case: SignedCase, rounds: int, seed: int = 0) -> tuple[np.ndarray, Weights]:
@@ -88,7 +87,7 @@ def _row(case: SignedCase) -> Row:
     _check(case, best, kept)
     statement = "a twin: fixed signs charged, free ones used" if case.free else "signs fixed, second moment"
     # Without the ½ of the positive part: a claim that is √2 times smaller.
-    twins = () if case.free else (("¼ for ½", TEST, float(np.sqrt(2.0))),)
+    twins = () if case.free else (("¼ for ½", float(np.sqrt(2.0))),)
     return Row(
         "peeling", statement, case.name, float(np.sqrt(np.square(best).mean())), claim(case), 0.0, case.free, twins
     )
@@ -103,7 +102,7 @@ def _check(case: SignedCase, best: np.ndarray, kept: Weights) -> None:
     top = (axes * pull / max(float(np.linalg.norm(pull)), 1e-300))[:, None]
     graph = _graph(case, [*hidden, top])
     confirmed(case.name, float(best[-1]), float(signs @ evaluate(graph, case.x)[:, 0]), len(case.x))
-    if not case.free and float(radii(graph, _class(case))[0]) > 1 + 1e-6:
+    if not case.free and float(_class(case).radii(graph)[0]) > 1 + 1e-6:
         raise ArithmeticError(f"{case.name}: the search left the class")
 
 

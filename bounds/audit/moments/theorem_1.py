@@ -21,7 +21,6 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.moments import contraction, khintchine, window
 
 MOMENTS = (2.0, 6.0)
-TEST = "tests/bounds/moments/test_peeling.py::test_constants_by_hand"
 SLOPES = (0.0, 0.0, 0.5, 1.0)
 FORMS: tuple[Form, ...] = ("layer", "tap", "scalar")
 KINDS_OF_OPS: tuple[Kind, ...] = ("point", "pair", "dense", "residual", "post", "mean", "max")
@@ -95,10 +94,10 @@ def _rows(case: NetCase) -> Iterator[Row]:
         # Without s everywhere the bound is smaller by exactly this where nothing joins a later layer: no skip, no bias.
         chain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
         plain = chain and (len(net.ops) == 1 or not any(op.biased for op in net.ops))
-        twins: tuple[tuple[str, str, float], ...] = (("s → 1", TEST, s),) if activations and plain else ()
+        twins: tuple[tuple[str, float], ...] = (("s → 1", s),) if activations and plain else ()
         pooled = [op.kind for op in net.ops] == ["point", "max"] and not activations
-        twins += (("c → 1", TEST, float(window(p, 2))),) if pooled else ()
-        twins += (("B dropped", TEST, float(khintchine(p))),) if p > 2 else ()
+        twins += (("c → 1", float(window(p, 2))),) if pooled else ()
+        twins += (("B dropped", float(khintchine(p))),) if p > 2 else ()
         lower = float(np.mean(best**p) ** (1 / p))
         yield Row("peeling", case.statement, f"{case.name}, p = {p:g}", lower, float(claim), 0.0, False, twins)
 

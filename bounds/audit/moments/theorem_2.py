@@ -51,10 +51,10 @@ def halved(form: MarginForm) -> MarginForm:
 
 def attained(case: MarginCase, *, steps: int = STEPS, restarts: int = RESTARTS, seed: int = 0) -> np.ndarray:
     """The largest signed sum found for every sign vector: float64 (2^m,)."""
-    return _climb(case, steps, restarts, seed)[0]
+    return climb(case, steps, restarts, seed)[0]
 
 
-def _climb(case: MarginCase, steps: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def climb(case: MarginCase, steps: int, restarts: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The values, and the heads D (2^m, R, d) that attain them."""
     signs = all_signs(len(case.y))[:, :, 0]
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def sharpened(case: MarginCase, rounds: int, rate: float = 0.6) -> MarginCase:
     """Inputs and numbers moved along the slope of log(attained / claim); the best of all rounds."""
     best, found = -math.inf, case
     for k in range(rounds):
-        values, heads = _climb(case, 6, 3, k)
+        values, heads = climb(case, 6, 3, k)
         ratio = float(values.mean()) / claim(case)
         if ratio > best:
             best, found = ratio, case
@@ -164,11 +164,10 @@ def _equal(form: MarginForm, classes: int, m: int) -> Iterator[MarginCase]:
 
 def audit_margins(preset: Preset = "quick") -> list[Row]:
     """One row per case, with the twin that counts half of q^S."""
-    test = "tests/bounds/moments/test_margin_forms.py::test_the_form_by_hand"
     rows = []
     for case in margin_cases(preset):
         right = claim(case)
-        twin = ("q^S/2 for q^S", test, right / claim(replace(case, form=halved(case.form))))
+        twin = ("q^S/2 for q^S", right / claim(replace(case, form=halved(case.form))))
         value = float(attained(case).mean())
         rows.append(Row("peeling", "theorem 2, true margins", case.name, value, right, 0.0, False, (twin,)))
     return rows

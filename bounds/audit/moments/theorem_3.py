@@ -16,10 +16,11 @@ from scipy.stats import binom
 
 from sparsebounds.bounds.audit.run import Row
 from sparsebounds.bounds.audit.search.architectures import dense
-from sparsebounds.bounds.margin.classes import ClassSize, certify
-from sparsebounds.bounds.margin.step import MarginStep
+from sparsebounds.bounds.margin.classes import ClassSize
+from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.step import MarginStep, smallest
 from sparsebounds.bounds.moments.margin_forms import tree_form
-from sparsebounds.bounds.moments.network import Peeled
+from sparsebounds.bounds.moments.network import PeeledNetwork
 from sparsebounds.bounds.moments.tree import Tree
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.sample import Sample
@@ -64,12 +65,13 @@ def front_end_certificate(ones: int, front_ends: int) -> MarginStep:
     sample = Margins(np.where(np.arange(SAMPLES) < ones, 1.0, 0.0))
     unit = 2.0 * math.sqrt(SAMPLES * SHARE)  # |D| (q + q), D = (w_0 − w_1)/2
     price = {"choice of front ends": math.log(front_ends)} if front_ends > 1 else {}
-    return certify([ClassSize(math.log(0.5), unit, price, one_sided=True)], sample, delta=DELTA, gamma=1.0)
+    payment = Payment.of_theorem_3(DELTA, 1.0)
+    return smallest([ClassSize(math.log(0.5), unit, price, one_sided=True)], sample, payment)
 
 
 def without_union(step: MarginStep, m: int) -> float:
     """A twin: ramp + complexity + √(log(1/δ)/2m), nothing paid for what was chosen after looking."""
-    return step.ramp + step.complexity + math.sqrt(math.log(1 / DELTA) / (2 * m))
+    return step.margin_error + step.complexity + math.sqrt(math.log(1 / DELTA) / (2 * m))
 
 
 def by_heart(points: int, m: int, draws: int) -> np.ndarray:
@@ -87,8 +89,8 @@ def by_heart(points: int, m: int, draws: int) -> np.ndarray:
             by_class = np.stack([np.bincount(which[labels == r], minlength=points) for r in (0, 1)])
             counts = np.bincount(labels, minlength=2)
             sample = Sample(m, 2, by_class.sum(axis=0), by_class, margins.margins, counts)
-            sizes = list(Peeled(graph, sample).sizes([tree_form(Tree.balanced(2), 2)]))
-        values[k] = certify(sizes, margins, delta=DELTA, gamma=0.9).value
+            sizes = list(PeeledNetwork(graph, sample).sizes([tree_form(Tree.balanced(2), 2)]))
+        values[k] = smallest(sizes, margins, Payment.of_theorem_3(DELTA, 0.9)).value
     return values
 
 

@@ -35,24 +35,8 @@ PROPORTIONS = {
     "full": ((1, 40), (5, 40), (40, 40), (200, 300), (1000, 1500)),
 }
 """(N, m)."""
-_HANDS, _COVERS = (
-    f"tests/bounds/theorems/test_whole_rows.py::test_{name}_by_hand" for name in ("two_layers", "one_layer_of_covers")
-)
-_WORKED = "tests/bounds/theorems/rademacher/test_galanti.py::test_worked_values_of_the_sound_form"
-_TERMS = "::test_every_factor_is_in_the_terms"
-ROWS = {
-    "peeling": "tests/bounds/certificates/test_certificate.py::test_a_linear_network_by_hand",
-    "galanti": _WORKED,
-    "galanti_best": _WORKED,
-    "neyshabur_frobenius": "tests/bounds/theorems/rademacher/test_neyshabur.py::test_the_whole_row",
-    **dict.fromkeys(("neyshabur_l1", "golowich", "golowich_sharp", "path_norm_layered", "path_norm"), _HANDS),
-    "bartlett": "tests/bounds/theorems/covering/test_bartlett.py::test_by_hand",
-    **dict.fromkeys(("bartlett_dudley", "graf_dudley"), _COVERS),
-    **dict.fromkeys(("graf_norms", "graf_params"), f"tests/bounds/theorems/covering/test_graf.py{_TERMS}"),
-    "long_sedghi": f"tests/bounds/theorems/covering/test_long_sedghi.py{_TERMS}",
-    "pac_bayes": "tests/bounds/theorems/test_pac_bayes.py::test_literal_twin",
-}
-"""The test that works out whole rows of a bound, every factor and every price."""
+CODES = frozenset({"occam", "parameter_count"})
+"""Bounds that pay for a code: `audit_code` has their twins."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +89,7 @@ def audit_certificate(bound: str, row_of: Callable[..., Any], preset: Preset = "
         if not all(row.covered for row in found):
             return []
         claim = _claim(row.value for row in found)
-        broken = _broken(bound, found, m, claim) if bound in ROWS else ()
+        broken = () if bound in CODES else _broken(found, m, claim)
         rows.append(Row(bound, "certificate", f"by heart, {points} points, m = {m}", 0.5, claim, 0.0, False, broken))
     return rows
 
@@ -115,13 +99,13 @@ def _claim(values: Iterable[float]) -> float:
     return -_quantile(-np.fromiter(values, np.float64))
 
 
-def _broken(bound: str, found: Sequence[Bound], m: int, claim: float) -> tuple[tuple[str, str, float], ...]:
+def _broken(found: Sequence[Bound], m: int, claim: float) -> tuple[tuple[str, float], ...]:
     """Rows with half their complexity, and rows that pay δ for one class fixed in advance."""
     twins = {"half the complexity": _claim(row.value - row.complexity / 2 for row in found)}
     if all("nats paid for choices" in row.terms for row in found):
         alone = 2 * math.sqrt(math.log(1 / DELTA) / (2 * m))
         twins["without the union"] = _claim(row.value - row.confidence + alone for row in found)
-    return tuple((name, ROWS[bound], claim / value) for name, value in twins.items())
+    return tuple((name, claim / value) for name, value in twins.items())
 
 
 def _options(bound: str, row_of: Callable[..., Any]) -> dict[str, Any]:
@@ -129,14 +113,13 @@ def _options(bound: str, row_of: Callable[..., Any]) -> dict[str, Any]:
     return options | ({"gamma": 0.9} if "gamma" in inspect.signature(row_of).parameters else {})
 
 
-def audit_code(bound: str, row_of: Callable[..., Any], test: str, preset: Preset = "quick") -> list[Row]:
+def audit_code(bound: str, row_of: Callable[..., Any], preset: Preset = "quick") -> list[Row]:
     """Nats that the best of 2^N networks needs to get away with its errors, against the nats its code pays.
 
     The certificate fails where P(Bin(m, 1/2) ≤ errors) < δ 2^-bits.
 
     Args:
         bound, row_of, preset: as in `audit_certificate`; a bound whose terms have "bits".
-        test: what catches the twins inside the slack.
     """
     rows = []
     fixed = {"mask_fixed": True} if bound == "occam" else {}
@@ -149,7 +132,7 @@ def audit_code(bound: str, row_of: Callable[..., Any], test: str, preset: Preset
         claim = float(np.mean(paid))
         lower = _quantile(np.array(needed) / np.array(paid)) * claim
         half = claim / (math.log(1 / DELTA) + (claim - math.log(1 / DELTA)) / 2)
-        broken = (("half the bits", test, half), ("without the union", test, claim / math.log(1 / DELTA)))
+        broken = (("half the bits", half), ("without the union", claim / math.log(1 / DELTA)))
         rows.append(
             Row(bound, "nats of the code", f"by heart, {points} points, m = {m}", lower, claim, 0.0, False, broken)
         )
@@ -175,8 +158,7 @@ def _limit(k: int, n: int, delta: float) -> Row:
     fewer = [max(j - 1, 0) for j in range(n + 1)]
     below = max(j for j in range(n + 1) if binomial_upper(fewer[j], n, math.log(delta)) < truth)
     twin = math.exp(log_binomial_cdf(below, n, truth)) / failure
-    test = "tests/bounds/theorems/test_held_out.py::test_coverage"
-    broken = (("one error fewer", test, twin), ("δ doubled", test, 2.0))
+    broken = (("one error fewer", twin), ("δ doubled", 2.0))
     return Row(
         "held_out", "failure probability / δ", f"{k} of {n} errors, δ = {delta:g}", failure, delta, 0.0, False, broken
     )

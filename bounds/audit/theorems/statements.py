@@ -17,10 +17,11 @@ import numpy as np
 from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, Ball
 from sparsebounds.bounds.audit.theorems import cases
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
 from sparsebounds.bounds.norms import log_path_norm, row_norms
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.chains.stages import read_stages
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 from sparsebounds.bounds.theorems.rademacher.golowich import (
@@ -46,8 +47,6 @@ class Twin:
 
     name: str
     factor: Factor
-    test: str
-    """The test that fails for it whether or not the audit has the sharpness to see it."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +122,12 @@ HALF = "half of it"
 """A factor 2 missing, or m doubled."""
 
 
-def twins(test: str, factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
-    """Twins that one test sees; every bound has the one that is half as large."""
-    half = Twin(HALF, _two, test)
-    return (half, *(Twin(name, factor, test) for name, factor in (factors or {}).items()))
+def twins(factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
+    """Twins by name; every bound has the one that is half as large."""
+    return tuple(Twin(name, factor) for name, factor in ({HALF: _two} | dict(factors or {})).items())
 
 
-def _value(complexity: Callable[[Graph, np.ndarray, int], Complexity]) -> Claim:
+def _value(complexity: Callable[[Graph, np.ndarray, int], ClassSize]) -> Claim:
     return lambda graph, energies, m: complexity(graph, energies, m).value
 
 
@@ -152,7 +150,7 @@ def _partitioned(partitions: tuple[Partition, ...]) -> Claim:
 
 def _printed(graph: Graph, energies: np.ndarray, m: int) -> float:
     """ρΛ of the printed bound."""
-    parts = sparse_chain.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
+    parts = sparse_forms.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
     return float(parts["rho"] * parts["Lambda"])
 
 
@@ -198,21 +196,13 @@ def _units(graph: Graph, energies: np.ndarray, m: int) -> float:
     return unit_complexity(graph, energies, m).value / 2
 
 
-NEYSHABUR = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_frobenius_is_the_literal_one"
-TWO_LAYERS = "tests/bounds/theorems/rademacher/test_neyshabur.py::test_two_layers_by_hand"
-GOLOWICH = "tests/bounds/theorems/rademacher/test_golowich.py::test_literal"
-PATH = "tests/bounds/theorems/rademacher/test_path_norm.py::test_chains_against_products_of_absolute_matrices"
-DAG = "tests/bounds/theorems/rademacher/test_path_norm.py::test_a_dag_by_hand"
-GONON = "tests/bounds/theorems/rademacher/test_gonon.py::test_a_row_by_hand"
-GALANTI = "tests/bounds/theorems/rademacher/test_galanti.py::test_both_forms_are_the_literal_ones"
 chain, nodes = cases.chain_cases, cases.node_cases
 _PRED = {"without 1 + √(2 logs)": _logarithms, "without √|pred| of the last layer": _root_last}
-_NO_C = twins(GOLOWICH, {"without C": _classes})
-_NO_LOG_C = twins(GOLOWICH, {"without log C": _log_classes})
-_NO_ROOT_C = twins(GOLOWICH, {"without √C": _root_classes})
+_NO_C = twins({"without C": _classes})
+_NO_LOG_C = twins({"without log C": _log_classes})
+_NO_ROOT_C = twins({"without √C": _root_classes})
 _SUM, _MAX = partial(cases.dag_cases, max_pool="sum"), partial(cases.dag_cases, max_pool="max")
 
-_MOMENTS = twins("tests/bounds/moments/test_peeling.py::test_frobenius_form_by_hand")
 STATEMENTS: tuple[Statement, ...] = (
     Statement(
         "galanti_published", "as printed: ‖W_L‖_F, no last predecessors", "nodes", FROBENIUS, _printed, nodes,
@@ -220,29 +210,29 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "galanti", "nodes are positions", "nodes", ROWS, _partitioned(("position",)), nodes,
-        twins(GALANTI, _PRED),
+        twins(_PRED),
     ),
     Statement("galanti", "a twin without √C: ‖W_L‖_F for Σ_r ‖w_r‖", "nodes", FROBENIUS, _frobenius_for_rows, nodes,
               refuted=True),
-    Statement("galanti", "nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins(GALANTI)),
-    Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins(GALANTI)),
-    Statement("peeling", "second moment", "nodes", FROBENIUS, _moment(2.0), cases.single_cases, _MOMENTS, moment=2.0),
-    Statement("peeling", "fourth moment", "nodes", FROBENIUS, _moment(4.0), cases.single_cases, _MOMENTS, moment=4.0),
+    Statement("galanti", "nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins()),
+    Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins()),
+    Statement("peeling", "second moment", "nodes", FROBENIUS, _moment(2.0), cases.single_cases, twins(), moment=2.0),
+    Statement("peeling", "fourth moment", "nodes", FROBENIUS, _moment(4.0), cases.single_cases, twins(), moment=4.0),
     Statement(
         "neyshabur_frobenius", "‖W_L‖_F", "frobenius", FROBENIUS, _value(frobenius_complexity), chain,
-        twins(NEYSHABUR, {"without √C": _root_classes, "without 2 per activation": _activations}),
+        twins({"without √C": _root_classes, "without 2 per activation": _activations}),
     ),
     Statement(
         "neyshabur_l1", "rows added", "l1", ROWS_L1, _value(l1_complexity), chain,
-        twins(NEYSHABUR.replace("frobenius", "l1"), {"without 2 per activation": _activations}),
+        twins({"without 2 per activation": _activations}),
     ),
     Statement(
         "neyshabur_two_layer", "twice the scores", "frobenius", FROBENIUS, _units, cases.unit_cases,
-        twins(TWO_LAYERS, {"without √C": _unit_classes}),
+        twins({"without √C": _unit_classes}),
     ),
     Statement(
         "golowich", "largest row", "frobenius", EACH_ROW, _value(theorem_1_complexity), chain,
-        twins(GOLOWICH, {"without C": _classes, "without 1 + √(2 L log 2)": _depth}),
+        twins({"without C": _classes, "without 1 + √(2 L log 2)": _depth}),
     ),
     Statement("golowich_sharp", "largest row", "frobenius", EACH_ROW, _form("one by one"), chain, _NO_C),
     Statement("golowich_sharp", "rows added", "frobenius", ROWS, _form("rows"), chain, _NO_LOG_C),
@@ -253,11 +243,11 @@ STATEMENTS: tuple[Statement, ...] = (
     ),
     Statement(
         "path_norm_layered", "chains", "path", ROWS_L1, _value(layered_complexity), chain,
-        twins(PATH, {"without √(2 logs)": _stages}),
+        twins({"without √(2 logs)": _stages}),
     ),
-    Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins(PATH)),
-    Statement("path_norm", "max pool as a sum", "path", ROWS_L1, _dag("sum"), _SUM, twins(DAG)),
-    Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins(DAG)),
-    Statement("gonon", "chains", "path", ROWS_L1, _gonon, chain, twins(GONON)),
-    Statement("gonon", "max pool as a sum", "path", ROWS_L1, _gonon, _SUM, twins(GONON)),
+    Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins()),
+    Statement("path_norm", "max pool as a sum", "path", ROWS_L1, _dag("sum"), _SUM, twins()),
+    Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins()),
+    Statement("gonon", "chains", "path", ROWS_L1, _gonon, chain, twins()),
+    Statement("gonon", "max pool as a sum", "path", ROWS_L1, _gonon, _SUM, twins()),
 )  # fmt: skip

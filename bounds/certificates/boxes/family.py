@@ -19,16 +19,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.ellipsoids.family import hidden_layers
-from sparsebounds.bounds.certificates.energies import (
-    EnergyWeights,
-    over_axes,
-)
-from sparsebounds.bounds.certificates.signs import HALF, SLACK
+from sparsebounds.bounds.certificates.chain import hidden_layers
+from sparsebounds.bounds.certificates.energies import EnergyWeights
+from sparsebounds.bounds.certificates.signs import HALF, SLACK, over_axes
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
+from sparsebounds.bounds.sample.sample import Sample
 
 H, REST = 4.43, 0.0024
 """E|Σ ξ_n a_n| ≤ √(2/π) √(Σ a_n² + H max a_n²) + REST max |a_n|."""
@@ -37,7 +35,22 @@ FIRST = math.sqrt(2.0 / math.pi)
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """A class of linear heads on fixed inputs, fixed without looking at the sample; K inputs and the constant 1."""
+    """A class of linear heads on fixed inputs, fixed without looking at the sample; K inputs and the constant 1.
+
+    A `Family`: it weighs the inputs once for every row and sub-sample that counts.
+
+    Example:
+        >>> from sparsebounds.bounds import read_graph
+        >>> from sparsebounds.bounds.moments.margin_forms import tree_form
+        >>> from sparsebounds.bounds.moments.tree import Tree
+        >>> form, ones = tree_form(Tree.balanced(2), 2), np.ones((1, 3))
+        >>> boxes = Boxes(form, np.array([[1.0, 2.0, 1.0]]), np.array([[1.0, -1.0, 1.0]]), ones, ones[0])
+        >>> f = lambda x: x @ np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # D = (1, −1)
+        >>> boxes.radii(read_graph(f, np.ones((1, 2), np.float32))).tolist()
+        [1.0]
+
+    Source: theorem 3 of docs/theory.md, "Boxes".
+    """
 
     form: MarginForm
     sides: np.ndarray
@@ -63,59 +76,79 @@ class Boxes:
         if self.largest.shape != shape[1:] or not (self.largest >= 0).all() or self.largest[-1] < 1:
             raise ValueError(f"largest of shape {self.largest.shape}; needed {shape[1:]}, not negative, the last 1")
 
-    def check_range(self, seen: np.ndarray) -> None:
-        """Raise ValueError if an input whose largest |x_i| are given, (K,), is beyond B."""
-        if (np.ravel(seen) > self.largest[:-1]).any():
+    @property
+    def counted(self) -> np.ndarray:
+        """bool (pairs, K): the sub-sample of each pair."""
+        out = np.zeros((len(self.sizes), len(self.form.weights)), dtype=bool)
+        out[self._diagonal] = True
+        return out
+
+    @property
+    def weights(self) -> EnergyWeights:
+        """Z of every pair: Σ_i (β_i/κ_i) x_i², the constant among the i."""
+        rows = self.sides[[r for r, _ in pairs(self.form)]] / self.sizes
+        return EnergyWeights(rows[:, :-1], rows[:, -1], p=1.0)
+
+    def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
+        """`weights`, which do not depend on the network: it has no layer to freeze.
+
+        Raises:
+            NotCovered: a network with hidden layers.
+        """
+        self._check_linear(graph)
+        return self.weights
+
+    def scales(self, graph: Graph) -> np.ndarray:
+        """Ones: there is no hidden row."""
+        return np.ones(int(graph.offsets[-1]))
+
+    def radii(self, graph: Graph) -> np.ndarray:
+        """a_S of a network: float64 (R,).
+
+        Raises:
+            NotCovered: a network with hidden layers.
+            ValueError: a weight that is not 0 where its side is.
+        """
+        self._check_linear(graph)
+        head = read_head(graph)
+        bias = np.zeros(graph.classes) if head.bias is None else head.bias
+        rows = self.form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+        if rows.shape != self.sides.shape:
+            raise ValueError(f"rows of shape {rows.shape}, sides {self.sides.shape}; the class is of another network")
+        over = over_axes(rows, self.sides) * self.signs
+        return np.asarray(np.maximum(over, -over / SLACK).max(axis=1))
+
+    def reach(self, energies: np.ndarray, m: int) -> np.ndarray:
+        """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
+        reach = np.zeros(len(self.sides))
+        for (row, k), kappa, energy in zip(pairs(self.form), self.sizes, energies[self._diagonal], strict=True):
+            beta, top = self.sides[row], float(self.form.weights[k].max())  # top: λ²
+            more = H * top * float(np.sum(beta / kappa * np.square(self.largest)))
+            first = FIRST * math.sqrt(float(beta @ kappa) * (m * float(energy) + more))
+            rest = REST * math.sqrt(top) * float(beta @ self.largest)
+            reach[row] += (HALF + SLACK) * self.form.multipliers[row, k] * (first + rest)
+        return reach
+
+    def check(self, sample: Sample) -> None:
+        """Raise ValueError unless all inputs of the sample are known to lie within B.
+
+        The weights do not know B: energies of a class with another one would pass.
+        """
+        if sample.largest is None:
+            raise ValueError("the sample has no largest values to compare with those of the class; use Sample.measure")
+        if (np.ravel(sample.largest) > self.largest[:-1]).any():
             raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
+
+    @property
+    def _diagonal(self) -> tuple[np.ndarray, np.ndarray]:
+        """Each pair, and its sub-sample."""
+        return np.arange(len(self.sizes)), np.array([k for _, k in pairs(self.form)])
+
+    def _check_linear(self, graph: Graph) -> None:
+        if hidden_layers(graph):
+            raise NotCovered("boxes are for linear heads on fixed inputs; this network has hidden layers")
 
 
 def pairs(form: MarginForm) -> list[tuple[int, int]]:
     """(row, sub-sample) with a multiplier that is not 0."""
     return [(int(r), int(k)) for r, k in zip(*np.nonzero(form.multipliers), strict=True)]
-
-
-def box_weights(boxes: Boxes) -> EnergyWeights:
-    """Z of every pair: Σ_i (β_i/κ_i) x_i², the constant among the i."""
-    rows = boxes.sides[[r for r, _ in pairs(boxes.form)]] / boxes.sizes
-    return EnergyWeights(rows[:, :-1], rows[:, -1], p=1.0)
-
-
-def box_radii(graph: Graph, boxes: Boxes) -> np.ndarray:
-    """a_S of a network: float64 (R,).
-
-    Raises:
-        NotCovered: a network with hidden layers.
-        ValueError: a weight that is not 0 where its side is.
-
-    Example:
-        >>> from sparsebounds.bounds import read_graph
-        >>> from sparsebounds.bounds.moments.tree import Tree
-        >>> from sparsebounds.bounds.moments.margin_forms import tree_form
-        >>> form = tree_form(Tree.balanced(2), 2)
-        >>> ones = np.ones((1, 3))
-        >>> boxes = Boxes(form, np.array([[1.0, 2.0, 1.0]]), np.array([[1.0, -1.0, 1.0]]), ones, ones[0])
-        >>> f = lambda x: x @ np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # D = (1, −1)
-        >>> box_radii(read_graph(f, np.ones((1, 2), np.float32)), boxes).tolist()
-        [1.0]
-    """
-    if hidden_layers(graph):
-        raise NotCovered("boxes are for linear heads on fixed inputs; this network has hidden layers")
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = boxes.form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
-    if rows.shape != boxes.sides.shape:
-        raise ValueError(f"rows of shape {rows.shape}, sides {boxes.sides.shape}; the class is of another network")
-    over = over_axes(rows, boxes.sides) * boxes.signs
-    return np.asarray(np.maximum(over, -over / SLACK).max(axis=1))
-
-
-def box_reach(boxes: Boxes, energies: np.ndarray, m: int) -> np.ndarray:
-    """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs,), divided by m."""
-    reach = np.zeros(len(boxes.sides))
-    for (row, k), kappa, energy in zip(pairs(boxes.form), boxes.sizes, energies, strict=True):
-        beta, top = boxes.sides[row], float(boxes.form.weights[k].max())  # top: λ²
-        more = H * top * float(np.sum(beta / kappa * np.square(boxes.largest)))
-        first = FIRST * math.sqrt(float(beta @ kappa) * (m * float(energy) + more))
-        rest = REST * math.sqrt(top) * float(beta @ boxes.largest)
-        reach[row] += (HALF + SLACK) * boxes.form.multipliers[row, k] * (first + rest)
-    return reach

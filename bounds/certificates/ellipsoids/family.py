@@ -17,23 +17,36 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.energies import EnergyWeights, over_axes
-from sparsebounds.bounds.certificates.signs import GROWTH, HALF, Orthants, radius_of, squares_in
+from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.energies import EnergyWeights
+from sparsebounds.bounds.certificates.signs import GROWTH, HALF, Orthants, over_axes, radius_of, squares_in
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.terms import Dot
-from sparsebounds.bounds.moments import P_GRID, contraction, khintchine
+from sparsebounds.bounds.moments.constants import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprints import as_fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
+from sparsebounds.bounds.sample.sample import Sample
 
 Axes = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Ellipsoids:
-    """A class of networks, fixed without looking at the sample."""
+    """Every row of every layer in an ellipsoid, fixed without looking at the sample; a `Family`.
+
+    Example:
+        >>> from sparsebounds.bounds import read_graph
+        >>> from sparsebounds.bounds.moments.margin_forms import tree_form
+        >>> from sparsebounds.bounds.moments.tree import Tree
+        >>> graph = read_graph(lambda x: x @ np.eye(2, dtype=np.float32), np.ones((1, 2), np.float32))
+        >>> ellipsoids = Ellipsoids(tree_form(Tree.balanced(2), 2), np.array([[1.0, 2.0, 0.0]]))
+        >>> ellipsoids.energy_weights(graph).inputs.tolist(), ellipsoids.radii(graph).round(4).tolist()
+        ([[1.0, 4.0]], [0.559])
+
+    Source: theorems 1 and 2 of docs/theory.md; "what the class fixes".
+    """
 
     form: MarginForm
     rows: Axes
@@ -50,107 +63,75 @@ class Ellipsoids:
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
+    @property
+    def counted(self) -> np.ndarray:
+        """bool (R, K): the sub-samples of each row."""
+        return self.form.multipliers != 0
 
-def energy_weights(graph: Graph, ellipsoids: Ellipsoids, *, frozen: int = 0) -> EnergyWeights:
-    """The weights of the inputs, ω, with the constants of Theorem 1 in them, for the best p.
+    def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
+        """The weights of the inputs, ω, with the constants of Theorem 1 in them, for the best p.
 
-    Args:
-        graph: a chain of linear layers with activations; only its structure counts here.
-        ellipsoids: the class.
-        frozen: the last layer that is taken for an input, as if all up to it were fixed in advance; the weights are
-            then of its elements, in a network whose hidden rows have radius 1. For people who ask what a layer costs.
+        Args:
+            graph: a chain of linear layers with activations; only its structure counts here.
+            frozen: the last layer that is taken for an input, as if all up to it were fixed in advance; the weights are
+                then of its elements, in a network whose hidden rows have radius 1. For people who ask what a layer
+                costs.
 
-    Returns:
-        EnergyWeights: Σ_i |D_{S,i}| q_i ≤ a_S √(Σ_n Z_S(x_n)) for every network of the class.
+        Returns:
+            EnergyWeights: Σ_i |D_{S,i}| q_i ≤ a_S √(Σ_n Z_S(x_n)) for every network of the class.
 
-    Raises:
-        NotCovered: a graph that is no such chain.
-        ValueError: axes of the wrong shape, or negative.
+        Raises:
+            NotCovered: a graph that is no such chain.
+            ValueError: axes of the wrong shape, or negative.
+        """
+        layers, head = hidden_layers(graph), read_head(graph)
+        _check_axes("the last layer", self.rows, (len(self.form.rows), len(head.elements) + 1))
+        signed = self.orthants is not None
+        p = 2.0 if signed else chain_moment(graph)
+        weights = np.zeros((len(self.rows), int(graph.offsets[-2])))
+        weights[:, head.elements] = np.square(self.rows[:, :-1])
+        hidden_constant = np.zeros(len(weights))
+        for index in (i for i in reversed(layers) if i > frozen):
+            factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))
+            axes = factor * np.asarray(self.hidden.get(index, np.zeros(0)))
+            weights, added = _below(graph, index, axes, weights)
+            hidden_constant += added
+        first = int(graph.offsets[frozen])
+        weights = weights[:, first : first + graph.layers[frozen].size]
+        if signed:
+            share = HALF * GROWTH**2
+            return EnergyWeights(share * weights, share * (np.square(self.rows[:, -1]) + hidden_constant), p)
+        b2 = float(khintchine(p)) ** 2
+        return EnergyWeights(b2 * weights, np.square(self.rows[:, -1]) + b2 * hidden_constant, p)
 
-    Example:
-        >>> from sparsebounds.bounds import read_graph
-        >>> from sparsebounds.bounds.moments.tree import Tree
-        >>> from sparsebounds.bounds.moments.margin_forms import tree_form
-        >>> graph = read_graph(lambda x: x @ np.eye(2, dtype=np.float32), np.ones((1, 2), np.float32))
-        >>> form = tree_form(Tree.balanced(2), 2)
-        >>> energy_weights(graph, Ellipsoids(form, np.array([[1.0, 2.0, 0.0]]))).inputs.tolist()
-        [[1.0, 4.0]]
+    def scales(self, graph: Graph) -> np.ndarray:
+        """Radius of the row of every element, what it reads scaled to radius 1; 1 for inputs: (elements,)."""
+        scale = np.ones(int(graph.offsets[-1]))
+        for index in hidden_layers(graph):
+            layer, first = graph.linear(index), int(graph.offsets[index])
+            signs = None if self.orthants is None else self.orthants.hidden[index]
+            scale[first : first + layer.size] = _row_radii(layer, graph.dot(index), self.hidden[index], signs, scale)
+        return scale
 
-    Source: theorems 1 and 2 of docs/theory.md; "what the class fixes".
-    """
-    layers = hidden_layers(graph)
-    head = read_head(graph)
-    _check_axes("the last layer", ellipsoids.rows, (len(ellipsoids.form.rows), len(head.elements) + 1))
-    signed = ellipsoids.orthants is not None
-    p = 2.0 if signed else chain_moment(graph)
-    weights = np.zeros((len(ellipsoids.rows), int(graph.offsets[-2])))
-    weights[:, head.elements] = np.square(ellipsoids.rows[:, :-1])
-    hidden_constant = np.zeros(len(weights))
-    for index in (i for i in reversed(layers) if i > frozen):
-        factor = GROWTH if signed else float(contraction(p, graph.layers[index].slope))  # type: ignore[union-attr]
-        axes = factor * np.asarray(ellipsoids.hidden.get(index, np.zeros(0)))
-        weights, added = _below(graph, index, axes, weights)
-        hidden_constant += added
-    first = int(graph.offsets[frozen])
-    weights = weights[:, first : first + graph.layers[frozen].size]
-    if signed:
-        share = HALF * GROWTH**2
-        return EnergyWeights(share * weights, share * (np.square(ellipsoids.rows[:, -1]) + hidden_constant), p)
-    b2 = float(khintchine(p)) ** 2
-    return EnergyWeights(b2 * weights, np.square(ellipsoids.rows[:, -1]) + b2 * hidden_constant, p)
+    def radii(self, graph: Graph) -> np.ndarray:
+        """a_S of a network after all its hidden rows were scaled to radius 1: float64 (R,), not below the exact ones.
 
+        Raises:
+            ValueError: a weight that is not 0 where its axis is.
+        """
+        scale, head = self.scales(graph), read_head(graph)
+        bias = np.zeros(graph.classes) if head.bias is None else head.bias
+        rows = self.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
+        orthant = None if self.orthants is None else self.orthants.rows
+        right, wrong = squares_in(over_axes(rows, self.rows), orthant)
+        return radius_of(right.sum(axis=1), wrong.sum(axis=1))
 
-def radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
-    """a_S of a network after all its hidden rows were scaled to radius 1: float64 (R,), not below the exact ones.
+    def reach(self, energies: np.ndarray, m: int) -> np.ndarray:
+        """What a radius of 1 adds to T: Σ_k mult_{S,k} √(m energy_{S,k}), (R,)."""
+        return np.asarray((self.form.multipliers * np.sqrt(m * energies)).sum(axis=1))
 
-    Raises:
-        ValueError: a weight that is not 0 where its axis is.
-    """
-    scale = hidden_radii(graph, ellipsoids)
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = ellipsoids.form.rows @ np.concatenate([head.weights * scale[head.elements], bias[:, None]], axis=1)
-    orthant = None if ellipsoids.orthants is None else ellipsoids.orthants.rows
-    right, wrong = squares_in(over_axes(rows, ellipsoids.rows), orthant)
-    return radius_of(right.sum(axis=1), wrong.sum(axis=1))
-
-
-def hidden_radii(graph: Graph, ellipsoids: Ellipsoids) -> np.ndarray:
-    """Radius of the row of every element of the graph, what it reads scaled to radius 1; 1 for inputs: (elements,)."""
-    scale = np.ones(int(graph.offsets[-1]))
-    for index in hidden_layers(graph):
-        layer = graph.layers[index]
-        assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
-        first = int(graph.offsets[index])
-        signs = None if ellipsoids.orthants is None else ellipsoids.orthants.hidden[index]
-        scale[first : first + layer.size] = _row_radii(layer, layer.terms[0], ellipsoids.hidden[index], signs, scale)
-    return scale
-
-
-def chain_moment(graph: Graph) -> float:
-    """The p that makes B s^n smallest, for the n activations of a chain; 2 without any."""
-    slopes = np.array([graph.layers[i].slope for i in hidden_layers(graph)])  # type: ignore[union-attr]
-    factors = [float(khintchine(p) * np.prod(contraction(p, slopes))) for p in P_GRID]
-    return P_GRID[int(np.argmin(factors))]
-
-
-def hidden_layers(graph: Graph) -> list[int]:
-    """The layers between the input and the scores; each must be one learned map of the layer before it.
-
-    Raises:
-        NotCovered: another structure.
-    """
-    for index, layer in enumerate(graph.layers[1:], start=1):
-        single = isinstance(layer, Linear) and len(layer.terms) == 1 and isinstance(layer.terms[0], Dot)
-        if not single or graph.sources(index) != [index - 1]:
-            raise NotCovered(f"{label(layer)} is not one learned linear map of the layer before it")
-        assert isinstance(layer, Linear)
-        if not 0.0 <= layer.slope <= 1.0:
-            raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
-    last = graph.layers[-1]
-    if len(graph.layers) < 2 or (isinstance(last, Linear) and last.activated):
-        raise NotCovered("the last layer is not linear")
-    return list(range(1, len(graph.layers) - 1))
+    def check(self, sample: Sample) -> None:
+        """Nothing: the class states no range of its inputs beside those of the energies."""
 
 
 def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -158,15 +139,11 @@ def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[n
 
     Its axes come with the factor of its activation.
     """
-    layer = graph.layers[index]
-    assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
-    dot = layer.terms[0]
-    b_count, f_count, k = dot.taps.shape
-    n = dot.weight.shape[2]
-    _check_axes(label(layer), axes, (b_count, k + 1, n))
+    layer, dot = graph.layers[index], graph.dot(index)
+    b_count, _, n = dot.shape
+    _check_axes(label(layer), axes, (b_count, dot.weight.shape[1] + 1, n))
     first = int(graph.offsets[index])
-    own = weights[:, first : first + layer.size]
-    own = own[:, np.arange(layer.size) if dot.order is None else dot.order].reshape(-1, b_count, f_count, n)
+    own = weights[:, first : first + layer.size][:, dot.places].reshape(-1, *dot.shape)
     tau2 = np.square(axes)
     below = np.zeros((len(weights), int(graph.offsets[index]) + 1))
     for b in range(b_count):
@@ -179,26 +156,21 @@ def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[n
 
 def _row_radii(layer: Linear, dot: Dot, axes: Axes, signs: Axes | None, scale: np.ndarray) -> np.ndarray:
     """‖w_n/τ_n‖ of every element of a layer, weights multiplied by the scale of what they read: (size,)."""
-    b_count, f_count, _ = dot.taps.shape
-    n = dot.weight.shape[2]
-    order = np.arange(layer.size) if dot.order is None else dot.order
-    right, wrong = np.zeros((2, b_count, f_count, n))
-    for b in range(b_count):
+    right, wrong = np.zeros((2, *dot.shape))
+    for b in range(dot.shape[0]):
         seen = dot.taps.rows(b)
         reading = np.square(np.where(seen >= 0, scale[seen], 0.0))
         parts = squares_in(over_axes(dot.weight[b], axes[b, :-1]), None if signs is None else signs[b, :-1])
         right[b], wrong[b] = (reading @ part for part in parts)
     if layer.bias is not None:
-        biases = layer.bias[order].reshape(b_count, f_count, n)
+        biases = dot.by_rows(layer.bias)
         over = over_axes(biases, np.broadcast_to(axes[:, None, -1], biases.shape))
         parts = squares_in(over, None if signs is None else signs[:, None, -1])
         right, wrong = right + parts[0], wrong + parts[1]
     # Rows that share weights share their scale: the largest.
     out = radius_of(right, wrong)
     shared = np.broadcast_to(out.max(axis=1, keepdims=True), out.shape)
-    radii = np.empty(layer.size)
-    radii[order] = shared.ravel()
-    return radii
+    return dot.placed(shared)
 
 
 def _check_axes(what: str, axes: np.ndarray, shape: tuple[int, ...]) -> None:

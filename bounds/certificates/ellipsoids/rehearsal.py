@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.signs import Orthants
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
-from sparsebounds.bounds.graph.layers import Linear
-from sparsebounds.bounds.graph.terms import Dot
-from sparsebounds.bounds.moments import contraction, khintchine
+from sparsebounds.bounds.moments.constants import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 
 WEIGHT_FLOOR = 0.1
@@ -55,13 +54,12 @@ def rehearsal_ellipsoids(
 
     Example:
         >>> from sparsebounds.bounds import read_graph
-        >>> from sparsebounds.bounds.certificates.ellipsoids.family import radii
         >>> from sparsebounds.bounds.moments.tree import Tree
         >>> from sparsebounds.bounds.moments.margin_forms import tree_form
         >>> f = lambda x: x @ np.array([[1.0, -1.0], [0.5, -0.5]], np.float32)
         >>> graph, form = read_graph(f, np.ones((1, 2), np.float32)), tree_form(Tree.balanced(2), 2)
         >>> ellipsoids = rehearsal_ellipsoids(graph, form, np.full((2, 3), 0.5), shaped_by=None)
-        >>> radii(graph, ellipsoids).round(9).tolist()
+        >>> ellipsoids.radii(graph).round(9).tolist()
         [1.0]
 
     Source: theorem 3 of docs/theory.md, "what the class fixes".
@@ -96,9 +94,8 @@ def _signs(weights: np.ndarray) -> np.ndarray:
 
 def _hidden_signs(graph: Graph, index: int) -> np.ndarray:
     """Of the weights, and of the biases: where rows that share weights disagree in the bias's, that of the largest."""
-    layer, dot = _parts(graph, index)
-    order, (b_count, f_count, n) = _order(layer, dot)
-    bias = (np.zeros(layer.size) if layer.bias is None else layer.bias)[order].reshape(b_count, f_count, n)
+    layer, dot = graph.linear(index), graph.dot(index)
+    bias = np.zeros(dot.shape) if layer.bias is None else dot.by_rows(layer.bias)
     largest = np.take_along_axis(bias, np.abs(bias).argmax(axis=1)[:, None], axis=1)
     return _signs(np.concatenate([np.asarray(dot.weight), largest], axis=1))
 
@@ -119,11 +116,10 @@ def _moments(graph: Graph, squares: np.ndarray, p: float) -> np.ndarray:
     constant = float(khintchine(p))
     q[: graph.layers[0].size] = constant * np.sqrt(squares[:-1])
     for index in hidden_layers(graph):
-        layer, dot = _parts(graph, index)
-        order, shape = _order(layer, dot)
-        out = np.stack([np.abs(dot.weight[b]).T @ q[dot.taps.rows(b)] for b in range(shape[0])])  # (B, F, N, K)
+        layer, dot = graph.linear(index), graph.dot(index)
+        out = np.stack([np.abs(dot.weight[b]).T @ q[dot.taps.rows(b)] for b in range(dot.shape[0])])  # (B, F, N, K)
         total = np.empty((layer.size, q.shape[1]))
-        total[order] = out.reshape(layer.size, -1)
+        total[dot.places] = out.reshape(layer.size, -1)
         if layer.bias is not None:
             total += np.abs(layer.bias)[:, None] * constant * np.sqrt(squares[-1])
         first = int(graph.offsets[index])
@@ -134,17 +130,17 @@ def _moments(graph: Graph, squares: np.ndarray, p: float) -> np.ndarray:
 def _hidden_axes(
     graph: Graph, index: int, q: np.ndarray, count: float, weights: np.ndarray, weight_floor: float, moment_floor: float
 ) -> np.ndarray:
-    layer, dot = _parts(graph, index)
-    order, (b_count, f_count, n) = _order(layer, dot)
+    layer, dot = graph.linear(index), graph.dot(index)
+    b_count, f_count, n = dot.shape
     first = int(graph.offsets[index])
-    own = weights[first : first + layer.size][order].reshape(b_count, f_count, n)
+    own = dot.by_rows(weights[first : first + layer.size])
     total = own.sum(axis=1, keepdims=True)
     shares = np.where(total > 0, own / np.where(total > 0, total, 1.0), 1.0 / f_count)
     axes = np.zeros((b_count, dot.weight.shape[1] + 1, n))
+    bias = np.zeros(dot.shape) if layer.bias is None else dot.by_rows(np.abs(layer.bias))
     for b in range(b_count):
         energy = np.square(q[dot.taps.rows(b)]).T @ shares[b]  # (K, N)
-        bias = np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
-        largest = bias[order].reshape(b_count, f_count, n)[b].max(axis=0)
+        largest = bias[b].max(axis=0)
         moments = np.sqrt(np.concatenate([energy, np.full((1, n), count)]))
         axes[b] = _axes(np.concatenate([dot.weight[b], largest[None]]), moments, weight_floor, moment_floor)
     if layer.bias is None:
@@ -154,23 +150,10 @@ def _hidden_axes(
 
 def _passed_down(graph: Graph, index: int, axes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The weights that a hidden layer puts on the elements that it reads."""
-    layer, dot = _parts(graph, index)
-    order, shape = _order(layer, dot)
+    layer, dot = graph.linear(index), graph.dot(index)
     first = int(graph.offsets[index])
-    own = weights[first : first + layer.size][order].reshape(shape)
+    own = dot.by_rows(weights[first : first + layer.size])
     out = np.zeros(len(weights) + 1)
-    for b in range(shape[0]):
+    for b in range(dot.shape[0]):
         np.add.at(out, dot.taps.rows(b), own[b] @ np.square(axes[b, :-1]).T)
     return out[:-1]
-
-
-def _parts(graph: Graph, index: int) -> tuple[Linear, Dot]:
-    layer = graph.layers[index]
-    assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
-    return layer, layer.terms[0]
-
-
-def _order(layer: Linear, dot: Dot) -> tuple[np.ndarray, tuple[int, int, int]]:
-    """Where (b, f, n) stands in the layer, and the sizes."""
-    shape = (dot.taps.shape[0], dot.taps.shape[1], dot.weight.shape[2])
-    return (np.arange(layer.size) if dot.order is None else np.asarray(dot.order)), shape

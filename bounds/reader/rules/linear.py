@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 from jax.extend.core import JaxprEqn
 
-from sparsebounds.bounds.graph.terms import Taps, window_rows
+from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.windows import Axis, window_sites
 from sparsebounds.bounds.reader.interpreter import Interpreter, constant_array, one_view, out_shape
 from sparsebounds.bounds.reader.values import Value, View
@@ -134,9 +134,8 @@ def _shift_response(shift: np.ndarray, sites: np.ndarray, weight: np.ndarray) ->
     taps = Taps(shift, sites)
     out = np.empty((len(sites), len(shift), weight.shape[2]))
     for b, values in enumerate(shift):
-        for start in range(0, len(sites), taps.step):
-            rows = window_rows(values[None], taps, b, start, start + taps.step)[0]
-            out[start : start + taps.step, b] = rows.reshape(len(rows), -1) @ weight[b]
+        for start, (rows,) in taps.batches(values[None]):
+            out[start : start + len(rows), b] = rows.reshape(len(rows), -1) @ weight[b]
     return out.reshape(-1)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from sparsebounds.bounds.graph.layers import MaxPool
-from sparsebounds.bounds.graph.terms import Taps
+from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.windows import Axis, window_sites
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.interpreter import Interpreter, one_view, out_shape

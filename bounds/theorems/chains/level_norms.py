@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.norms import frobenius_norm, row_norms, spectral_upper
 from sparsebounds.bounds.norms.entries import linear_layer, row_sums
@@ -48,12 +49,9 @@ def log_sum(logs: np.ndarray) -> float:
     return float(np.logaddexp.reduce(logs, initial=-math.inf))
 
 
+@per_graph
 def frobenius_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     """‖A_l‖_F of every hidden level and ‖w_r‖₂ of every score; of a fixed level an upper bound of the spectral norm."""
-    return graph.kept(("frobenius norms of levels", levels), lambda: _frobenius_norms(graph, levels))
-
-
-def _frobenius_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     weights = [math.hypot(*(_operator_norm(graph, i, v.fixed) for i in v.indices)) for v in levels[:-1]]
     rows, offsets = _log(row_norms(graph, len(graph.layers) - 1)), _log(level_biases(graph, levels[-1]))
     log_weights = _log(np.array(weights)).tolist()
@@ -91,12 +89,9 @@ def carried_norms(weights: list[float], biases: list[float]) -> list[float]:
     return logs
 
 
+@per_graph
 def one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     """‖A_l‖_{1,∞} of every hidden level, fixed ones too, and ‖w_r‖₁ of every score; c_l is the product up to l."""
-    return graph.kept(("l1 norms of levels", levels), lambda: _one_inf_norms(graph, levels))
-
-
-def _one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     last = max((k for k, level in enumerate(levels) if level_biases(graph, level).any()), default=0)
     carried, hidden = 0.0, []
     for k, level in enumerate(levels[:-1]):

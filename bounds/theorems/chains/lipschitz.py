@@ -23,11 +23,12 @@ import numpy as np
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.graph.memory import Memory
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import grid_up
-from sparsebounds.bounds.margin.step import Complexity
 from sparsebounds.bounds.norms import spectral_upper
 from sparsebounds.bounds.norms.entries import linear_layer
 from sparsebounds.bounds.sample.sample import Sample
@@ -49,7 +50,7 @@ class LipschitzChain:
     """A covered network: its learned layers with spectral norms, and the Lipschitz constants of the rest."""
 
     graph: Graph
-    distance: Graph
+    difference: Graph
     """Learned maps A − M; the network itself where there is no reference."""
     learned: tuple[int, ...]
     """Indices of the learned layers."""
@@ -60,16 +61,14 @@ class LipschitzChain:
     centred: bool
     """Whether distances are taken from zero."""
 
+    @property
+    def memory(self) -> Memory:
+        """What `per_graph` keeps of a chain belongs to its learned maps."""
+        return self.difference.memory
+
     def dot(self, index: int) -> Dot:
         """The learned map of a layer."""
-        return learned_map(self.graph, index)
-
-
-def learned_map(graph: Graph, index: int) -> Dot:
-    """The one learned term of a linear layer of a chain."""
-    layer = graph.layers[index]
-    assert isinstance(layer, Linear) and isinstance(layer.terms[0], Dot)
-    return layer.terms[0]
+        return self.graph.dot(index)
 
 
 def read_chain(graph: Graph, reference: object = None) -> LipschitzChain:
@@ -87,20 +86,19 @@ def read_chain(graph: Graph, reference: object = None) -> LipschitzChain:
         ValueError: weights that are not finite, or a reference of another structure.
     """
     learned, fixed = [], []
-    for i, layer in enumerate(graph.layers[1:], start=1):
+    for i, layer in graph.computed():
         if graph.sources(i) not in ([i - 1], []):
             raise NotCovered(f"{label(layer)} reads other layers than the one below it (a skip or a branch)")
-        if isinstance(layer, Linear) and _check_linear(graph, i, layer):
+        if layer.terms and _check_linear(graph, i):
             learned.append(i)
         else:
             fixed.append(i)
     if not learned:
         raise NotCovered("the network has no learned layer")
-    distance = graph if reference is None else difference(graph, reference)
     uppers = {i: spectral_upper(graph, i) for i in (*learned, *fixed)}
     return LipschitzChain(
         graph=graph,
-        distance=distance,
+        difference=graph if reference is None else difference(graph, reference),
         learned=tuple(learned),
         spectral=tuple(uppers[i] for i in learned),
         log_fixed=sum(log(uppers[i]) for i in fixed),
@@ -108,9 +106,9 @@ def read_chain(graph: Graph, reference: object = None) -> LipschitzChain:
     )
 
 
-def _check_linear(graph: Graph, index: int, layer: Linear) -> bool:
+def _check_linear(graph: Graph, index: int) -> bool:
     """Whether the layer is learned; NotCovered for what the theorems do not allow."""
-    linear_layer(graph, index)  # weights are finite
+    layer = linear_layer(graph, index)
     if len(layer.terms) != 1:
         raise NotCovered(f"{label(layer)} adds several maps (a skip)")
     if layer.bias is not None and np.any(layer.bias != 0):
@@ -120,7 +118,7 @@ def _check_linear(graph: Graph, index: int, layer: Linear) -> bool:
         raise NotCovered(f"{label(layer)} scales elements one by one (a scale that may be learned)")
     if isinstance(term, Pool) and not _plain_pool(term):
         raise NotCovered(f"{label(layer)} pools with unequal weights (a scale that may be learned)")
-    return isinstance(term, Dot)
+    return term.learned
 
 
 def _plain_pool(pool: Pool) -> bool:
@@ -197,7 +195,7 @@ def covering_complexity(
     unit: float | np.ndarray,
     rademacher: Callable[[np.ndarray], float],
     terms: dict[str, Any],
-) -> Complexity:
+) -> ClassSize:
     """The complexity of a class whose Rademacher complexity depends on C_i = unit · c · r_i.
 
     Args:
@@ -210,15 +208,16 @@ def covering_complexity(
         A curve with the 2 of symmetrisation in it.
     """
     shown = {**fixed.terms, **terms, "C_i / (c b_i/s_i)": np.asarray(unit).tolist()}
+    prices = {"norms on their grids": fixed.nats}
     if fixed.constant:
-        return Complexity(-math.inf, 0.0, fixed.nats, terms=shown)
+        return ClassSize(-math.inf, 0.0, prices, terms=shown)
 
     def curve(c: float) -> float:
         with np.errstate(over="ignore", invalid="ignore"):
             scaled = np.where(fixed.ratios * unit > 0, unit * c * fixed.ratios, 0.0)
         return 2.0 * rademacher(scaled)
 
-    return Complexity(fixed.log_scale, 0.0, fixed.nats, terms=shown, curve=curve)
+    return ClassSize(fixed.log_scale, 0.0, prices, terms=shown, curve=curve)
 
 
 def data_norm(sample: Sample) -> float:

@@ -17,8 +17,7 @@ import numpy as np
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
-from sparsebounds.bounds.graph.terms import Dot
+from sparsebounds.bounds.graph.layers import MaxPool, label
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.norms.entries import linear_layer
 
@@ -51,10 +50,9 @@ def read_levels(graph: Graph) -> tuple[Level, ...]:
             layer that is not a learned linear map.
     """
     depth = {0: 0}
-    for i, layer in enumerate(graph.layers[1:], start=1):
+    for i, layer in graph.computed():
         if isinstance(layer, MaxPool):
             raise NotCovered(f"max pooling in {label(layer)}")
-        assert isinstance(layer, Linear)
         below = {depth[s] for s in graph.sources(i)} or {0}
         if len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
@@ -68,9 +66,9 @@ def read_levels(graph: Graph) -> tuple[Level, ...]:
 
 def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
     indices = tuple(i for i, d in depths.items() if d == depth)
-    layers = [layer for i in indices if isinstance(layer := graph.layers[i], Linear)]
+    layers = [graph.linear(i) for i in indices]
     names = ", ".join(label(layer) for layer in layers)
-    fixed = {not layer.activated and not any(isinstance(t, Dot) for t in layer.terms) for layer in layers}
+    fixed = {not layer.activated and not layer.dots for layer in layers}
     if len({layer.slope for layer in layers}) > 1 or len(fixed) > 1:
         raise NotCovered(f"layers side by side, {names}, with different activations, or one of them fixed")
     biased = any(layer.bias is not None for layer in layers)
@@ -88,7 +86,7 @@ def depth(levels: tuple[Level, ...]) -> int:
 
 
 @dataclass(frozen=True)
-class Data:
+class DataNorms:
     """The inputs as the theorems see them: D coordinates, ‖X‖_F and max_j ‖X_j‖, the constant 1 among them."""
 
     inputs: int
@@ -96,11 +94,11 @@ class Data:
     largest: float
 
 
-def read_data(levels: tuple[Level, ...], energies: np.ndarray, m: int) -> Data:
+def read_data(levels: tuple[Level, ...], energies: np.ndarray, m: int) -> DataNorms:
     """From Σ_i x_ij² per coordinate; where there are biases, be they zero, the constant 1 has energy m."""
     constant = float(m) if any(level.biased for level in levels) else 0.0
     total, largest = float(np.sum(energies)) + constant, max(float(np.max(energies)), constant)
-    return Data(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
+    return DataNorms(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
 
 
 def biases(graph: Graph, index: int) -> np.ndarray:

@@ -9,22 +9,17 @@ Everything is kept in logarithms.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED, NotCovered
+from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
-from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.terms import Dot, Pool
 
 NORM_SPREAD = 1e-9
 """Norms of nodes with equally many predecessors that differ by more, relatively, are worth a form per node."""
@@ -97,19 +92,15 @@ class Chain:
         return any(_spread([h for h in level if not h.fixed]) for level in self.hidden)
 
 
+@per_graph
 def read_chain(graph: Graph) -> Chain:
     """The chain of a graph; NotCovered for max pooling, skips, and what has no place in the theorem."""
-    return graph.kept("sparse chain", lambda: _read_chain(graph))
-
-
-def _read_chain(graph: Graph) -> Chain:
     depth = {0: 0}
     layers = []
-    for i, layer in enumerate(graph.layers[1:], start=1):
+    for i, layer in graph.computed():
         below = {depth[s] for s in graph.sources(i)}
         if isinstance(layer, MaxPool):
             raise NotCovered(f"max pooling in {label(layer)}")
-        assert isinstance(layer, Linear)
         if len(layer.terms) > 1 or len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
         depth[i] = below.pop() + 1
@@ -125,7 +116,7 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
     # The classes are nodes of their own: each row w_r has its norm and its predecessors.
     each = np.arange(layer.size, dtype=np.int32)
     blocks = graph.term_blocks(index, term, each) if is_output else graph.blocks(index)
-    fixed = isinstance(term, Pool) or (isinstance(term, Diagonal) and not layer.activated)
+    fixed = isinstance(term, Pool) or not (term.learned or layer.activated)
     if fixed and (layer.activated or layer.bias is not None):
         raise NotCovered(f"{label(layer)} shifts or activates right after pooling or an elementwise scale")
     bias = None
@@ -158,7 +149,7 @@ def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> np.ndar
     factors = np.zeros(graph.node_counts[index])
     if isinstance(term, Pool):
         shape = (layer.positions, layer.channels)
-        present = (term.taps.sites >= 0).sum(axis=1)[:, None]
+        present = term.taps.window_sizes[:, None]
         np.maximum.at(factors, local, (np.abs(np.broadcast_to(term.coefficient, shape)) * present).ravel())
         return factors
     scale = np.ones(layer.size) if term.scale is None else np.abs(term.scale)
@@ -189,177 +180,3 @@ def _spread(level: list[ChainLayer]) -> bool:
         if same.max() - same.min() > NORM_SPREAD * max(same.max(), 1e-300):
             return True
     return False
-
-
-def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Iterator[Complexity]:
-    """All forms of the theorem that apply, each with its price in nats.
-
-    The shared form that counts every possible predecessor is the main one and free. Zeros that lower |pred| and the
-    form per node are alternatives: with `mask_fixed` there is one of them, otherwise three share the prior weight.
-    """
-    if mask_fixed:
-        yield _main(_shared(chain, energies, m, structural=False), MASK_FIXED)
-        if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), 0.0, MASK_FIXED)
-        return
-    lowered = any(layer.lowered for layer in chain.layers)
-    uncounted = MASK_UNCOUNTED if lowered else MASK_NONE
-    yield _main(_shared(chain, energies, m, structural=True), uncounted)
-    if chain.spread:
-        yield _as_alternative(_per_node(chain, energies, m, structural=True), math.log(3.0), uncounted)
-    if lowered:
-        nats = mask_nats(chain)
-        price = math.log(3.0) + nats
-        yield _as_alternative(_shared(chain, energies, m, structural=False), price, MASK_PAID, nats)
-        if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), price, MASK_PAID, nats)
-
-
-def mask_nats(chain: Chain) -> float:
-    """log((n + 1) · (n choose k)): k of n blocks are there; the class of masks with their number is a prior."""
-    n = sum(layer.maskable for layer in chain.layers)
-    k = sum(layer.present for layer in chain.layers)
-    return float(math.log(n + 1) + gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
-
-
-def _main(form: Complexity, mask: str) -> Complexity:
-    return replace(form, terms={**form.terms, **_mask_terms(mask, 0.0)})
-
-
-def _as_alternative(form: Complexity, nats: float, mask: str, mask_price: float = 0.0) -> Complexity:
-    terms = {**form.terms, **_mask_terms(mask, mask_price)}
-    return replace(form, nats=nats, main=False, terms=terms)
-
-
-def _mask_terms(mask: str, nats: float) -> dict[str, Any]:
-    """What was assumed of the zeros, and what they cost."""
-    return {"mask": mask, "nats for the mask": nats}
-
-
-def _log(values: np.ndarray | float) -> Any:
-    with np.errstate(divide="ignore"):
-        return np.log(values)
-
-
-def _logs(chain: Chain, structural: bool) -> dict[str, float]:
-    """The logarithms under the root: one factor 2 per activation, one choice of predecessor per layer, C classes."""
-    levels = [*chain.hidden, chain.layers[-1:]]
-    counts = [max(1, *(int(layer.counts(structural).max()) for layer in level)) for level in levels]
-    activations = sum(any(layer.activated for layer in level) for level in levels)
-    return {
-        "activations": activations,
-        "max |pred| per layer": counts,  # type: ignore[dict-item]
-        "classes C": chain.graph.classes,
-        "logs": activations * math.log(2) + sum(math.log(n) for n in counts) + math.log(chain.graph.classes),
-    }
-
-
-Rule = Callable[[ChainLayer, np.ndarray], np.ndarray]
-
-
-def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, whole_top: bool = False) -> np.ndarray:
-    """Forward maximum over paths: values of the scores, `rule(layer, best over predecessors)` at each layer.
-
-    `whole_top`: paths may end in any node that the last layer could read, whatever its weights.
-    """
-    values = np.full(chain.graph.node_offsets[-1] + chain.graph.classes + 1, -np.inf)  # the last stays: for ABSENT
-    values[: len(start)] = start
-    out = start
-    for layer in chain.layers:
-        every = structural or (whole_top and layer is chain.layers[-1])
-        out = rule(layer, layer.blocks.largest(values, every))
-        first = int(chain.graph.node_offsets[layer.index])
-        values[first : first + len(out)] = out
-    return out
-
-
-def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
-    """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths."""
-    top = chain.layers[-1]
-    log_s = 0.0
-    for level in chain.hidden:
-        log_s = max(
-            float(_log(layer.total_norms.max())) + (max(log_s, 0.0) if layer.reads_constant(structural) else log_s)
-            for layer in level
-        )
-    rows = float(top.total_norms.sum())
-    log_scale = float(_log(rows)) + (max(log_s, 0.0) if top.reads_constant(structural) else log_s)
-
-    def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        if layer.fixed:
-            return best
-        reach = np.maximum(best, math.log(m)) if layer.reads_constant(structural) else best
-        return _log(layer.counts(structural)) + reach
-
-    log_path = float(_propagate(chain, _log(energies), structural, rule).max())
-    logs = _logs(chain, structural)
-    terms = {
-        "form": "shared",
-        "max_j ||W_j|| per hidden layer": [_largest(level, "total_norms") for level in chain.hidden],
-        "sum_r ||w_r||": rows,
-        "log rho_s": log_scale,
-        **logs,
-        "max path prod |pred| * energy": exp_or_inf(log_path),
-    }
-    unit = (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_path / 2)
-    return Complexity(log_scale, unit, terms=terms)
-
-
-def _largest(level: tuple[ChainLayer, ...], norms: str) -> float:
-    return max(float(getattr(layer, norms).max()) for layer in level)
-
-
-def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> Complexity:
-    """c = Σ_r √n_r ‖w_r‖ max over paths into r of Π √n_j ‖W_j‖, and the largest energy that is read, separately."""
-    top = chain.layers[-1]
-
-    def scales(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        if layer.fixed:
-            return _log(layer.norms) + best
-        reach = np.maximum(best, 0.0) if layer.reads_constant(structural) else best
-        return 0.5 * _log(layer.counts(structural)) + _log(layer.total_norms) + reach
-
-    def data(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        return np.maximum(best, math.log(m)) if layer.reads_constant(structural) else best
-
-    log_rows = _propagate(chain, np.zeros(len(energies)), structural, scales)
-    log_scale = float(np.logaddexp.reduce(log_rows))
-    log_energy = float(_propagate(chain, _log(energies), structural, data).max())
-    logs = _logs(chain, structural)
-    terms = {
-        "form": "per node",
-        "sum_r ||w_r||": float(top.total_norms.sum()),
-        "log c (norms and counts along paths)": log_scale,
-        **logs,
-        "largest energy read": exp_or_inf(log_energy),
-    }
-    return Complexity(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
-
-
-def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
-    """ρ and Λ of the printed bound: no last-layer predecessors, Frobenius norm of the last layer, no biases."""
-    if any(layer.fixed for layer in chain.layers):
-        raise NotCovered("pooling or an elementwise scale between layers; the printed bound has no rule for it")
-    top = chain.layers[-1]
-    log_rho = 0.5 * float(_log(np.square(top.norms).sum()))
-    log_rho += sum(float(_log(_largest(level, "norms"))) for level in chain.hidden)
-    counts = [max(int(layer.read.max()) for layer in level) for level in chain.hidden]
-    depth, classes = len(chain.hidden) + 1, chain.graph.classes
-
-    def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        return best if layer is top else _log(layer.read) + best
-
-    log_path = float(_propagate(chain, _log(energies), False, rule, whole_top=True).max())
-    if version == "v1":
-        logs = depth * math.log(2 * max(counts, default=1)) + math.log(classes)
-    else:
-        logs = depth * math.log(2) + sum(math.log(max(n, 1)) for n in counts) + math.log(classes)
-    return {
-        "rho": exp_or_inf(log_rho),
-        "L": depth,
-        "max |pred| per hidden layer": counts,
-        "classes C": classes,
-        "logs": logs,
-        "max path prod |pred| * energy": exp_or_inf(log_path),
-        "Lambda": (1 + math.sqrt(2 * logs)) * exp_or_inf(log_path / 2),
-    }

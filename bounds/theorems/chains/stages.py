@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.layers import Layer, MaxPool
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ Kind = tuple[str, float] | None
 def kind(layer: Layer) -> Kind:
     """What a layer is, to a stage."""
     if isinstance(layer, MaxPool):
-        window = int((layer.taps.sites >= 0).sum(axis=1).max())
-        return ("max", window) if window > 1 else None
-    return ("activation", layer.slope) if isinstance(layer, Linear) and layer.activated else None
+        return ("max", layer.window) if layer.window > 1 else None
+    return ("activation", layer.slope) if layer.activated else None
 
 
 def read_stages(graph: Graph) -> Stages:
@@ -103,6 +102,5 @@ def _nonnegative(graph: Graph, kinds: list[Kind], sources: list[list[int]]) -> b
     """Every activation is a ReLU, every max pool reads ReLUs or max pools of such alone."""
     sign = [False] * len(kinds)
     for i, layer in enumerate(graph.layers):
-        relu = isinstance(layer, Linear) and layer.slope == 0.0
-        sign[i] = relu or (isinstance(layer, MaxPool) and all(sign[s] for s in sources[i]))
+        sign[i] = layer.slope == 0.0 or (layer.maximum and all(sign[s] for s in sources[i]))
     return all(sign[i] for i, k in enumerate(kinds) if k is not None)

@@ -8,46 +8,31 @@ are kept, and the margin has its true Lipschitz constant √2 in place of 2.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.chains.lipschitz import (
-    ASSUMES,
-    INTERNAL,
-    LIPSCHITZ,
-    covering_complexity,
-    data_norm,
-    fix_class,
-    read_chain,
-)
-from sparsebounds.bounds.theorems.covering.dudley import closed_form, dudley_upper, layered_log_covering
+from sparsebounds.bounds.theorems.chains.lipschitz import ASSUMES, data_norm, read_chain
+from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_class, numeric_of
 from sparsebounds.bounds.theorems.covering.hulls import operator_hull
 
 SOURCE = "Bartlett, Foster, Telgarsky, Spectrally-normalized margin bounds for neural networks, NeurIPS 2017"
-SYMMETRISATION = 2.0
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
 
 
-@declare(
+@stated(
     summary="product of spectral norms, (2,1) distances of the operators, closed form",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}, lemma A.8 re-derived: covers inside the class, ceilings kept, union over norms and γ",
 )
-def bartlett(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def bartlett(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, reference: object = None) -> Bound:
     """The closed form: a network is as complex as its spectral norms and the distances of its layers say.
 
     err ≤ mean ramp φ_γ on S + 8/m + (24 H_{m−1}/√m) √log(2 W₂) (Σ_i ⌈C_i^{2/3}⌉)^{3/2} + 2 √(log(1/δ')/2m),
@@ -56,48 +41,25 @@ def bartlett(
     H_k = Σ_{j≤k} 1/j. All norms stand on their grids; δ' is δ times the weights of the grid points.
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
         reference: the M_i, a Graph with weights fixed without the sample; None: 0.
 
-    Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
-        for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = bartlett(bounds.read_graph(f, x[:2]), sample, delta=0.001)
+        >>> b = bartlett(graph, sample, delta=0.001)
         >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8
         ('certificate', [2.144, 2.144])
 
     Source: as above. Theorem 3.3 and lemma 3.2 are as printed; lemma A.8 is quoted from memory and re-derived.
     """
-    forms = _forms(graph, sample, reference, gamma, closed_form_of)
-    return conclude(bartlett, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION)
+    forms = [_form(graph, sample, reference, gamma, closed_form_of)]
+    return conclude(bartlett, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-@declare(
+@stated(
     summary="the covering numbers of bartlett, entropy integral evaluated numerically",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}, theorem 3.3 with covers inside the class, numeric entropy integral, union over norms and γ",
 )
 def bartlett_dudley(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
+    graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, reference: object = None
 ) -> Bound:
     """The same covering numbers, integrated instead of estimated.
 
@@ -106,64 +68,32 @@ def bartlett_dudley(
     `bartlett` and shares ω_i of ε as in `dudley.layered_log_covering`.
 
     Args:
-        graph, sample, delta, gamma, reference: as in `bartlett`.
+        reference: as in `bartlett`.
 
     Returns:
-        A certificate, as in `bartlett`. Its complexity is at most 4: chaining may stop at once.
-
-    Raises:
-        ValueError: as in `bartlett`.
+        A certificate. Its complexity is at most 4: chaining may stop at once.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
         >>> bartlett_dudley(graph, sample, delta=0.001).value < bartlett(graph, sample, delta=0.001).value
         True
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, gamma, numeric_of)
-    return conclude(bartlett_dudley, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION)
+    forms = [_form(graph, sample, reference, gamma, numeric_of)]
+    return conclude(bartlett_dudley, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-Rademacher = Callable[[np.ndarray, np.ndarray, int], float]
-"""(C_i, signed generators per layer, m) → an upper bound on R̂_S of the ramp losses."""
-
-
-def closed_form_of(c: np.ndarray, kinds: np.ndarray, m: int) -> float:
-    """`dudley.closed_form` with the most generators that a layer has."""
-    return closed_form(c, float(kinds.max()), m)
-
-
-def numeric_of(c: np.ndarray, kinds: np.ndarray, m: int) -> float:
-    """The entropy integral of `dudley.layered_log_covering`."""
-    return dudley_upper(layered_log_covering(c, kinds), m).value
-
-
-def _forms(
-    graph: Graph, sample: Sample, reference: object, gamma: float | str, rademacher: Rademacher
-) -> Callable[[], list[Complexity]]:
-    def forms() -> list[Complexity]:
-        chain = read_chain(graph, reference)
-        x_norm = data_norm(sample)
-        hulls = [operator_hull(chain, i) for i in chain.learned]
-        kinds = np.array([hull.kinds for hull in hulls])
-        distances = [hull.radius for hull in hulls]
-        fixed = fix_class(chain, distances)
-        terms: dict[str, Any] = {"||X||_F": x_norm, "generators": tuple(kinds.tolist())}
-        if not isinstance(gamma, str):
-            width = math.sqrt(float(kinds.max()) / 2)
-            terms["lemma A.8 as printed"] = lemma_a8(
-                x_norm, chain.spectral, distances, width, sample.m, gamma=gamma, log_fixed=chain.log_fixed
-            )
-        unit = INTERNAL * LIPSCHITZ * x_norm / math.sqrt(sample.m)
-        return [covering_complexity(fixed, unit, lambda c: rademacher(c, kinds, sample.m), terms)]
-
-    return forms
+def _form(graph: Graph, sample: Sample, reference: object, gamma: Gamma, rademacher: Rademacher) -> ClassSize:
+    chain = read_chain(graph, reference)
+    hulls = [operator_hull(chain, i) for i in chain.learned]
+    kinds = [float(hull.kinds) for hull in hulls]
+    terms: dict[str, Any] = {"generators": tuple(kinds)}
+    if not isinstance(gamma, str):
+        width, distances = math.sqrt(max(kinds) / 2), [hull.radius for hull in hulls]
+        terms["lemma A.8 as printed"] = lemma_a8(
+            data_norm(sample), chain.spectral, distances, width, sample.m, gamma=gamma, log_fixed=chain.log_fixed
+        )
+    return hull_class(chain, sample, hulls, rademacher, terms)
 
 
 def lemma_a8(

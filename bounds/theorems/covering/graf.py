@@ -8,48 +8,31 @@ does not spell out the constants of a block.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from functools import partial
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.chains.lipschitz import (
-    ASSUMES,
-    INTERNAL,
-    LIPSCHITZ,
-    covering_complexity,
-    data_norm,
-    fix_class,
-    read_chain,
-)
-from sparsebounds.bounds.theorems.covering.dudley import closed_form, dudley_upper, layered_log_covering
+from sparsebounds.bounds.theorems.chains.lipschitz import ASSUMES, read_chain
+from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_class, numeric_of
 from sparsebounds.bounds.theorems.covering.hulls import kernel_hull
 
 SOURCE = "Graf, Zeng, Rieck, Niethammer, Kwitt, On measuring excess capacity in neural networks, NeurIPS 2022"
-SYMMETRISATION = 2.0
 PSI = 2.0
 """sup_β Σ_{k ≥ β} log((k+2)/(k+1)) √(β/k); each summand is below √β ∫_k^{k+1} t^{-3/2} dt. The paper has 2.7."""
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
 
 
-@declare(
+@stated(
     summary="Lipschitz constants and kernel distances, weight sharing counted, form by norms",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}, theorem 3.5 (norms) in the authors' documentation; union over norms and γ",
 )
-def graf_norms(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def graf_norms(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, reference: object = None) -> Bound:
     """Theorem 3.5, form by norms.
 
     err ≤ mean ramp φ_γ on S + 8/m + (24 H_{m−1}/√m) √log(2W) (Σ_i ⌈C_i^{2/3}⌉)^{3/2} + 2 √(log(1/δ')/2m),
@@ -59,143 +42,68 @@ def graf_norms(
     is δ times the weights of the grid points.
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
         reference: the kernels K⁰, a Graph with weights fixed without the sample; None: 0.
 
-    Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
-        for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = graf_norms(bounds.read_graph(f, x[:2]), sample, delta=0.001)
+        >>> b = graf_norms(graph, sample, delta=0.001)
         >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8
         ('certificate', [2.144, 2.144])
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, lambda c, w, m: closed_form(c, 2 * float(w.max()), m))
-    return conclude(graf_norms, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION)
+    forms = [_form(graph, sample, reference, closed_form_of)]
+    return conclude(graf_norms, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-@declare(
+@stated(
     summary="Lipschitz constants and kernel distances, form by numbers of weights",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}, theorem 3.5 (params) in the authors' documentation, ψ ≤ 2 proved here; union over norms and γ",
 )
-def graf_params(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def graf_params(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, reference: object = None) -> Bound:
     """Theorem 3.5, form by numbers of weights: logarithmic in the norms.
 
     err ≤ mean ramp φ_γ on S + (24/√m) √(Σ_i 2W_i (log(1 + ⌈L²C_i²⌉) + 2·1[C_i > 0])) + 2 √(log(1/δ')/2m), with C_i as
     in `graf_norms` and W_i the weights of layer i.
 
     Args:
-        graph, sample, delta, gamma, reference: as in `graf_norms`.
-
-    Returns:
-        A certificate, as in `graf_norms`.
-
-    Raises:
-        ValueError: as in `graf_norms`.
+        reference: as in `graf_norms`.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
         >>> graf_params(graph, sample, delta=0.001).complexity < graf_norms(graph, sample, delta=0.001).complexity
         True
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, params_form)
-    return conclude(graf_params, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION)
+    forms = [_form(graph, sample, reference, lambda c, kinds, m: params_form(c, kinds / 2, m))]
+    return conclude(graf_params, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-@declare(
+@stated(
     summary="the covering numbers of graf_norms, entropy integral evaluated numerically",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}, covering numbers of theorem 3.5, numeric entropy integral; union over norms and γ",
 )
-def graf_dudley(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def graf_dudley(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, reference: object = None) -> Bound:
     """The covering numbers behind both forms, integrated.
 
-    err ≤ mean ramp φ_γ on S + 2 inf_α [4α + (12/√m) ∫_α^½ √log N(ε) dε] + 2 √(log(1/δ')/2m),
-    log N(ε) = Σ_i log C(2W_i + k_i − 1, k_i), k_i = ⌈C_i²/(ω_i ε)²⌉ or 0 where C_i ≤ ω_i ε, with C_i, W_i as in
-    `graf_norms` and shares ω_i of ε as in `dudley.layered_log_covering`.
+    As in `bartlett_dudley`, log N(ε) = Σ_i log C(2W_i + k_i − 1, k_i) with C_i and W_i of `graf_norms`.
 
     Args:
-        graph, sample, delta, gamma, reference: as in `graf_norms`.
-
-    Returns:
-        A certificate, as in `graf_norms`. Its complexity is at most 4: chaining may stop at once.
-
-    Raises:
-        ValueError: as in `graf_norms`.
+        reference: as in `graf_norms`.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
         >>> graf_dudley(graph, sample, delta=0.001).value < graf_params(graph, sample, delta=0.001).value
         True
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, lambda c, w, m: dudley_upper(layered_log_covering(c, 2 * w), m).value)
-    return conclude(graf_dudley, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION)
+    forms = [_form(graph, sample, reference, numeric_of)]
+    return conclude(graf_dudley, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-def _forms(
-    graph: Graph,
-    sample: Sample,
-    reference: object,
-    rademacher: Callable[[np.ndarray, np.ndarray, int], float],
-) -> Callable[[], list[Complexity]]:
-    """The class of the network with the bound on R̂_S from (C_i, W_i, m)."""
-
-    def forms() -> list[Complexity]:
-        chain = read_chain(graph, reference)
-        hulls = [kernel_hull(chain, i) for i in chain.learned]
-        weights = np.array([hull.kinds / 2 for hull in hulls])
-        x_norm = data_norm(sample)
-        unit = INTERNAL * LIPSCHITZ * x_norm / math.sqrt(sample.m)
-        terms = {"||X||_F": x_norm, "weights W_i": tuple(weights.tolist())}
-        fixed = fix_class(chain, [hull.radius for hull in hulls])
-        return [covering_complexity(fixed, unit, lambda c: rademacher(c, weights, sample.m), terms)]
-
-    return forms
+def _form(graph: Graph, sample: Sample, reference: object, rademacher: Rademacher) -> ClassSize:
+    chain = read_chain(graph, reference)
+    hulls = [kernel_hull(chain, i) for i in chain.learned]
+    return hull_class(chain, sample, hulls, rademacher, {"weights W_i": tuple(hull.kinds / 2 for hull in hulls)})
 
 
 def params_form(c: np.ndarray, weights: np.ndarray, m: int, *, psi: float = PSI) -> float:

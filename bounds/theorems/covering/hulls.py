@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsebounds.bounds.graph.elements import distinct, largest_count
+from sparsebounds.bounds.graph.elements import largest_count, present_elements
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import kernel_tensor_norm, two_one_norm
 from sparsebounds.bounds.norms.kernels import tap_of_columns
-from sparsebounds.bounds.theorems.chains.lipschitz import LipschitzChain, learned_map
+from sparsebounds.bounds.theorems.chains.lipschitz import LipschitzChain
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,12 @@ def operator_hull(chain: LipschitzChain, index: int) -> Hull:
     Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, lemma 3.2 with p = q = 2, s = 1, r = ∞.
     """
     dot = chain.dot(index)
-    read = len(distinct(dot.taps.source))
+    read = len(present_elements(dot.taps.source))
     kinds = 2.0 * max(read, 1) * chain.graph.layers[index].size
-    return Hull(two_one_norm(chain.distance, index) * math.sqrt(dot.taps.repeats), kinds)
+    return Hull(two_one_norm(chain.difference, index) * math.sqrt(dot.taps.repeats), kinds)
 
 
+@per_graph
 def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
     """All kernels of the layer's shape: Σ_{taps, o} (Σ_c (K − K⁰)²)^½, 2 · (weights) generators.
 
@@ -59,12 +62,8 @@ def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
 
     Source: Graf, Zeng, Rieck, Niethammer, Kwitt, NeurIPS 2022, the single-layer cover of theorem 3.5.
     """
-
-    def hull() -> Hull:
-        kernel = weights_by_tap(chain, index)
-        return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain, index)), 2.0 * kernel.size)
-
-    return chain.distance.kept(("kernel hull", index), hull)
+    kernel = weights_by_tap(chain, index)
+    return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain.graph, index)), 2.0 * kernel.size)
 
 
 def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
@@ -80,8 +79,8 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
     Returns:
         float64 (taps, in channels, outputs of all weight sets); zeros fill up taps with fewer channels.
     """
-    tap = _taps(chain, index)
-    weight = learned_map(chain.distance, index).weight
+    tap = _taps(chain.graph, index)
+    weight = chain.difference.dot(index).weight
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     table = np.zeros((len(weight), taps, channels, weight.shape[2]))
     for t in range(taps):
@@ -90,16 +89,16 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
     return table.transpose(1, 2, 0, 3).reshape(taps, channels, -1)
 
 
-def _taps(chain: LipschitzChain, index: int) -> np.ndarray:
+@per_graph
+def _taps(graph: Graph, index: int) -> np.ndarray:
     """Number of the tap of every column of a learned map, −1 for columns that no row applies."""
-    found = lambda: tap_of_columns(chain.graph, chain.dot(index))  # noqa: E731
-    return chain.graph.kept(("taps of columns", index), found)
+    return tap_of_columns(graph, graph.dot(index))
 
 
-def _tap_repeats(chain: LipschitzChain, index: int) -> int:
+def _tap_repeats(graph: Graph, index: int) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
-    dot = chain.dot(index)
-    tap = _taps(chain, index)
+    dot = graph.dot(index)
+    tap = _taps(graph, index)
     used = tap >= 0
     rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
     return max((largest_count(read, tap[used][None, :]) for read in rows), default=1)

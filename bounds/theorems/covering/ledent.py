@@ -7,15 +7,15 @@ norms and δ are paid for as in all other bounds.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, NotCovered, declare
+from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
 from sparsebounds.bounds.sample.limits import Range, largest_norm, largest_patch
 from sparsebounds.bounds.sample.sample import Sample
@@ -30,7 +30,6 @@ from sparsebounds.bounds.theorems.covering.hulls import weights_by_tap
 
 SOURCE = "Ledent, Mustafa, Lei, Kloft, Norm-based generalisation bounds for deep multi-class CNNs, AAAI 2021"
 NOTE = "unverified: constants and Γ from memory and from others' code"
-SYMMETRISATION = 2.0
 
 
 @declare(
@@ -48,7 +47,7 @@ def ledent(
     sample: Sample,
     *,
     delta: float,
-    gamma: float | Literal["best"] = 1.0,
+    gamma: Gamma = 1.0,
     reference: object = None,
     input_bound: float | None = None,
     pixel_range: Range | None = None,
@@ -61,45 +60,29 @@ def ledent(
     layer ‖W − W⁰‖_F. Γ = max_i r_i · (elements of layer i), W̄ the most elements of a layer.
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best".
         reference: the weights K⁰, W⁰, a Graph fixed without the sample; None: 0.
-        input_bound: the largest norm that an input can have; or
-        pixel_range: (low, high) of a coordinate as the network receives it, from which X₀ follows.
+        input_bound, pixel_range: of every input that can occur; X₀ follows.
 
     Returns:
-        Not a guarantee: the statement is unverified. Value NaN for a network outside the assumptions, and without a
-        bound on the inputs.
+        Not a guarantee: the statement is unverified. Value NaN also without a bound on the inputs.
 
     Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure, or
-            inputs in the sample that are larger than they can be.
+        ValueError: a reference of another structure, or inputs in the sample that are larger than they can be.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = ledent(bounds.read_graph(f, x[:2]), sample, delta=0.001, pixel_range=(0.0, 1.0))
-        >>> b.guarantee, round(b.terms["b_i"][0] ** 2, 9), b.terms["s_i"]
-        ('published', 2.0, (1.0,))
+        >>> b = ledent(graph, sample, delta=0.001, pixel_range=(0.0, 1.0))
+        >>> b.guarantee, [round(b_i, 3) for b_i in b.terms["b_i"]]  # filters one by one, the last layer as a whole
+        ('published', [2.0, 1.414])
 
     Source: as above; the original text was not at hand.
     """
-
-    def forms() -> list[Complexity]:
-        chain = read_chain(graph, reference)
-        return [_complexity(chain, sample, input_bound, pixel_range)]
-
-    return conclude(ledent, forms, graph, sample, delta=delta, gamma=gamma, factor=SYMMETRISATION, note=NOTE)
+    forms = [_complexity(read_chain(graph, reference), sample, input_bound, pixel_range)]
+    return conclude(ledent, forms, graph, sample, Payment(delta, gamma, RAMP), note=NOTE)
 
 
 def _complexity(
     chain: LipschitzChain, sample: Sample, input_bound: float | None, pixel_range: Range | None
-) -> Complexity:
+) -> ClassSize:
     graph, last = chain.graph, chain.learned[-1]
     if last != len(graph.layers) - 1 or getattr(graph.layers[last], "activated", False):
         raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map")
@@ -110,7 +93,7 @@ def _complexity(
         else largest_norm(sample, input_bound, pixel_range)
     )
     filters = [kernel_two_one_norm(weights_by_tap(chain, i)) for i in chain.learned[:-1]]
-    distances = [*filters, frobenius_norm(chain.distance, last)]
+    distances = [*filters, frobenius_norm(chain.difference, last)]
     lipschitz = [*chain.spectral[:-1], float(row_norms(graph, last).max())]
     fixed = fix_class(chain, distances, lipschitz)
     sizes = np.array([graph.layers[i].size for i in chain.learned], dtype=np.float64)

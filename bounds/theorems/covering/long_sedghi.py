@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 from scipy.special import gammaln
 
-from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import grid_up
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.norms import spectral_upper
 from sparsebounds.bounds.sample.limits import Range, largest_norm
 from sparsebounds.bounds.sample.sample import Sample
@@ -25,7 +25,6 @@ from sparsebounds.bounds.theorems.chains.lipschitz import (
     ASSUMES,
     LIPSCHITZ,
     LipschitzChain,
-    learned_map,
     log,
     read_chain,
 )
@@ -44,7 +43,7 @@ def long_sedghi(
     sample: Sample,
     *,
     delta: float,
-    gamma: float | Literal["best"] = 1.0,
+    gamma: Gamma = 1.0,
     reference: object = None,
     mask_fixed: bool = False,
     input_bound: float | None = None,
@@ -59,50 +58,33 @@ def long_sedghi(
     of the sum is written as a sum of roots, so that δ is spent as in all other bounds.)
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
         reference: the initial weights, a Graph fixed without the sample; None: distance from 0, with ν = 0.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample: then weights that are
             zero in the network and in the reference are no weights.
-        input_bound: χ, the largest norm that an input can have; or
-        pixel_range: (low, high) of a coordinate as the network receives it, from which χ follows.
+        input_bound, pixel_range: of every input that can occur; χ follows.
 
     Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
-        for a network outside the assumptions, and without a bound on the inputs.
+        A certificate. Value NaN also without a bound on the inputs.
 
     Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, a reference of another structure, or
-            inputs in the sample that are larger than they can be.
+        ValueError: a reference of another structure, or inputs in the sample that are larger than they can be.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
         >>> b = long_sedghi(graph, sample, delta=0.001, pixel_range=(0.0, 1.0))
-        >>> b.guarantee, b.terms["W"], round(b.terms["beta"], 3)
+        >>> b.guarantee, b.terms["W"], round(b.terms["beta"], 3)  # half of the weights are zero
         ('certificate', 4, 2.144)
 
     Source: as above.
     """
-
-    def forms() -> list[Complexity]:
-        chain = read_chain(graph, reference)
-        chi = largest_norm(sample, input_bound, pixel_range)
-        return list(_forms(chain, reference, chi, sample.m, mask_fixed))
-
+    chain, chi = read_chain(graph, reference), largest_norm(sample, input_bound, pixel_range)
+    forms = _forms(chain, reference, chi, sample.m, mask_fixed)
     # A cover and Hoeffding's inequality: nothing stands before the complexity.
-    return conclude(long_sedghi, forms, graph, sample, delta=delta, gamma=gamma, factor=1.0)
+    return conclude(long_sedghi, forms, graph, sample, Payment(delta, gamma, factor=1.0))
 
 
-def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[Complexity]:
+def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
     """The class of all weights, and the class of all weights on one mask."""
-    moved = [spectral_upper(chain.distance, i) for i in chain.learned]
+    moved = [spectral_upper(chain.difference, i) for i in chain.learned]
     beta, nats = grid_up(math.fsum(moved))
     nu = 0.0
     if isinstance(reference, Graph):
@@ -122,13 +104,13 @@ def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fi
     }
     scale = math.log(chi * LIPSCHITZ)
 
-    def curve(weights: int, places: float) -> Complexity:
+    def curve(weights: int, places: float) -> ClassSize:
         def at(c: float) -> float:
             return covering_gap(weights, log(c) + log_weights, m, epsilon=1.0 / m, nats=places)
 
-        extra = math.log(total) if places else 0.0
+        prices = {"beta on its grid": nats, **(alternative(math.log(total)) if places else {})}
         shown = {**terms, "W": weights, "log places of zeros": places, "log B at c = 1": log_weights}
-        return Complexity(scale, 0.0, nats + extra, main=not places, terms=shown, curve=at)
+        return ClassSize(scale, 0.0, prices, terms=shown, curve=at)
 
     yield curve(total, 0.0)
     if 0 < present < total:
@@ -139,12 +121,12 @@ def _weights(chain: LipschitzChain, reference: object, mask_fixed: bool) -> tupl
     """How many weights the class has, and how many differ from the reference."""
     total, present = 0, 0
     for i in chain.learned:
-        moved = chain.dot(i).weight if chain.centred else learned_map(chain.distance, i).weight
+        moved = chain.dot(i).weight if chain.centred else chain.difference.dot(i).weight
         free = np.ones(moved.shape, dtype=bool)
         if mask_fixed:
             free = chain.dot(i).weight != 0
             if isinstance(reference, Graph):
-                free |= learned_map(reference, i).weight != 0
+                free |= reference.dot(i).weight != 0
         total, present = total + int(free.sum()), present + int((moved != 0).sum())
     return total, present
 

@@ -17,7 +17,6 @@ import numpy as np
 from scipy.special import gammaln
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 
 LAYER_BITS = 8
@@ -81,14 +80,12 @@ def total_bits(graph: Graph, codes: tuple[PartCode, ...]) -> int:
 
 def layer_bits(graph: Graph) -> int:
     """A byte per layer and a bit per term: which bias and scales are there, and which activation."""
-    return sum(LAYER_BITS + len(layer.terms) for layer in graph.layers if isinstance(layer, Linear))
+    return sum(LAYER_BITS + len(layer.terms) for _, layer in graph.linear_layers())
 
 
 def parts(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
     """Name and independent numbers of every part: kernels, biases, scales, coefficients, slopes of leaky ReLU."""
-    for layer in graph.layers:
-        if not isinstance(layer, Linear):
-            continue
+    for _, layer in graph.linear_layers():
         shape = (layer.positions, layer.channels)
         for number, term in enumerate(layer.terms):
             values = _term_slots(term, shape)

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
-from sparsebounds.bounds.bound import Bound, Declaration, Guarantee, declare
+from sparsebounds.bounds.bound import Bound, Theorem, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper, kl_upper
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.margin.checks import check_delta, check_match, preprocessing_note
+from sparsebounds.bounds.margin.conclude import bound_from_step
+from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.description.code_length import graph_code, total_bits
 
 SOURCE = "Blumer, Ehrenfeucht, Haussler, Warmuth, Occam's razor, 1987; Langford, JMLR 2005, theorem 4.1"
 ASSUMES = ("the architecture was fixed without the sample (weights, zeros and number formats need not be)",)
+UNCODED = "the code does not hold them: move the normalisation into the network, where its constants are counted"
 
 
 @declare(
@@ -27,7 +30,7 @@ ASSUMES = ("the architecture was fixed without the sample (weights, zeros and nu
     assumes=ASSUMES,
     source=f"{SOURCE}; the code is this library's",
 )
-def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False, reference: object = None) -> Bound:
+def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False) -> Bound:
     """The Occam bound of the network as it is, sparse or quantised.
 
     err ≤ max { e : P(Bin(m, e) ≤ errors on S) ≥ δ · 2^-bits }, w.p. ≥ 1 − δ for all weights at once, where bits counts,
@@ -38,34 +41,23 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     then measure its own sample.
 
     Args:
-        graph: the network; every architecture that the reader reads.
-        sample: the data that trained it, with the margins of this very network.
-        delta: failure probability.
+        sample: with the margins of this very network.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample; they cost nothing then.
-        reference: not used by this bound.
 
     Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. `complexity`
-        is what the bits cost, `confidence` what δ would cost a network chosen without the sample. 1 where the code is
-        longer than the sample can pay for; gamma is 0: an error is a margin of 0 or less.
+        A certificate. `complexity` is what the bits cost, `confidence` what δ would cost a network chosen without the
+        sample. 1 where the code is longer than the sample can pay for; gamma is 0: an error is a margin of 0 or less.
 
     Raises:
-        ValueError: delta out of range, weights that are not finite, or a sample of another network.
+        ValueError: a sample of another network.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = occam(bounds.read_graph(f, x[:2]), sample, delta=0.001)
-        >>> b.terms["bits"], round(b.value, 4)  # 1 − (0.001 · 2^-41)^(1/1000)
-        (41, 0.0347)
+        >>> b = occam(graph, sample, delta=0.001)
+        >>> b.terms["bits"], round(b.value, 4)  # 1 − (0.001 · 2^-82)^(1/1000)
+        (82, 0.0618)
 
     Source: as above; sparse and quantised networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
-    check_delta(delta)
-    check_match(graph, sample)
     codes = graph_code(graph, mask_fixed=mask_fixed)
     bits = total_bits(graph, codes)
     terms = {
@@ -75,10 +67,10 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
         "bits of values": sum(code.value_bits for code in codes),
         "codes": {code.name: f"{code.form}, {code.number}, {code.bits} bits" for code in codes},
     }
-    return inverted(sample, bits, delta, occam.declaration, terms)  # type: ignore[attr-defined]
+    return inverted(occam, sample, bits, delta, terms)
 
 
-def inverted(sample: Sample, bits: int, delta: float, declaration: Declaration, terms: Mapping[str, object]) -> Bound:
+def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, terms: Mapping[str, object]) -> Bound:
     """Binomial inversion at δ·2^-bits as a Bound; the looser kl and Hoeffding forms stand in its terms."""
     m = sample.m
     errors = round(sample.train_error * m)  # a scaled sample has shares of margins, and an m of its own
@@ -93,29 +85,7 @@ def inverted(sample: Sample, bits: int, delta: float, declaration: Declaration, 
         "by kl": kl_upper(errors / m, -log_delta / m),
         "by Hoeffding": errors / m + math.sqrt(-log_delta / (2 * m)),
     }
-    guarantee, note = _preprocessed(sample)
-    return Bound(
-        value=value,
-        margin_error=errors / m,
-        complexity=value - alone,
-        confidence=alone - errors / m,
-        gamma=0.0,
-        delta=delta,
-        guarantee=guarantee,
-        terms={**terms, **counted},
-        source=declaration.source,
-        note=note,
-    )
-
-
-def _preprocessed(sample: Sample) -> tuple[Guarantee, str]:
-    """Constants of the normalisation that come from the sample are part of the network, and not in its code."""
-    if sample.preprocessing == "fixed":
-        return "certificate", ""
-    if sample.preprocessing == "scaled":
-        return "published", preprocessing_note(sample)
-    return (
-        "published",
-        "no certificate: the inputs were normalised by statistics of the sample itself, which the code does not "
-        "hold; move the normalisation into the network, where its constants are counted",
-    )
+    # Constants of the normalisation that come from the sample are part of the network, and not in its code.
+    note = UNCODED if sample.preprocessing == "sample" else ""
+    step = MarginStep(errors / m, value - alone, alone - errors / m, 0.0, delta, counted, whole=value)
+    return bound_from_step(step, theorem, sample, terms=terms, note=note)

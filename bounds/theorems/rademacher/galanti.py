@@ -12,20 +12,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
-from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.margin import slopes
-from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match
-from sparsebounds.bounds.margin.conclude import conclude
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.classes import ClassSize
+from sparsebounds.bounds.margin.conclude import bound_from_step, conclude
+from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 
 SOURCE = (
     "Galanti, Xu, Galanti, Poggio, Norm-based Generalization Bounds for (Compositionally) Sparse Neural Networks, "
@@ -37,23 +39,16 @@ ASSUMES = (
     "no max pooling (average pooling is covered)",
     "the last layer is linear",
 )
+Nodes = Partition | Literal["best"] | None
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
 
 
-@declare(
+@stated(
     summary="norms and predecessor counts of a sparse network, sound form",
-    guarantee="certificate",
-    assumes=ASSUMES,
     source=f"{SOURCE}; last layer's predecessors and √C restored, union over norms and γ",
 )
 def galanti(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    nodes: Partition | Literal["best"] | None = None,
-    mask_fixed: bool = False,
-    reference: object = None,
+    graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, nodes: Nodes = None, mask_fixed: bool = False
 ) -> Bound:
     """The sparse-network bound, with every cost paid.
 
@@ -64,74 +59,43 @@ def galanti(
     Σ_l log max_j |pred(l,j)| + log C. Biases are one more predecessor that carries the constant 1.
 
     Args:
-        graph: the network.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best" (any γ may be chosen after looking).
         nodes: partition of the layers into nodes; None: the graph's own; "best": the best of three, for log 3.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise zeros that
             lower |pred| cost the logarithm of the number of masks (or are not counted on, whichever is smaller).
-        reference: not used by this bound.
-
-    Returns:
-        A certificate: never below the true error, except with probability δ over the draw of the sample. Value NaN
-        for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = bounds.galanti(bounds.read_graph(f, x[:2]), sample, delta=0.001, gamma=1.0)
+        >>> b = galanti(graph, sample, delta=0.001)
         >>> b.guarantee, b.value >= 0.0
         ('certificate', True)
 
     Source: as above, Theorem 3.3 in its sound form.
     """
+    return conclude(galanti, _forms(graph, sample, nodes, mask_fixed), graph, sample, Payment(delta, gamma))
+
+
+def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iterator[ClassSize]:
+    """Every form on every partition, with the price of the choice among partitions."""
     partitions = _partitions(graph, nodes)
-
-    def every_form() -> Iterator[Complexity]:
-        for partition in partitions:
-            chain = sparse_chain.read_chain(graph.partition(partition))
-            energies = chain.graph.node_sums(0, sample.energies)
-            for form in sparse_chain.forms(chain, energies, sample.m, mask_fixed):
-                yield replace(form, terms={"nodes": chain.graph.nodes, **form.terms})
-
-    return conclude(galanti, every_form, graph, sample, delta=delta, gamma=gamma, nats=math.log(len(partitions)))
+    price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
+    for partition in partitions:
+        chain = sparse_chain.read_chain(graph.partition(partition))
+        energies = chain.graph.node_sums(0, sample.energies)
+        for form in sparse_forms.forms(chain, energies, sample.m, mask_fixed):
+            yield replace(form, prices={**price, **form.prices}, terms={"nodes": chain.graph.nodes, **form.terms})
 
 
-@declare(
+@stated(
     summary="galanti with the best margin and the best of three node partitions",
-    guarantee="certificate",
-    assumes=ASSUMES,
-    source=galanti.declaration.source,  # type: ignore[attr-defined]
+    source=galanti.declaration.source,
 )
-def galanti_best(
-    graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False, reference: object = None
-) -> Bound:
+def galanti_best(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False) -> Bound:
     """The smallest value that `galanti` can give: best γ, best of three partitions for log 3.
-
-    Args:
-        graph, sample, delta, mask_fixed: as in `galanti`.
 
     Returns:
         A certificate. Near 1 it says nothing: a γ so large that every margin is below it.
 
-    Raises:
-        ValueError: delta out of range.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
-        >>> galanti_best(graph, sample, delta=0.001).value < bounds.galanti(graph, sample, delta=0.001).value
+        >>> galanti_best(graph, sample, delta=0.001).value < galanti(graph, sample, delta=0.001).value
         True
 
     Source: see `galanti`.
@@ -139,16 +103,16 @@ def galanti_best(
     return galanti(graph, sample, delta=delta, gamma="best", nodes="best", mask_fixed=mask_fixed)
 
 
-def _partitions(graph: Graph, nodes: str | None) -> list[Partition]:
+def _partitions(graph: Graph, nodes: Nodes) -> list[Partition]:
     if nodes == "best":
         return list(PARTITIONS)
     if nodes is None:
         return [graph.nodes]
     check_partition(nodes)
-    return [p for p in PARTITIONS if p == nodes]
+    return [nodes]
 
 
-def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed: bool = True) -> Complexity:
+def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed: bool = True) -> ClassSize:
     """The complexity below the sample: E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ value, at the network's own norms.
 
     Args:
@@ -163,7 +127,7 @@ def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed:
     chain = sparse_chain.read_chain(graph)
     node_energies = graph.node_sums(0, energies)
     return min(
-        sparse_chain.forms(chain, node_energies, m, mask_fixed),
+        sparse_forms.forms(chain, node_energies, m, mask_fixed),
         key=lambda c: c.log_scale + math.log(c.unit or 1e-300),
     )
 
@@ -183,7 +147,6 @@ def galanti_published(
     version: Literal["neurips", "v1"] = "neurips",
     m: int | None = None,
     energies: np.ndarray | None = None,
-    reference: object = None,
 ) -> Bound:
     """The bound as printed: refuted, kept to reproduce figures.
 
@@ -192,7 +155,7 @@ def galanti_published(
     version "v1" has L log(2 max |pred|) in place of L log 2 + Σ log max |pred|.
 
     Args:
-        graph, sample, delta, gamma: as in `galanti`.
+        gamma: a margin fixed in advance; "best" is not allowed.
         version: "neurips" or "v1" (arXiv version 1 and the authors' code).
         m: number of samples to put into the formula (the figure has 50000 where 60000 were used).
         energies: Σ_i ‖x_ij‖² per input node (the figure takes raw pixels while the network sees normalised ones).
@@ -200,58 +163,33 @@ def galanti_published(
     Returns:
         `complexity + confidence` is the printed expression. Not a guarantee: it can lie below the truth.
 
-    Raises:
-        ValueError: an argument is out of range.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> bounds.galanti_published(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        >>> galanti_published(graph, sample, delta=0.001).guarantee
         'published'
 
     Source: as above, Theorem 3.3 as restated.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
     if gamma == "best":
         raise ValueError("gamma='best'; the printed form holds for one γ fixed in advance, give a number")
     if version not in ("neurips", "v1"):
         raise ValueError(f"version={version!r}; needed 'neurips' or 'v1'")
     if m is not None and m < 1:
         raise ValueError(f"m={m}; needed a positive number of samples")
-    for i, layer in enumerate(graph.layers):
-        if isinstance(layer, Linear):
-            plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
-            slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
-    declaration = galanti_published.declaration  # type: ignore[attr-defined]
-    try:
-        chain = sparse_chain.read_chain(graph)
-        node_energies = _node_energies(graph, sample.energies if energies is None else energies)
-        printed = sparse_chain.printed(chain, node_energies, version)
-    except NotCovered as reason:
-        return refused(str(reason), gamma=gamma, delta=delta, declaration=declaration)
+    for i, layer in graph.linear_layers():
+        plain_chain.biases(graph, i)  # all numbers of the layer are finite, those that are not counted too
+        slopes.slope_prices([layer.slope])  # and its slope lies between 0 and 1
+    chain = sparse_chain.read_chain(graph)
+    node_energies = _node_energies(graph, sample.energies if energies is None else energies)
+    printed = sparse_forms.printed(chain, node_energies, version)
     used = sample.m if m is None else m
     rho, lam = printed["rho"], printed["Lambda"]
     complexity = 2 * math.sqrt(2) * (rho + 1) / (gamma * used) * lam
     confidence = 3 * math.sqrt((math.log(2 / delta) + 2 * math.log(rho + 2)) / (2 * used))
-    margin_error = sample.margin_error(gamma)
+    terms = {"version": version, **printed, "gamma": gamma, "m": used}
+    step = MarginStep(sample.margin_error(gamma), complexity, confidence, float(gamma), delta, terms)
     bias = " Biases are present and not counted." if chain.has_bias else ""
-    return Bound(
-        value=margin_error + complexity + confidence,
-        margin_error=margin_error,
-        complexity=complexity,
-        confidence=confidence,
-        gamma=float(gamma),
-        delta=delta,
-        guarantee="published",
-        terms={"version": version, **printed, "gamma": gamma, "m": used},
-        source=declaration.source,
-        note=f"refuted: the last layer's predecessors and a factor √C are missing, see galanti.{bias}",
-    )
+    note = f"refuted: the last layer's predecessors and a factor √C are missing, see galanti.{bias}"
+    return bound_from_step(step, galanti_published, sample, note=note)
 
 
 def _node_energies(graph: Graph, energies: np.ndarray) -> np.ndarray:

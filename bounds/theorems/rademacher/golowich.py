@@ -11,74 +11,44 @@ class here is fixed by the product of its norms (over γ). The three forms of `g
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
+stated = partial(declare, guarantee="certificate", assumes=plain_chain.ASSUMES)
 
 
-@declare(
+@stated(
     summary="product of Frobenius norms, √depth, summed over the classes",
-    guarantee="certificate",
-    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, Theorem 1",
 )
-def golowich(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """The product of Frobenius norms of the layers' operators.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j C (1 + √(2 L log 2)) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m),
     c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j.
 
-    Args:
-        graph: the network; a convolution counts by its operator, each weight once per position.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best".
-        reference: not used by this bound.
-
-    Returns:
-        A certificate; value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = golowich(bounds.read_graph(f, x[:2]), sample, delta=0.001)
+        >>> b = golowich(graph, sample, delta=0.001)
         >>> b.terms["L"], round(b.terms["1 + sqrt(2 L log 2)"], 6)
         (2, 2.665109)
 
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
     """
-    return conclude(
-        golowich,
-        lambda: [theorem_1_complexity(graph, sample.energies, sample.m)],
-        graph,
-        sample,
-        delta=delta,
-        gamma=gamma,
-    )
+    forms = [theorem_1_complexity(graph, sample.energies, sample.m)]
+    return conclude(golowich, forms, graph, sample, Payment(delta, gamma))
 
 
 def theorem_1_factor(layers: int) -> float:
@@ -91,16 +61,10 @@ def theorem_1_factor(layers: int) -> float:
     return 1 + math.sqrt(2 * layers * math.log(2))
 
 
-def theorem_1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
+def theorem_1_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r ‖w_r‖ Π_{l<L} ‖A_l‖_F · C (1 + √(2 L log 2)) ‖X‖_F.
 
-    Args:
-        graph: a plain chain with one output or more.
-        energies: Σ_i x_ij² per input coordinate.
-        m: number of inputs, the energy of the constant that biases read.
-
-    Raises:
-        NotCovered: not a plain chain.
+    For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
     """
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
@@ -108,7 +72,7 @@ def theorem_1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexi
     factor = theorem_1_factor(layers)
     terms = {"L": layers, "1 + sqrt(2 L log 2)": factor, "classes C": graph.classes, "||X||_F": data.frobenius}
     log_scale, shown = _frobenius(norms, levels, float(norms.rows.max()), "max_r ||w_r||")
-    return Complexity(log_scale, graph.classes * factor * data.frobenius, terms=shown | terms)
+    return ClassSize(log_scale, graph.classes * factor * data.frobenius, terms=shown | terms)
 
 
 def _frobenius(
@@ -119,42 +83,18 @@ def _frobenius(
     return log_scale, {"||A_l||_F": norms.shown(levels), name: exp_or_inf(top), "scale": exp_or_inf(log_scale)}
 
 
-@declare(
+@stated(
     summary="product of Frobenius norms, activations counted, scores added up in the best of three ways",
-    guarantee="certificate",
-    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, three ways to add up the scores",
 )
-def golowich_sharp(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """The smallest of three forms, of which the second and third pay log 6: with a activations,
 
     c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C min(2^a, 1 + √(2 a log 2)),
     c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F min(2^a √C, 1 + √(2(a log 2 + log C))),
     c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
 
-    Args:
-        graph, sample, delta, gamma, reference: as in `golowich`.
-
-    Returns:
-        A certificate; value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> graph = bounds.read_graph(f, x[:2])
         >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
         True
 
@@ -163,14 +103,8 @@ def golowich_sharp(
     (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i), and exp of the maximum is at most the sum over r. For
     2^a √C see `neyshabur_frobenius`.
     """
-    return conclude(
-        golowich_sharp,
-        lambda: sharp_complexities(graph, sample.energies, sample.m),
-        graph,
-        sample,
-        delta=delta,
-        gamma=gamma,
-    )
+    forms = sharp_complexities(graph, sample.energies, sample.m)
+    return conclude(golowich_sharp, forms, graph, sample, Payment(delta, gamma))
 
 
 def sharp_factor(peelings: int, classes: int) -> float:
@@ -184,24 +118,17 @@ def sharp_factor(peelings: int, classes: int) -> float:
     return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
 
 
-def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Complexity]:
-    """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest.
-
-    Args:
-        graph, energies, m: as in `theorem_1_complexity`.
-
-    Raises:
-        NotCovered: not a plain chain.
-    """
+def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[ClassSize]:
+    """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest."""
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
     peelings, classes = plain_chain.activations(levels), graph.classes
 
-    def form(name: str, log_top: float, top: str, factor: float, main: bool = False) -> Complexity:
+    def form(name: str, log_top: float, top: str, factor: float, main: bool = False) -> ClassSize:
         log_scale, terms = _frobenius(norms, levels, log_top, top)
         terms = {"form": name, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
         terms["||X||_F"] = data.frobenius
-        return Complexity(log_scale, factor * data.frobenius, 0.0 if main else math.log(2), main=main, terms=terms)
+        return ClassSize(log_scale, factor * data.frobenius, {} if main else alternative(math.log(2)), terms=terms)
 
     one_by_one = classes * sharp_factor(peelings, 1)
     first = form("one by one", float(norms.rows.max()), "max_r ||w_r||", one_by_one, main=True)
@@ -215,54 +142,29 @@ def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[Compl
     ]
 
 
-@declare(
+@stated(
     summary="product of ℓ1,∞ norms, √depth, summed over the classes",
     guarantee="published",
-    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, Theorem 2, its constant from memory",
 )
-def golowich_l1(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def golowich_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """The product of ℓ1,∞ norms of the layers. The path norm bound is smaller and derived.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j 2C √(L + 1 + log D) max_j √Σ_i x_ij² + 2 √(log(1/δ_j)/2m),
     c = (Π_l ‖A_l‖_{1,∞})/γ ≤ c_j, D inputs.
 
-    Args:
-        graph, sample, delta, gamma, reference: as in `golowich`.
-
     Returns:
-        Not a certificate: the constant has not been compared with the paper. Value NaN outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
+        Not a certificate: the constant has not been compared with the paper.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> golowich_l1(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        >>> golowich_l1(graph, sample, delta=0.001).guarantee
         'published'
 
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
     """
-    return conclude(
-        golowich_l1,
-        lambda: [theorem_2_complexity(graph, sample.energies, sample.m)],
-        graph,
-        sample,
-        delta=delta,
-        gamma=gamma,
-        note="unverified: the constant was not compared with the paper",
-    )
+    forms = [theorem_2_complexity(graph, sample.energies, sample.m)]
+    note = "unverified: the constant was not compared with the paper"
+    return conclude(golowich_l1, forms, graph, sample, Payment(delta, gamma), note=note)
 
 
 def theorem_2_factor(layers: int, inputs: int) -> float:
@@ -275,14 +177,10 @@ def theorem_2_factor(layers: int, inputs: int) -> float:
     return 2 * math.sqrt(layers + 1 + math.log(inputs))
 
 
-def theorem_2_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
+def theorem_2_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_{1,∞} · 2C √(L + 1 + log D) max_j ‖X_j‖.
 
-    Args:
-        graph, energies, m: as in `theorem_1_complexity`.
-
-    Raises:
-        NotCovered: not a plain chain.
+    For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
     """
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.one_inf_norms(graph, levels), plain_chain.read_data(levels, energies, m)
@@ -298,4 +196,4 @@ def theorem_2_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexi
         "classes C": graph.classes,
         "max_j ||X_j||": data.largest,
     }
-    return Complexity(log_scale, graph.classes * factor * data.largest, terms=terms)
+    return ClassSize(log_scale, graph.classes * factor * data.largest, terms=terms)

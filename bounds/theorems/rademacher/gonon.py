@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
-from sparsebounds.bounds.bound import Bound, NotCovered, declare, refused
+from sparsebounds.bounds.bound import Bound, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
-from sparsebounds.bounds.margin.checks import check_delta, check_gamma, check_match, preprocessing_note
+from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import exp_or_inf
+from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.norms import log_path_norm
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains.stages import Stages, read_stages
@@ -26,88 +27,52 @@ NOTE = (
     source="Gonon, Brisebarre, Riccietti, Gribonval, A Path-Norm Toolkit for Modern Networks, ICLR 2024, Theorem 3.1, "
     "its constant as sharpened in the authors' code",
 )
-def gonon(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float = 1.0,
-    reference: object = None,
-) -> Bound:
+def gonon(graph: Graph, sample: Sample, *, delta: float, gamma: float = 1.0) -> Bound:
     """The ℓ1 path norm r, without a grid and without confidence.
 
     E err ≤ E mean ramp φ_γ + (4√2/(γ m)) σ r √(depth log 3 + Σ_pools log K + log((D + 1) C)),
     σ² = E max(m, max_j Σ_i x_ij²), depth one more than the stages of activations and max pools.
 
     Args:
-        graph: the network.
-        sample: the data that trained it; its own energies stand for σ².
-        delta: recorded only.
         gamma: a margin fixed in advance; "best" is not allowed.
-        reference: not used by this bound.
+        delta: recorded only. The sample's own energies stand for σ².
 
     Returns:
-        An expectation, no certificate: `confidence` is 0. Value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite.
+        An expectation, no certificate: `confidence` is 0.
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> gonon(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        >>> gonon(graph, sample, delta=0.001).guarantee
         'expectation'
 
     Source: as above. The loss is √2/γ-Lipschitz. The authors count ResNet-18, whose first stage ends in a max pool, as
     depth 18; here that pool is one more, so that the constant follows from the peeling behind `path_norm` too.
     """
-    check_delta(delta)
-    check_gamma(gamma)
-    check_match(graph, sample)
     if gamma == "best":
         raise ValueError("gamma='best'; the theorem speaks of one γ fixed in advance, give a number")
-    declaration = gonon.declaration  # type: ignore[attr-defined]
-    try:
-        stages = _stages(graph)
-    except NotCovered as reason:
-        return refused(str(reason), gamma=gamma, delta=delta, declaration=declaration)
-    log_r = log_path_norm(graph)
+    stages, log_r = _stages(graph), log_path_norm(graph)
     depth = 1 + stages.activations + len(stages.windows)
     constant = constant_of(depth, stages.windows, sample.energies.size, graph.classes)
     sigma = math.sqrt(max(sample.m, float(sample.energies.max())))
     complexity = exp_or_inf(log_r + math.log(4 * math.sqrt(2) * sigma * constant / sample.m) - math.log(gamma))
-    ramp = sample.ramp(gamma)
-    return Bound(
-        value=ramp + complexity,
-        margin_error=ramp,
-        complexity=complexity,
-        confidence=0.0,
-        gamma=float(gamma),
-        delta=delta,
-        guarantee="expectation" if sample.preprocessing == "fixed" else "published",
-        terms={
-            "path norm": exp_or_inf(log_r),
-            "log path norm": log_r,
-            "depth": depth,
-            "K per max pool stage": stages.windows,
-            "inputs D": sample.energies.size,
-            "classes C": graph.classes,
-            "constant": constant,
-            "sigma": sigma,
-            "Lipschitz constant": math.sqrt(2) / gamma,
-            "m": sample.m,
-        },
-        source=declaration.source,
-        note="; ".join(part for part in (preprocessing_note(sample), NOTE) if part),
-    )
+    terms = {
+        "path norm": exp_or_inf(log_r),
+        "log path norm": log_r,
+        "depth": depth,
+        "K per max pool stage": stages.windows,
+        "inputs D": sample.energies.size,
+        "classes C": graph.classes,
+        "constant": constant,
+        "sigma": sigma,
+        "Lipschitz constant": math.sqrt(2) / gamma,
+        "m": sample.m,
+    }
+    step = MarginStep(sample.ramp(gamma), complexity, 0.0, float(gamma), delta, terms)
+    return bound_from_step(step, gonon, sample, note=NOTE)
 
 
 def _stages(graph: Graph) -> Stages:
     for layer in graph.layers:
-        if isinstance(layer, Linear) and layer.slope not in (0.0, 1.0):
+        if layer.slope not in (0.0, 1.0):
             raise NotCovered(f"a leaky ReLU in {label(layer)}")
     return read_stages(graph)
 

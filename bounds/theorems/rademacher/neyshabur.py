@@ -10,83 +10,50 @@ networks with norms n_1, …, n_L are those with (Π n_l, 1, …, 1): the class 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from functools import partial
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 
 SOURCE = "Neyshabur, Tomioka, Srebro, Norm-Based Capacity Control in Neural Networks, COLT 2015, Theorem 1"
+stated = partial(declare, guarantee="certificate", assumes=plain_chain.ASSUMES)
 
 
-@declare(
+@stated(
     summary="product of Frobenius norms, 2 per activation",
-    guarantee="certificate",
-    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, p = q = 2, data-dependent form with √C for the scores",
 )
-def neyshabur_frobenius(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def neyshabur_frobenius(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """The product of Frobenius norms of the layers' operators, exponential in depth.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j √C 2^a √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m), c = (Π_l ‖A_l‖_F)/γ ≤ c_j, a the
     number of activations (L − 1).
 
-    Args:
-        graph: the network; a convolution counts by its operator, each weight once per position.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best".
-        reference: not used by this bound.
-
-    Returns:
-        A certificate; value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = neyshabur_frobenius(bounds.read_graph(f, x[:2]), sample, delta=0.001)
-        >>> round(b.terms["prod ||A_l||_F"], 9)  # √2 · √2: the activation on the input is a layer, diagonal
+        >>> b = neyshabur_frobenius(graph, sample, delta=0.001)
+        >>> round(b.terms["prod ||A_l||_F"], 9)  # √2 · √2
         2.0
 
     Source: as above. For the scores (f_1, …, f_C) with ‖W_L‖_F fixed, E sup Σ_r w_r·V_r ≤ ‖W_L‖_F √(C E sup ‖V‖²),
     V = Σ ξ_i v(x_i), and a peeling costs at most 2² in the second moment.
     """
-    return conclude(
-        neyshabur_frobenius, lambda: [frobenius_complexity(graph, sample.energies, sample.m)], graph, sample,
-        delta=delta, gamma=gamma,
-    )  # fmt: skip
+    forms = [frobenius_complexity(graph, sample.energies, sample.m)]
+    return conclude(neyshabur_frobenius, forms, graph, sample, Payment(delta, gamma))
 
 
-def frobenius_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
+def frobenius_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_F · √C 2^a ‖X‖_F.
 
-    Args:
-        graph: a plain chain with one output or more.
-        energies: Σ_i x_ij² per input coordinate.
-        m: number of inputs, the energy of the constant that biases read.
-
-    Raises:
-        NotCovered: not a plain chain.
+    For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
     """
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
@@ -101,62 +68,34 @@ def frobenius_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexi
         "||X||_F": data.frobenius,
     }
     factor = math.sqrt(graph.classes) * exp_or_inf(peelings * math.log(2))
-    return Complexity(log_scale, factor * data.frobenius, terms=terms)
+    return ClassSize(log_scale, factor * data.frobenius, terms=terms)
 
 
-@declare(
+@stated(
     summary="product of ℓ1,∞ norms, 2 per activation",
-    guarantee="certificate",
-    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, p = 1, q = ∞, data-dependent form with the rows of the scores added",
 )
-def neyshabur_l1(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def neyshabur_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """The product of ℓ1,∞ norms of the layers, exponential in depth, logarithmic in the number of inputs.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j 2^a √(2 log(2DC)) max_j √Σ_i x_ij² + 2 √(log(1/δ_j)/2m),
     c = (Σ_r ‖w_r‖₁)(Π_{l<L} ‖A_l‖_{1,∞})/γ ≤ c_j, D inputs, C classes, a activations.
 
-    Args:
-        graph, sample, delta, gamma, reference: as in `neyshabur_frobenius`.
-
-    Returns:
-        A certificate; value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite, norms beyond float64.
-
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> neyshabur_l1(bounds.read_graph(f, x[:2]), sample, delta=0.001).guarantee
+        >>> neyshabur_l1(graph, sample, delta=0.001).guarantee
         'certificate'
 
     Source: as above. Σ_r w_r·V_r ≤ (Σ_r ‖w_r‖₁) max_{r,k} |V_rk|; contraction peels the maximum over r and k as it is;
     at the input 2DC sums of Σ ξ_i x_ij.
     """
-    return conclude(
-        neyshabur_l1, lambda: [l1_complexity(graph, sample.energies, sample.m)], graph, sample, delta=delta, gamma=gamma
-    )
+    forms = [l1_complexity(graph, sample.energies, sample.m)]
+    return conclude(neyshabur_l1, forms, graph, sample, Payment(delta, gamma))
 
 
-def l1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
+def l1_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ (Σ_r ‖w_r‖₁) Π_{l<L} ‖A_l‖_{1,∞} · 2^a √(2 log(2DC)) max_j ‖X_j‖.
 
-    Args:
-        graph, energies, m: as in `frobenius_complexity`.
-
-    Raises:
-        NotCovered: not a plain chain.
+    For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
     """
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.one_inf_norms(graph, levels), plain_chain.read_data(levels, energies, m)
@@ -173,4 +112,4 @@ def l1_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
         "max_j ||X_j||": data.largest,
     }
     factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(2 * logs)
-    return Complexity(log_scale, factor * data.largest, terms=terms)
+    return ClassSize(log_scale, factor * data.largest, terms=terms)

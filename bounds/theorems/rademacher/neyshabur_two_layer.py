@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, NotCovered, declare
+from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.terms import Dot, apply_transposed
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.step import Complexity
+from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import row_norms
 from sparsebounds.bounds.norms.entries import layer_scale, linear_layer
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
-
-FACTOR = 2.0
-"""The theorem's complexity is that of the ramp loss: 2 from symmetrisation is all that is left."""
 
 
 @declare(
@@ -30,41 +26,16 @@ FACTOR = 2.0
     source="Neyshabur, Li, Bhojanapalli, LeCun, Srebro, The Role of Over-Parametrization in Generalization of Neural "
     "Networks, ICLR 2019, Theorem 1 with zero initial weights",
 )
-def neyshabur_two_layer(
-    graph: Graph,
-    sample: Sample,
-    *,
-    delta: float,
-    gamma: float | Literal["best"] = 1.0,
-    reference: object = None,
-) -> Bound:
+def neyshabur_two_layer(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """Σ over hidden units of ‖incoming‖ ‖outgoing‖.
 
     err ≤ mean ramp φ_γ on S + (2/m) c_j (2√(2C) + 2) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m), c = Σ_k ‖v_k‖ ‖u_k‖ / γ ≤ c_j,
     u_k what comes into hidden unit k, v_k what goes from it to the C scores; with biases the inputs are (x, 1) and
-    one more hidden unit is constantly 1.
-
-    Args:
-        graph: a network of two layers.
-        sample: the data that trained it.
-        delta: failure probability.
-        gamma: the margin, or "best".
-        reference: not used. The theorem allows initial weights u⁰_k; its class then fixes ‖v_k‖ and ‖u_k − u⁰_k‖ for
-            every unit, and the price of all these numbers is more than they save.
-
-    Returns:
-        A certificate; value NaN for a network outside the assumptions.
-
-    Raises:
-        ValueError: delta or gamma out of range, weights that are not finite.
+    one more hidden unit is constantly 1. (The theorem allows initial weights u⁰_k; its class then fixes ‖v_k‖ and
+    ‖u_k − u⁰_k‖ for every unit, and the price of all these numbers is more than they save.)
 
     Example:
-        >>> import jax, numpy as np
-        >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(x @ np.eye(2, dtype=np.float32)) @ np.eye(2, dtype=np.float32)
-        >>> x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
-        >>> sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
-        >>> b = neyshabur_two_layer(bounds.read_graph(f, x[:2]), sample, delta=0.001)
+        >>> b = neyshabur_two_layer(graph, sample, delta=0.001)
         >>> round(b.terms["sum_k ||v_k|| ||u_k||"], 9)
         2.0
 
@@ -72,13 +43,11 @@ def neyshabur_two_layer(
     v σ(u·x), ‖v‖ = ‖u‖ = 1, and one unit has E sup_u ‖(Σ_i ξ_ir σ(u·x_i))_r‖ ≤ √(2C) ‖X‖_F by contraction of the second
     moment; twice √2 of the margin times √2 of vector contraction is 4√(2C) < 2 (2√(2C) + 2).
     """
-    return conclude(
-        neyshabur_two_layer, lambda: [unit_complexity(graph, sample.energies, sample.m)], graph, sample,
-        delta=delta, gamma=gamma, factor=FACTOR,
-    )  # fmt: skip
+    forms = [unit_complexity(graph, sample.energies, sample.m)]
+    return conclude(neyshabur_two_layer, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
+def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     """E sup Σ_i ξ_i φ_1(M(f, x_i, y_i)) ≤ Σ_k ‖v_k‖ ‖u_k‖ · (2√(2C) + 2) ‖X‖_F, φ_1 the ramp with γ = 1.
 
     Args:
@@ -108,15 +77,16 @@ def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> Complexity:
         "2 sqrt(2C) + 2": factor,
         "||X||_F": data.frobenius,
     }
-    return Complexity(log_scale, factor * data.frobenius, terms=terms)
+    return ClassSize(log_scale, factor * data.frobenius, terms=terms)
 
 
 def _outgoing(graph: Graph) -> np.ndarray:
     """ℓ2 norm of the last layer's column, for every element of the graph."""
     last = linear_layer(graph, len(graph.layers) - 1)
-    (term,) = last.terms if len(last.terms) == 1 else (None,)
-    if not isinstance(term, Dot):
+    if last.single_dot is None:
         raise NotCovered(f"a last layer, {last.name}, that adds several maps")
     scale = layer_scale(last)
-    squares = apply_transposed(term, np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1]))
+    squares = last.single_dot.apply_transposed(
+        np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1])
+    )
     return np.sqrt(squares) * scale

@@ -18,14 +18,16 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from sparsebounds.experiments.certify.certify import CertifyOptions, document
+from sparsebounds.experiments.certify.certify import document, task_of
 from sparsebounds.experiments.certify.data import load, prepare
 from sparsebounds.experiments.certify.fit import fit
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import declared
 from sparsebounds.experiments.certify.tasks import find_task
 from sparsebounds.experiments.reproduce.certificates.study import row_of
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.style import LOOK, save
 
 COLUMNS = ("value", "ramp", "complexity", "confidence", "test_error")
 
@@ -59,7 +61,7 @@ def run(
     rows = RowFile(folder / "rows.csv", ("strength",), keep=resume)
     console = Console(stderr=True, quiet=not progress)
     options = CertifyOptions(config.task, config.form, config.preset, config.seed)
-    task = options.resolved()
+    task = task_of(options)
     prepared = prepare(task, load(task, data_dir))
     for strength in config.strengths:
         if rows.group(strength):
@@ -74,7 +76,7 @@ def run(
 def figure(rows: pd.DataFrame, path: Path) -> None:
     """The curve, every point with its strength."""
     rows = rows.sort_values("strength")
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         drawing = Figure(figsize=(5.0, 4.0), layout="constrained")
         axes = drawing.subplots()
         axes.plot(rows["test_error"], rows["value"], "o-", color="#0072B2", label="certificate")
@@ -87,7 +89,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
         axes.set_ylabel("bound on the error of new images")
         axes.set_title(f"{rows['task'].iloc[0]}: strength of the complexity in training")
         axes.legend(frameon=False)
-        drawing.savefig(path, dpi=150, metadata={"Software": None})
+        save(drawing, path)
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
@@ -103,16 +105,11 @@ def plan(config: ParetoConfig) -> list[str]:
     return [f"{config.task}, {config.form}: one network with strength {s:g}" for s in config.strengths]
 
 
-EXPERIMENT = Experiment(
-    name="pareto",
-    summary="certificate against test error, by how much training pays for the complexity",
+PARETO = Experiment(
+    name="pareto", summary="certificate against test error, by how much training pays for the complexity",
     presets={
         "quick": ParetoConfig("digits-linear", strengths=(0.1, 1.0), preset="quick"),
         "cpu": ParetoConfig(),
     },
-    minutes={"quick": None, "cpu": None},
-    run=run,
-    figure=figure,
-    show=show,
-    plan=plan,
-)
+    minutes={"quick": None, "cpu": None}, run=run, plan=plan, figure=figure, show=show,
+)  # fmt: skip

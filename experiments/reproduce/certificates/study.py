@@ -19,12 +19,14 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from sparsebounds.experiments.certify.certify import CertifyOptions, certify
+from sparsebounds.experiments.certify.certify import certify, task_of
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import declared
 from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.style import LOOK, save
 
 Case = tuple[str, str]
 
@@ -75,7 +77,7 @@ def run(
             if rows.group(name, form, seed):
                 continue
             options = CertifyOptions(name, form, config.preset, seed, config.delta)
-            task = options.resolved()
+            task = task_of(options)
             if kept is None or kept[0] != task:
                 kept = None  # the old features may go before the new ones come
                 kept = (task, prepare(task, load(task, data_dir)))
@@ -115,7 +117,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
     """Every certificate as ramp + complexity + confidence, beside the true test error."""
     first = rows.sort_values("seed").groupby(["task", "form"]).first().reset_index()
     order = first.sort_values("value", ascending=False).reset_index(drop=True)  # one seed each: no best of several
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         drawing = Figure(figsize=(8.0, 0.9 + 0.5 * len(order)), layout="constrained")
         axes = drawing.subplots()
         left = pd.Series(0.0, index=order.index)
@@ -135,7 +137,7 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
             axes.plot(others["value"], [i] * len(others), "k.", ms=4, label="other seeds" if i == 0 else None)
         axes.set_xlabel(f"bound on the error of new images, δ = {float(rows['delta'].iloc[0]):g}")
         axes.legend(frameon=False, loc="upper right")
-        drawing.savefig(path, dpi=150, metadata={"Software": None})
+        save(drawing, path)
 
 
 def show(console: Console, found: dict[str, Any]) -> None:
@@ -152,16 +154,11 @@ def plan(config: CertificatesConfig) -> list[str]:
     return [f"{task}, {form}: seeds {', '.join(map(str, config.seeds))}" for task, form in config.cases]
 
 
-EXPERIMENT = Experiment(
-    name="certificates",
-    summary="bounds on the error of networks trained for them, MNIST, every cost paid",
+CERTIFICATES = Experiment(
+    name="certificates", summary="bounds on the error of networks trained for them, MNIST, every cost paid",
     presets={
         "quick": CertificatesConfig(tuple(("digits-linear", form) for form in ("uniform", "rehearsal", "boxes")), (0,)),
         "cpu": CertificatesConfig(ALL, (0, 1)),
     },
-    minutes={"quick": 1, "cpu": 20},
-    run=run,
-    figure=figure,
-    show=show,
-    plan=plan,
-)
+    minutes={"quick": 1, "cpu": 20}, run=run, plan=plan, figure=figure, show=show,
+)  # fmt: skip

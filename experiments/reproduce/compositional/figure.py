@@ -7,6 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sparsebounds.experiments.shared.style import LOOK, save
+
 COLOURS = {"tree": "#0072B2", "dense": "#D55E00"}
 LABELS = {"tree": "connected like the target", "dense": "dense, tuned"}
 BOUNDS = {"galanti": "-", "path_norm_layered": "--", "occam": ":"}
@@ -15,7 +17,7 @@ BOUNDS = {"galanti": "-", "path_norm_layered": "--", "occam": ":"}
 def draw_compositional(rows: pd.DataFrame, path: Path) -> None:
     """Mean over seeds, with the range of the seeds shaded."""
     targets = list(dict.fromkeys(rows["target"]))
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(1.2 + 3.3 * len(targets), 8.4), layout="constrained")
         axes = figure.subplots(3, len(targets), squeeze=False, sharex=True, sharey="row")
         for column, target in enumerate(targets):
@@ -35,7 +37,7 @@ def draw_compositional(rows: pd.DataFrame, path: Path) -> None:
         figure.legend(
             handles, labels, loc="outside lower center", ncols=2, frameon=False, title="bounds", handlelength=4
         )
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        save(figure, path)
 
 
 def _curves(axis: Axes, rows: pd.DataFrame, value: str) -> None:

@@ -26,12 +26,11 @@ from sparsebounds.experiments.reproduce.compositional.summary import show_compos
 from sparsebounds.experiments.reproduce.compositional.targets import TARGETS, draw_sample
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.many_runs import Apply, Params, Runs, errors, train_errors, train_many
-from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.rows import Row, RowFile, errors_row
 from sparsebounds.nets.masks.masks import set_parameters
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.training.progress import Bar
 
-Row = dict[str, Any]
 NETWORKS = ("tree", "dense")
 
 
@@ -67,9 +66,9 @@ class CompositionalConfig:
     batch_size: int = 64
     tuning_seeds: int = 2
     seeds: int = 5
+    bound_samples: tuple[int, ...] = (250, 1000, 4000)
     validation: int = 2000
     test: int = 10000
-    bound_samples: tuple[int, ...] = (250, 1000, 4000)
     delta: float = 1e-3
     seed: int = 0
 
@@ -78,6 +77,10 @@ class CompositionalConfig:
         return self.tree_widths if network == "tree" else self.dense_widths
 
 
+QUICK = CompositionalConfig(
+    targets=("game",), samples=(250, 500, 1000, 2000), tree_widths=(8,), dense_widths=(16, 32, 64),
+    steps=500, seeds=3, tuning_seeds=1, bound_samples=(1000,), test=4000,
+)  # fmt: skip
 COLUMNS = (
     "target", "network", "part", "samples", "seed", "width", "learning_rate", "parameters", "validation_error",
     "train_error", "test_error", "test_error_se", "gap", "bound", "value", "complexity", "margin_error", "confidence",
@@ -87,18 +90,18 @@ COLUMNS = (
 
 def run(config: CompositionalConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> Row:
     """Tune, train and bound every network; rows are written after every target and network."""
-    rows = RowFile(folder / "rows.csv", ("target", "network", "part"), keep=resume)
+    rows = RowFile(folder / "rows.csv", ("target", "network", "part"), keep=resume, columns=COLUMNS)
     todo = [(target, network) for target in config.targets for network in NETWORKS]
     with Bar(2 * len(todo), enabled=progress) as bar:
         for place, (target, network) in enumerate(todo):
             bar.update(2 * place, f"{target}, {network}: tuning")
             if not rows.group(target, network, "tuning"):
-                rows.put(_filled(tuning_rows(config, target, network), target, network, "tuning"))
+                rows.put(_named(tuning_rows(config, target, network), target, network, "tuning"))
             bar.update(2 * place + 1, f"{target}, {network}: training and bounds")
             if not rows.group(target, network, "bounds"):
                 found, bounded = result_rows(config, target, network, rows.group(target, network, "tuning"))
-                rows.put(_filled(found, target, network, "result"))
-                rows.put(_filled(bounded, target, network, "bounds"))
+                rows.put(_named(found, target, network, "result"))
+                rows.put(_named(bounded, target, network, "bounds"))
         bar.update(2 * len(todo), "done")
     return summary(rows.frame())
 
@@ -151,9 +154,7 @@ def result_rows(
         for place, (m, rate, s) in enumerate(grid):
             row = {
                 "samples": m, "seed": s, "width": width, "learning_rate": rate, "parameters": _size(params),
-                "train_error": float(train[place]), "test_error": float(test_errors[place]),
-                "test_error_se": math.sqrt(test_errors[place] * (1 - test_errors[place]) / config.test),
-                "gap": float(test_errors[place] - train[place]),
+                **errors_row(float(train[place]), float(test_errors[place]), config.test),
             }  # fmt: skip
             found.append(row)
             if m in config.bound_samples:
@@ -230,9 +231,8 @@ def _size(params: Params) -> int:
     return sum(int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(params))
 
 
-def _filled(rows: list[Row], target: str, network: str, part: str) -> list[Row]:
-    empty = dict.fromkeys(COLUMNS, math.nan) | {"bound": "none", "guarantee": "", "note": ""}
-    return [{**empty, **row, "target": target, "network": network, "part": part} for row in rows]
+def _named(rows: list[Row], target: str, network: str, part: str) -> list[Row]:
+    return [{"bound": "none", **row, "target": target, "network": network, "part": part} for row in rows]
 
 
 def plan(config: CompositionalConfig) -> list[str]:
@@ -249,18 +249,8 @@ def plan(config: CompositionalConfig) -> list[str]:
     return lines
 
 
-QUICK = CompositionalConfig(
-    targets=("game",), samples=(250, 500, 1000, 2000), tree_widths=(8,), dense_widths=(16, 32, 64),
-    steps=500, seeds=3, tuning_seeds=1, bound_samples=(1000,), test=4000,
-)  # fmt: skip
-
-EXPERIMENT = Experiment(
-    name="compositional",
+COMPOSITIONAL = Experiment(
+    name="compositional", presets={"quick": QUICK, "cpu": CompositionalConfig()}, minutes={"quick": 1.0, "cpu": 6.0},
     summary="targets that are trees of functions of few variables: a matching network against a tuned dense one",
-    presets={"quick": QUICK, "cpu": CompositionalConfig()},
-    minutes={"quick": 1.0, "cpu": 6.0},  # of processor time: two idle cores need no more wall time
-    run=run,
-    figure=draw_compositional,
-    show=show_compositional,
-    plan=plan,
-)
+    run=run, plan=plan, figure=draw_compositional, show=show_compositional,
+)  # fmt: skip

@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from sparsebounds import nets
 from sparsebounds.experiments.reproduce.conv.published_inputs import MEAN, STD, ImageNumbers, measure_images
-from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared import data as data_sets
+from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.nets.data.datasets import Dataset
 
 NORMALISATIONS = 10**8
@@ -47,10 +48,7 @@ def load_data(name: str, data_dir: Path | None, *, train: int | None, seed: int)
     Raises:
         Problem: missing or damaged files, or images in colour.
     """
-    try:
-        data = nets.data.datasets.load(name, data_dir, train=train, seed=seed)
-    except nets.DataError as error:
-        raise Problem(one_line(error)) from error
+    data = data_sets.load_data(name, data_dir, train=train, seed=seed)
     if data.in_shape[2] != 1:
         raise Problem(f"{name} has {data.in_shape[2]} channels; the figure's formulas read grey images: take mnist")
     raw = data.raw_train()

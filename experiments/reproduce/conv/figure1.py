@@ -9,7 +9,7 @@ from typing import Any
 
 from sparsebounds.experiments.reproduce.conv.data import FigureData, load_data
 from sparsebounds.experiments.reproduce.conv.figure1_plot import draw
-from sparsebounds.experiments.reproduce.conv.rows import COLUMNS, coded_rows
+from sparsebounds.experiments.reproduce.conv.rows import coded_rows
 from sparsebounds.experiments.reproduce.conv.runs import Conv, Setting, follow_all, plan_all
 from sparsebounds.experiments.reproduce.conv.summary import show_summary, summary
 from sparsebounds.experiments.reproduce.registry import Experiment
@@ -57,7 +57,7 @@ def start_rows(conv: Conv, config: Figure1Config, data: FigureData) -> list[dict
     """The formulas as coded for a network as it is drawn: where the curves of the figure start."""
     model = conv.build(data, config.seed)
     about = conv.about(data, model, {"epoch": 0, "step": 0})
-    return [{name: (row | about).get(name) for name in COLUMNS} for row in coded_rows(model, data, delta=config.delta)]
+    return [row | about for row in coded_rows(model, data, delta=config.delta)]
 
 
 def plan(config: Figure1Config) -> list[str]:
@@ -69,13 +69,9 @@ def plan(config: Figure1Config) -> list[str]:
     return lines
 
 
-EXPERIMENT = Experiment(
+FIGURE1 = Experiment(
     name="figure1",
     summary="Figure 1 of Galanti et al. 2023, five bounds while CONV-3-H trains, as coded and corrected",
-    presets=PRESETS,
-    minutes={"quick": 0.5, "cpu": 21.0, "paper": None},
-    run=run,
-    figure=draw,
-    show=show_summary,
-    plan=plan,
-)
+    presets=PRESETS, minutes={"quick": 0.5, "cpu": 21.0, "paper": None},
+    run=run, plan=plan, figure=draw, show=show_summary,
+)  # fmt: skip

@@ -23,7 +23,7 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
         path: of the PNG file.
     """
     with matplotlib.rc_context(LOOK):
-        save(_figure(rows), path)
+        save(_figure(rows), path, dpi=130)
 
 
 def _figure(rows: pd.DataFrame) -> Figure:

@@ -1,6 +1,5 @@
 """The rows of one CONV-L-H at one epoch: the five curves as coded, and every theorem of `bounds.BOUNDS`."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +38,7 @@ def rows_of(model: nets.ConvNet, data: FigureData, about: Mapping[str, Any], *, 
     theorems = [_theorem(row) for row in snapshot.rows]
     errors = {name: theorems[0][name] for name in ("train_error", "test_error", "test_error_se", "gap")}
     coded = [row | errors for row in coded_rows(model, data, delta=delta)]
-    return [{name: {**row, **about}.get(name, math.nan) for name in COLUMNS} for row in coded + theorems]
+    return [{**row, **about} for row in coded + theorems]
 
 
 def coded_rows(model: nets.ConvNet, data: FigureData, *, delta: float) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from flax import nnx
 
 from sparsebounds import nets
 from sparsebounds.experiments.reproduce.conv.data import FigureData
-from sparsebounds.experiments.reproduce.conv.rows import is_complete, rows_of
+from sparsebounds.experiments.reproduce.conv.rows import COLUMNS, is_complete, rows_of
 from sparsebounds.experiments.reproduce.conv.weights import Weights
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.training import train_in
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def follow_all(
     checkpoints = folder / "checkpoints"
     if not resume and checkpoints.exists():
         shutil.rmtree(checkpoints)
-    rows = RowFile(folder / "rows.csv", ("network", "epoch"), keep=resume)
+    rows = RowFile(folder / "rows.csv", ("network", "epoch"), keep=resume, columns=COLUMNS)
     for conv in convs:
         follow(conv, setting, data, rows, checkpoints, resume=resume, progress=progress)
     return rows
@@ -170,12 +171,6 @@ def _train(
     if not resume and place.exists():
         shutil.rmtree(place)
     try:
-        nets.train(
-            model, data.dataset, setting.training(), checkpoint=place, resume=resume, on_epoch=look, progress=progress
-        )
+        train_in(place, model, data.dataset, setting.training(), resume=resume, on_epoch=look, progress=progress)
     except nets.Diverged as error:
         raise Problem(f"{place.name}: {one_line(error)}") from error
-    except ValueError as error:  # what lies in the folder is another training's
-        raise Problem(one_line(error)) from error
-    except OSError as error:
-        raise Problem(f"cannot write to {place} ({error.strerror}): give another folder with --out") from error

@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sparsebounds.experiments.shared.style import LOOK, save
+
 COLOURS = {
     "dense": "#000000", "random": "#7F7F7F", "erk": "#56B4E9", "set": "#009E73", "rigl": "#E69F00", "chase": "#D55E00",
 }  # fmt: skip
@@ -19,7 +21,7 @@ def draw_dynamic(rows: pd.DataFrame, path: Path) -> None:
     """Sparse channels and channels left over epochs; spread and density of every layer at the end. Means over seeds."""
     masked = rows[rows["method"] != "dense"]
     network, layers = masked[masked["part"] == "network"], masked[masked["part"] == "layer"]
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(10.5, 7.6), layout="constrained")
         first, second, third, fourth = figure.subplots(2, 2).ravel()
         _over_time(first, network, "below", "share of channels below 0.8 × layer's density", "below_random")
@@ -32,7 +34,7 @@ def draw_dynamic(rows: pd.DataFrame, path: Path) -> None:
         _by_layer(fourth, last, "density", "density of the layer (SET and RigL: that of ERK)")
         fourth.set_yscale("log")
         first.legend(frameon=False, fontsize=8, ncols=2)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        save(figure, path)
 
 
 def _over_time(axis: Axes, rows: pd.DataFrame, value: str, label: str, chance: str = "") -> None:

@@ -7,9 +7,9 @@ without them is the same function. To shrink: fewer `epochs`, `train` or `method
 """
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,9 @@ from sparsebounds.experiments.reproduce.dynamic.summary import show_dynamic, sum
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.data import load_small
 from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.rows import Row, RowFile
 from sparsebounds.nets import grow, prune
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.training.progress import Bar
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,12 @@ class DynamicConfig:
     until: float = 0.75
     fraction: float = 0.3
     extra: float = 0.5
+    seeds: tuple[int, ...] = (0,)
     channel_share: float = 0.5
     channel_changes: int = 9
     floor_share: float = 0.5
     clock_images: int = 1000
     delta: float = 1e-3
-    seeds: tuple[int, ...] = (0,)
 
     def training(self, seed: int) -> nets.TrainConfig:
         """The settings of a training."""
@@ -84,6 +81,10 @@ class DynamicConfig:
         )  # fmt: skip
 
 
+QUICK = dataclasses.replace(
+    DynamicConfig(), dataset="digits", train=None, halved=False, width=8, epochs=12, batch_size=32, milestones=(9,),
+    clock_images=360, methods=("random", "erk", "rigl", "chase"),
+)  # fmt: skip
 COLUMNS = (
     "method", "seed", "part", "epoch", "layer", "weights", "kept", "density", "channels", "alive", "spread",
     "relative_spread", "spread_random", "below", "below_random", "below_sd", "flops", "parameters", "loss",
@@ -96,20 +97,10 @@ STATIC = ("dense", "random", "erk")
 
 def run(config: DynamicConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> Row:
     """Train every method; rows are written after each training, and a training without rows is done from its start."""
-    data = load_small(
-        config.dataset, data_dir, train=config.train, test=config.test, seed=0, halved=config.halved
-    )  # fmt: skip
-    rows = RowFile(folder / "rows.csv", ("method", "seed"), keep=resume)
+    data = load_small(config.dataset, data_dir, train=config.train, test=config.test, seed=0, halved=config.halved)
+    rows = RowFile(folder / "rows.csv", ("method", "seed"), keep=resume, columns=COLUMNS)
     todo = [(method, seed) for seed in config.seeds for method in config.methods]
-    with Bar(len(todo), enabled=progress) as bar:
-        for done, (method, seed) in enumerate(todo):
-            bar.update(done, f"{method}, seed {seed}")
-            if not rows.group(method, seed):
-                found = one_run(config, data, method, seed)
-                empty = dict.fromkeys(COLUMNS, math.nan) | {"layer": "", "bound": "", "guarantee": "", "note": ""}
-                rows.put([{**empty, **row, "method": method, "seed": seed} for row in found])
-        bar.update(len(todo), "done")
-    return summary(rows.frame())
+    return summary(rows.measure(todo, partial(one_run, config, data), progress=progress))
 
 
 def one_run(config: DynamicConfig, data: Dataset, method: str, seed: int) -> list[Row]:
@@ -203,18 +194,8 @@ def plan(config: DynamicConfig) -> list[str]:
     ]
 
 
-QUICK = dataclasses.replace(
-    DynamicConfig(), dataset="digits", train=None, halved=False, width=8, epochs=12, batch_size=32, milestones=(9,),
-    clock_images=360, methods=("random", "erk", "rigl", "chase"),
-)  # fmt: skip
-
-EXPERIMENT = Experiment(
-    name="dynamic",
+DYNAMIC = Experiment(
+    name="dynamic", presets={"quick": QUICK, "cpu": DynamicConfig()}, minutes={"quick": 1.0, "cpu": 10.0},
     summary="channels of dynamic sparse training: SET, RigL, Chase against static masks, Yin et al. 2023",
-    presets={"quick": QUICK, "cpu": DynamicConfig()},
-    minutes={"quick": 1.0, "cpu": 10.0},  # of processor time: two idle cores need no more wall time
-    run=run,
-    figure=draw_dynamic,
-    show=show_dynamic,
-    plan=plan,
-)
+    run=run, plan=plan, figure=draw_dynamic, show=show_dynamic,
+)  # fmt: skip

@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sparsebounds.experiments.reproduce.lottery.summary import EXPECTED, line, n50
+from sparsebounds.experiments.shared.style import LOOK, save
 
 POINT, FIT, OTHER = "#0072B2", "#D55E00", "#7F7F7F"
 
 
 def draw_laws(rows: pd.DataFrame, path: Path) -> None:
     """N50 against r, rate against √r, noisy error against √(r/N), error against the cut share of the teacher."""
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(9.5, 7.2), layout="constrained")
         first, second, third, fourth = figure.subplots(2, 2).ravel()
         halves = n50(rows)
@@ -33,7 +34,7 @@ def draw_laws(rows: pd.DataFrame, path: Path) -> None:
         _panel(fourth, cut, mask["value"], "cut share of the teacher, ‖W*∖M‖/‖W*‖", label, mask["spread"])
         fourth.plot(cut, cut, ":", color=OTHER, label="cut share itself")
         fourth.legend(frameon=False)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        save(figure, path)
 
 
 def _panel(axis: Axes, x: Any, y: Any, x_label: str, y_label: str, spread: Any = None) -> None:

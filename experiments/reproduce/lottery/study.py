@@ -9,7 +9,6 @@ scatter. To shrink: fewer `r`, `trials` or `steps` in the config.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -31,10 +30,8 @@ from sparsebounds.experiments.reproduce.lottery.teacher_student import (
     relative_error,
 )
 from sparsebounds.experiments.reproduce.registry import Experiment
-from sparsebounds.experiments.shared.rows import RowFile
-from sparsebounds.nets.training.progress import Bar
+from sparsebounds.experiments.shared.rows import Row, RowFile
 
-Row = dict[str, Any]
 Errors = npt.NDArray[np.float64]
 
 
@@ -80,32 +77,21 @@ class LotteryConfig:
     seed: int = 0
 
 
+QUICK = LotteryConfig(
+    r=(10, 20, 30, 40), trials=10, rate_r=(10, 20, 40), rate_samples=800, rate_steps=1500, rate_trials=8,
+    noise_r=(10, 30), noise_samples=(600, 1200), noise_trials=4, mask_samples=500, mask_cuts=(0, 4, 8), mask_trials=6,
+)  # fmt: skip
 PARTS = ("samples", "rate", "noise", "mask")
 COLUMNS = ("part", "r", "samples", "cut", "trials", "value", "spread", "cut_norm", "kept_error", "r_tilde")
 
 
 def run(config: LotteryConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> dict[str, Any]:
     """All parts; a row per r, N and cut, written after every r."""
-    rows = RowFile(folder / "rows.csv", ("part", "r"), keep=resume)
-    todo = work(config)
-    with Bar(len(todo), enabled=progress) as bar:
-        for done, (part, r, measure) in enumerate(todo):
-            bar.update(done, f"{part}, r = {r}")
-            if not rows.group(part, r):
-                rows.put([{**dict.fromkeys(COLUMNS, math.nan), "part": part, "r": r, **row} for row in measure(r)])
-        bar.update(len(todo), "done")
-    return summary(rows.frame())
-
-
-def work(config: LotteryConfig) -> list[tuple[str, int, Callable[[int], list[Row]]]]:
-    """(part, r, what measures it) in the order of the run."""
-    parts: dict[str, tuple[tuple[int, ...], Callable[[LotteryConfig, int], list[Row]]]] = {
-        "samples": (config.r, samples_rows),
-        "rate": (config.rate_r, rate_rows),
-        "noise": (config.noise_r, noise_rows),
-        "mask": ((config.mask_r,), mask_rows),
-    }
-    return [(part, r, partial(measure, config)) for part, (rs, measure) in parts.items() for r in rs]
+    rows = RowFile(folder / "rows.csv", ("part", "r"), keep=resume, columns=COLUMNS)
+    of_part = {"samples": samples_rows, "rate": rate_rows, "noise": noise_rows, "mask": mask_rows}
+    counts = {"samples": config.r, "rate": config.rate_r, "noise": config.noise_r, "mask": (config.mask_r,)}
+    todo = [(part, r) for part, rs in counts.items() for r in rs]
+    return summary(rows.measure(todo, lambda part, r: of_part[part](config, r), progress=progress))
 
 
 def samples_rows(config: LotteryConfig, r: int) -> list[Row]:
@@ -252,18 +238,8 @@ def plan(config: LotteryConfig) -> list[str]:
     ]
 
 
-QUICK = LotteryConfig(
-    r=(10, 20, 30, 40), trials=10, rate_r=(10, 20, 40), rate_samples=800, rate_steps=1500, rate_trials=8,
-    noise_r=(10, 30), noise_samples=(600, 1200), noise_trials=4, mask_samples=500, mask_cuts=(0, 4, 8), mask_trials=6,
-)  # fmt: skip
-
-EXPERIMENT = Experiment(
-    name="lottery",
+LOTTERY = Experiment(
+    name="lottery", presets={"quick": QUICK, "cpu": LotteryConfig()}, minutes={"quick": 1.5, "cpu": 6.0},
     summary="samples, rate and error of a sparse student against its non-zeros: the laws of Zhang et al. 2021",
-    presets={"quick": QUICK, "cpu": LotteryConfig()},
-    minutes={"quick": 1.5, "cpu": 6.0},  # of processor time: two idle cores need no more wall time
-    run=run,
-    figure=draw_laws,
-    show=show_laws,
-    plan=plan,
-)
+    run=run, plan=plan, figure=draw_laws, show=show_laws,
+)  # fmt: skip

@@ -58,7 +58,7 @@ def draw_sparsity(rows: pd.DataFrame, path: Path) -> None:
         for axis in axes[3]:
             _densities(axis, made)
         one_legend(figure, 6)
-        save(figure, path)
+        save(figure, path, dpi=130)
 
 
 def _named(axis: Axes, title: str, scale: str) -> None:

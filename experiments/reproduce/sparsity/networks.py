@@ -1,8 +1,8 @@
 """The networks of the `sparsity` experiment: what is trained, under which masks, and what these masks know."""
 
-import functools
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -11,11 +11,13 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.experiments.reproduce.sparsity.training import Trainer
 from sparsebounds.nets.data.datasets import Dataset
 from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.strided import StridedNet
 from sparsebounds.nets.prune import METHODS, FloorApplied
+from sparsebounds.nets.training import MaskedTrainer
+from sparsebounds.nets.training.step import batches
 
 Tree = Any
 DENSE = "dense"
@@ -53,10 +55,10 @@ class SparsityConfig:
     scored: int = 128
     epochs: int = 4
     batch_size: int = 64
+    milestones: tuple[int, ...] = (2, 3)
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 5e-4
-    milestones: tuple[int, ...] = (2, 3)
     decay: float = 0.3
     loss: nets.training.config.Loss = "cross_entropy"
     delta: float = 1e-3
@@ -80,8 +82,10 @@ class Study:
 
     def __init__(self, config: SparsityConfig, data: Dataset) -> None:
         self.config, self.data = config, data
-        self.trainer = Trainer(self.build(0), data, config.training())
-        self.dense = functools.lru_cache(maxsize=1)(self._dense)
+        training = config.training()
+        tx = training.optimizer(-(-len(data.y_train) // training.batch_size))
+        self.trainer = MaskedTrainer(pure(self.build(0))[1], tx, training.loss, data.x_train, data.y_train)
+        self.dense = lru_cache(maxsize=1)(self._dense)
 
     def build(self, seed: int) -> StridedNet:
         """A network before training."""
@@ -101,7 +105,9 @@ class Study:
 
     def fit(self, params: Tree, masks: Tree, seed: int) -> Tree:
         """Parameters after training."""
-        return self.trainer.fit(params, masks, 1000 * self.config.seed + seed)
+        samples, order = len(self.data.y_train), 1000 * self.config.seed + seed
+        visits = partial(batches, samples, self.config.batch_size, order)
+        return self.trainer.fit(params, masks, visits, self.config.epochs)
 
     def network(self, method: str, density: float, seed: int) -> tuple[StridedNet, Tree, bool]:
         """A trained network, its masks, and whether its zeros were fixed without looking at the training sample.

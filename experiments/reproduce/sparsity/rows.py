@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,14 @@ from flax import nnx
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import PARTITIONS
 from sparsebounds.bounds.registry import evaluated
-from sparsebounds.bounds.sample.margins import Margins, margins_of
+from sparsebounds.bounds.sample.margins import Margins
+from sparsebounds.experiments.shared.layers import layer_means
+from sparsebounds.experiments.shared.rows import Row, errors_row
+from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 
-Row = dict[str, Any]
 Tree = Any
 BATCH = 500
 """Images at once; a divisor of the usual sample sizes, since every other size is compiled anew."""
@@ -38,11 +40,8 @@ COLUMNS = (
 def topology_row(model: Any, masks: Tree) -> Row:
     """Means over the layers where a score is defined, and the share of layers where the Ramanujan gap is."""
     layers = network_topology(masks, applied(model))
-    found: Row = {}
-    for name in TOPOLOGY:
-        values = [value for layer in layers if not math.isnan(value := float(getattr(layer, name)))]
-        found[name] = float(np.mean(values)) if values else math.nan
-    return found | {"full_spectrum": network_score(layers), "defined": defined_share(layers)["ramanujan_gap"]}
+    spectrum, defined = network_score(layers), defined_share(layers)["ramanujan_gap"]
+    return {**layer_means(layers, TOPOLOGY), "full_spectrum": spectrum, "defined": defined}
 
 
 def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bits: int) -> list[Row]:
@@ -62,14 +61,8 @@ def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bit
     """
     graph = bounds.read_graph(model, data.x_train[:2])
     sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = Margins(_margins(lambda x: _SCORES(model, x), data.x_test, data.y_test))
-    error = float(np.mean(test.margins <= 0))
-    errors = {
-        "train_error": sample.train_error,
-        "test_error": error,
-        "test_error_se": math.sqrt(error * (1 - error) / len(test.margins)),
-        "gap": error - sample.train_error,
-    }
+    test = Margins(margins(lambda x: _SCORES(model, x), data.x_test, data.y_test, batch=BATCH))
+    errors = errors_row(sample.train_error, float(np.mean(test.margins <= 0)), len(test.margins))
     options: Row = {"delta": delta, "mask_fixed": mask_fixed, "gamma": 1.0}
     options |= {"pixel_range": data.pixel_range, "test": test}
     rows = [*_table(graph, sample, options), _quantised(graph, sample, data, options, bits)]
@@ -93,22 +86,12 @@ def _table(graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any
 def _quantised(graph: bounds.Graph, sample: bounds.Sample, data: Dataset, options: Mapping[str, Any], bits: int) -> Row:
     """The Occam bound of another network, the one with fewer values: the inputs are the same, its margins are not."""
     small = bounds.quantise(graph, bits)
-    margins = _margins(lambda x: bounds.evaluate(small, x), data.x_train, data.y_train)
-    found = evaluated(bounds.occam, small, dataclasses.replace(sample, margins=margins), options)
+    own = margins(lambda x: bounds.evaluate(small, x), data.x_train, data.y_train, batch=BATCH)
+    found = evaluated(bounds.occam, small, dataclasses.replace(sample, margins=own), options)
     return _row(QUANTISED, "", found) | {"samples_needed": math.nan}
-
-
-def _margins(scores: Callable[[np.ndarray], Any], x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    parts = [slice(start, start + BATCH) for start in range(0, len(y), BATCH)]
-    return np.concatenate([margins_of(np.asarray(scores(x[part]), np.float64), y[part]) for part in parts])
 
 
 def _row(name: str, nodes: str, bound: bounds.Bound) -> Row:
     columns = ("value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "note")
     nats = bound.terms.get("nats for the mask", math.nan)
     return {"bound": name, "nodes": nodes, "mask_nats": nats} | {name: getattr(bound, name) for name in columns}
-
-
-def filled(rows: list[Row], about: Mapping[str, Any]) -> list[Row]:
-    """Every column in every row."""
-    return [{name: {**row, **about}.get(name, math.nan) for name in COLUMNS} for row in rows]

@@ -11,6 +11,7 @@ To shrink: fewer methods, densities, seeds or epochs in the config. The bounds a
 of a paper is redone.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +21,26 @@ from sparsebounds import nets
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.reproduce.sparsity.figure import draw_sparsity
 from sparsebounds.experiments.reproduce.sparsity.networks import SparsityConfig, Study
-from sparsebounds.experiments.reproduce.sparsity.rows import bound_rows, filled, topology_row
+from sparsebounds.experiments.reproduce.sparsity.rows import COLUMNS, bound_rows, topology_row
 from sparsebounds.experiments.reproduce.sparsity.summary import show_sparsity, summary
-from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.experiments.shared.rows import RowFile
+from sparsebounds.experiments.shared.data import load_data
+from sparsebounds.experiments.shared.problems import one_line
+from sparsebounds.experiments.shared.rows import Row, RowFile
 from sparsebounds.nets.masks import masks as masking
-from sparsebounds.nets.training.progress import Bar
 
-Row = dict[str, Any]
+QUICK = SparsityConfig(
+    dataset="digits", train=None, widths=(8, 16), densities=(1.0, 0.2, 0.05), seeds=1, floor=8, epochs=10,
+    batch_size=32, milestones=(6, 8),
+)  # fmt: skip
 
 
 def rows_of(study: Study, method: str, density: float, seed: int) -> list[Row]:
     """All rows of a network; one that says why where it could not be made or trained."""
-    about: Row = {"dataset": study.data.name, "method": method, "density": density, "seed": seed}
+    about: Row = {"dataset": study.data.name}
     try:
         model, masks, fixed = study.network(method, density, seed)
     except (nets.Diverged, ValueError) as error:
-        return filled([{"bound": "none", "nodes": "", "guarantee": "", "note": one_line(error)}], about)
+        return [about | {"bound": "none", "note": one_line(error)}]
     leaves = [mask for path, mask in masking.leaves(masks).items() if masking.is_weight(path, mask)]
     kept = [int(np.sum(mask)) for mask in leaves]
     about |= {
@@ -48,24 +52,14 @@ def rows_of(study: Study, method: str, density: float, seed: int) -> list[Row]:
     }
     config = study.config
     found = bound_rows(model, study.data, delta=config.delta, mask_fixed=fixed, bits=config.bits)
-    return filled(found, about)
+    return [row | about for row in found]
 
 
 def run(config: SparsityConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> dict[str, Any]:
     """Train and bound every network; rows are written after each."""
-    try:
-        data = nets.data.datasets.load(config.dataset, data_dir, train=config.train, seed=config.seed)
-    except nets.DataError as error:
-        raise Problem(one_line(error)) from error
-    rows = RowFile(folder / "rows.csv", ("method", "density", "seed"), keep=resume)
-    study, groups = Study(config, data), config.groups()
-    with Bar(len(groups), enabled=progress) as bar:
-        for done, (method, density, seed) in enumerate(groups):
-            bar.update(done, f"{method}, density {density:g}, seed {seed}")
-            if not rows.group(method, density, seed):
-                rows.put(rows_of(study, method, density, seed))
-        bar.update(len(groups), "done")
-    return summary(rows.frame())
+    data = load_data(config.dataset, data_dir, train=config.train, seed=config.seed)
+    rows = RowFile(folder / "rows.csv", ("method", "density", "seed"), keep=resume, columns=COLUMNS)
+    return summary(rows.measure(config.groups(), partial(rows_of, Study(config, data)), progress=progress))
 
 
 def plan(config: SparsityConfig) -> list[str]:
@@ -81,18 +75,8 @@ def plan(config: SparsityConfig) -> list[str]:
     ]
 
 
-QUICK = SparsityConfig(
-    dataset="digits", train=None, widths=(8, 16), densities=(1.0, 0.2, 0.05), seeds=1, floor=8, epochs=10,
-    batch_size=32, milestones=(6, 8),
+SPARSITY = Experiment(
+    name="sparsity", summary="six ways to prune at five densities: accuracy, gap, topology and every bound",
+    presets={"quick": QUICK, "cpu": SparsityConfig()}, minutes={"quick": 1.0, "cpu": 12.0},
+    run=run, plan=plan, figure=draw_sparsity, show=show_sparsity,
 )  # fmt: skip
-
-EXPERIMENT = Experiment(
-    name="sparsity",
-    summary="six ways to prune at five densities: accuracy, gap, topology and every bound",
-    presets={"quick": QUICK, "cpu": SparsityConfig()},
-    minutes={"quick": 1.0, "cpu": 12.0},  # of processor time: two idle cores need no more wall time
-    run=run,
-    figure=draw_sparsity,
-    show=show_sparsity,
-    plan=plan,
-)

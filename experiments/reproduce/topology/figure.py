@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from sparsebounds.experiments.reproduce.topology.summary import ALL_SCORES, PAPER, summary
+from sparsebounds.experiments.shared.style import LOOK, save
 from sparsebounds.experiments.shared.tables import grid, number
 
 COLOURS = {"erk": "#56B4E9", "random": "#7F7F7F", "snip": "#E69F00", "grasp": "#CC79A7", "synflow": "#009E73",
@@ -64,7 +65,7 @@ def conclusion(found: Mapping[str, Any]) -> str:
 def draw_topology(rows: pd.DataFrame, path: Path) -> None:
     """Accuracy against two scores, correlations of all scores, accuracies."""
     found = summary(rows)
-    with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context(LOOK):
         figure = Figure(figsize=(10.5, 7.6), layout="constrained")
         first, second, third, fourth = figure.subplots(2, 2).ravel()
         _points(first, rows, "ramanujan_gap", "Δr, mean over layers")
@@ -73,7 +74,7 @@ def draw_topology(rows: pd.DataFrame, path: Path) -> None:
         _accuracies(fourth, found)
         handles, labels = first.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=5, frameon=False)
-        figure.savefig(path, format="png", dpi=150, metadata={"Software": None})
+        save(figure, path)
 
 
 def _points(axis: Axes, rows: pd.DataFrame, score: str, label: str) -> None:

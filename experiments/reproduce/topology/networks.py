@@ -1,29 +1,28 @@
-"""The network of the `topology` experiment: residual, all layers of one width, cheap enough for many trainings."""
+"""The networks of the `topology` experiment: residual, all layers of one width, cheap enough for many trainings."""
 
-import functools
-from collections.abc import Callable
+import warnings
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpy.typing as npt
 import optax
 from flax import nnx
-from jax import lax
 
-from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.masks.masks import zeroed
+from sparsebounds.nets import prune
+from sparsebounds.nets.data.datasets import Dataset
+from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.init import dense
 from sparsebounds.nets.models.residual import Block, ChannelNormConv
+from sparsebounds.nets.training import MaskedTrainer
+from sparsebounds.nets.training.step import make_error
 
-Params = Any
-Images = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int32]
-Apply = Callable[[Params, jax.Array], jax.Array]
 STRIDES = (1, 2, 2)
+METHODS = ("erk", "random", "snip", "grasp", "synflow", "iterative_snip")
+NORMED = ("snip", "iterative_snip")
+"""Methods that are scored under batch normalisation here; GraSP always is."""
 
 
 class SmallResNet(nnx.Module):
@@ -54,59 +53,53 @@ class SmallResNet(nnx.Module):
         return self.dense(jnp.mean(x, axis=(1, 2)))
 
 
-@functools.lru_cache(maxsize=8)
-def function_of(width: int, in_shape: tuple[int, int, int], classes: int, *, batch_norm: bool = False) -> Apply:
-    """Scores from parameters and images: one object per shape, so that whatever is compiled of it is compiled once."""
-    model = SmallResNet(width, in_shape=in_shape, classes=classes, rngs=nnx.Rngs(0))
-    return pure(with_batch_norm(model) if batch_norm else model)[1]
+def draw_masks(method: str, model: nnx.Module, density: float, batch: tuple[Any, Any], *, seed: int) -> Any:
+    """A mask at initialisation, at least one weight per layer.
 
-
-def train_masked(
-    apply: Apply, params: Params, masks: Any, x: Images, y: Labels, index: npt.NDArray[np.int32], rate: float
-) -> Params:
-    """Train under a mask that stays: Adam, cosine to zero, cross entropy, one step per row of `index`.
-
-    Masks are arguments of the compiled loop, so that one program serves them all.
+    The papers' networks have batch normalisation. What GraSP keeps without it does not train; SNIP and iterative SNIP
+    are scored under the same conditions.
 
     Args:
-        apply: from `function_of`.
-        params: at the start; whatever lies outside the masks becomes zero and stays so.
-        masks: booleans of the same tree.
-        x, y: samples.
-        index: (steps, batch) rows of the samples.
-        rate: learning rate at the start.
+        method: one of `METHODS`.
+        model: at its start.
+        density: share of all weights kept.
+        batch: (images, labels), for those that look at data.
+        seed: for those that draw.
+
+    Returns:
+        Tree of booleans.
     """
-    with jax.numpy_dtype_promotion("standard"):  # optax mixes counts and floats
-        return _train(apply, params, masks, x, y, index, np.float32(rate))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", prune.FloorApplied)  # the weights kept stand in the rows
+        scored = with_batch_norm(model) if method in NORMED else model
+        return prune.METHODS[method](scored, density, batch=batch, seed=seed, floor=1)
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _train(apply: Apply, params: Params, masks: Any, x: Any, y: Any, index: Any, rate: Any) -> Params:
-    adam, steps = optax.scale_by_adam(), len(index)
+class Trainings:
+    """All trainings of a run: one compiled program, one network at many random starts.
 
-    def loss(params: Params, rows: jax.Array) -> jax.Array:
-        return jnp.mean(sample_losses(apply(params, x[rows]), y[rows], "cross_entropy"))
+    Args:
+        data: what on.
+        width: channels of every layer.
+        steps: of every training: Adam, cosine to zero, cross entropy.
+        learning_rate: at the start.
+    """
 
-    def step(i: jax.Array, carry: tuple[Params, Any]) -> tuple[Params, Any]:
-        params, state = carry
-        # Where the gradient has always been zero Adam's update is zero: masked weights stay zero.
-        updates, state = adam.update(zeroed(jax.grad(loss)(params, index[i]), masks), state)
-        scale = -rate * 0.5 * (1 + jnp.cos(jnp.pi * i / steps))
-        return optax.apply_updates(params, jax.tree.map(lambda update: scale * update, updates)), state
+    def __init__(self, data: Dataset, *, width: int, steps: int, learning_rate: float) -> None:
+        self.data, self.width = data, width
+        apply = pure(self.build(0))[1]
+        tx = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+        self._trainer = MaskedTrainer(apply, tx, "cross_entropy", data.x_train, data.y_train)
+        self._error = make_error(apply)
 
-    start = zeroed(params, masks)
-    return lax.fori_loop(0, steps, step, (start, adam.init(start)))[0]
+    def build(self, seed: int) -> SmallResNet:
+        """The network before training."""
+        data = self.data
+        return SmallResNet(self.width, in_shape=data.in_shape, classes=data.classes, rngs=nnx.Rngs(seed))
 
-
-def accuracy(apply: Apply, params: Params, x: Images, y: Labels, *, batch: int = 500) -> float:
-    """Share of the samples whose label has the largest score; ties are wrong. The last samples may be fewer."""
-    starts = range(0, len(y), batch)
-    return sum(int(_right(apply, params, x[s : s + batch], y[s : s + batch])) for s in starts) / len(y)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _right(apply: Apply, params: Params, x: Any, y: Any) -> jax.Array:
-    scores = apply(params, x)
-    own = jnp.take_along_axis(scores, y[:, None], axis=1)
-    others = jnp.where(jax.nn.one_hot(y, scores.shape[1], dtype=bool), -jnp.inf, scores)
-    return jnp.sum(own[:, 0] > jnp.max(others, axis=1))
+    def accuracy(self, seed: int, masks: Any, index: np.ndarray) -> float:
+        """Of the network trained under a mask that stays, one step per row of `index`: share of the test images."""
+        ones = np.ones(index.shape, np.float32)
+        params = self._trainer.fit(masking.parameters(self.build(seed)), masks, lambda _: (index, ones))
+        tested = len(self.data.y_test)
+        return (tested - round(tested * self._error(params, self.data.x_test, self.data.y_test))) / tested

@@ -11,36 +11,22 @@ where it is. To shrink: fewer `seeds`, `densities` or `steps`.
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
-from flax import nnx
 
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.reproduce.topology.figure import draw_topology, show_topology
-from sparsebounds.experiments.reproduce.topology.masks import BY_BATCH, METHODS, draw_masks
-from sparsebounds.experiments.reproduce.topology.networks import (
-    Apply,
-    Params,
-    SmallResNet,
-    accuracy,
-    function_of,
-    train_masked,
-)
+from sparsebounds.experiments.reproduce.topology.networks import METHODS, Trainings, draw_masks
 from sparsebounds.experiments.reproduce.topology.summary import summary
 from sparsebounds.experiments.shared.data import load_small, standardise
-from sparsebounds.experiments.shared.rows import RowFile
-from sparsebounds.nets.data.datasets import Dataset
+from sparsebounds.experiments.shared.layers import layer_means
+from sparsebounds.experiments.shared.rows import Row, RowFile
 from sparsebounds.nets.masks.masks import density as density_of
-from sparsebounds.nets.masks.masks import zeroed
-from sparsebounds.nets.models.functional import pure
+from sparsebounds.nets.masks.masks import parameters, zeroed
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 from sparsebounds.nets.topology.network import SCORES, LayerTopology
-from sparsebounds.nets.training.progress import Bar
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -73,6 +59,12 @@ class TopologyConfig:
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
 
+QUICK = dataclasses.replace(
+    TopologyConfig(), dataset="digits", train=None, test=None, halved=False, densities=(0.1,), seeds=(0, 1),
+    steps=80,
+)  # fmt: skip
+
+
 def run(config: TopologyConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> Row:
     """Every seed, density and method; a row is written after each, and rows that are there are kept."""
     size = {"train": config.train, "test": config.test}
@@ -80,44 +72,21 @@ def run(config: TopologyConfig, folder: Path, *, resume: bool, progress: bool, d
     rows = RowFile(folder / "rows.csv", ("seed", "density", "method"), keep=resume)
     # Seeds first: a run that is stopped has complete comparisons.
     todo = [(s, d, method) for s in config.seeds for d in config.densities for method in config.methods]
-    with Bar(len(todo), enabled=progress) as bar:
-        for done, (seed, density, method) in enumerate(todo):
-            bar.update(done, f"seed {seed}, density {density}, {method}")
-            if not rows.group(seed, density, method):
-                found = one_run(config, data, seed, density, method)
-                rows.put([{"seed": seed, "density": density, "method": method, **found}])
-        bar.update(len(todo), "done")
-    return summary(rows.frame())
+    trainings = Trainings(data, width=config.width, steps=config.steps, learning_rate=config.learning_rate)
+    return summary(rows.measure(todo, partial(one_run, config, trainings), progress=progress))
 
 
-def one_run(config: TopologyConfig, data: Dataset, seed: int, density: float, method: str) -> Row:
+def one_run(config: TopologyConfig, trainings: Trainings, seed: int, density: float, method: str) -> list[Row]:
     """One mask: its scores at initialisation, and the accuracy of the network trained under it."""
-    apply, params = start(config, data, seed)
+    data, model = trainings.data, trainings.build(seed)
     rng = np.random.RandomState([seed, 1])
     order = rng.permutation(len(data.y_train))
     chosen = order[: config.batch]
-    batch = data.x_train[chosen], data.y_train[chosen]
-    # The papers' networks have batch normalisation. What GraSP keeps without it does not train; SNIP and iterative SNIP
-    # are scored under the same conditions.
-    normed = function_of(config.width, data.in_shape, data.classes, batch_norm=True)
-    masks = draw_masks(method, normed if method in BY_BATCH else apply, params, density, batch, seed=seed)
-    layers = network_topology(masks, zeroed(params, masks))
-    index = visits(config, len(data.y_train), rng)
-    trained = train_masked(apply, params, masks, data.x_train, data.y_train, index, config.learning_rate)
-    right = accuracy(apply, trained, data.x_test, data.y_test)
-    return {
-        "accuracy": right,
-        "accuracy_se": math.sqrt(right * (1 - right) / len(data.y_test)),
-        "kept": density_of(masks),
-        **scores_of(layers),
-    }
-
-
-def start(config: TopologyConfig, data: Dataset, seed: int) -> tuple[Apply, Params]:
-    """The function of the network, the same object for every seed, and its parameters before training."""
-    apply = function_of(config.width, data.in_shape, data.classes)
-    model = SmallResNet(config.width, in_shape=data.in_shape, classes=data.classes, rngs=nnx.Rngs(seed))
-    return apply, jax.tree.map(np.asarray, pure(model)[0])
+    masks = draw_masks(method, model, density, (data.x_train[chosen], data.y_train[chosen]), seed=seed)
+    layers = network_topology(masks, zeroed(parameters(model), masks))
+    right = trainings.accuracy(seed, masks, visits(config, len(data.y_train), rng))
+    spread = math.sqrt(right * (1 - right) / len(data.y_test))
+    return [{"accuracy": right, "accuracy_se": spread, "kept": density_of(masks), **scores_of(layers)}]
 
 
 def visits(config: TopologyConfig, samples: int, rng: np.random.RandomState) -> np.ndarray:
@@ -129,13 +98,8 @@ def visits(config: TopologyConfig, samples: int, rng: np.random.RandomState) -> 
 
 def scores_of(layers: list[LayerTopology]) -> Row:
     """Means over the layers where a score is defined, the full-spectrum score, and per score the share defined."""
-    found: Row = {}
-    for name in SCORES:
-        values = [float(getattr(layer, name)) for layer in layers]
-        known = [value for value in values if not math.isnan(value)]
-        found[name] = float(np.mean(known)) if known else math.nan
-    found["full_spectrum"] = network_score(layers)
-    return found | {f"{name}_defined": share for name, share in defined_share(layers).items()}
+    defined = {f"{name}_defined": share for name, share in defined_share(layers).items()}
+    return {**layer_means(layers, SCORES), "full_spectrum": network_score(layers), **defined}
 
 
 def plan(config: TopologyConfig) -> list[str]:
@@ -149,18 +113,8 @@ def plan(config: TopologyConfig) -> list[str]:
     ]
 
 
-QUICK = dataclasses.replace(
-    TopologyConfig(), dataset="digits", train=None, test=None, halved=False, densities=(0.1,), seeds=(0, 1),
-    steps=80,
+TOPOLOGY = Experiment(
+    name="topology", summary="six masks at initialisation: does their topology rank accuracies? Hoang et al. 2023",
+    presets={"quick": QUICK, "cpu": TopologyConfig()}, minutes={"quick": 1.3, "cpu": 10.0},
+    run=run, plan=plan, figure=draw_topology, show=show_topology,
 )  # fmt: skip
-
-EXPERIMENT = Experiment(
-    name="topology",
-    summary="six masks at initialisation: does their topology rank accuracies? Hoang et al. 2023",
-    presets={"quick": QUICK, "cpu": TopologyConfig()},
-    minutes={"quick": 1.3, "cpu": 10.0},  # of processor time: two idle cores need no more wall time
-    run=run,
-    figure=draw_topology,
-    show=show_topology,
-    plan=plan,
-)

@@ -1,15 +1,17 @@
 """The audit: it finds what is exactly known, no bound breaks, broken twins and the printed form do."""
 
+import ast
 import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from seen_by import HALF_BITS, HALF_COMPLEXITY, NO_UNION, SEEN_BY, without_a_test
 
 from sparsebounds import bounds
 from sparsebounds.bounds.audit import Row
-from sparsebounds.bounds.audit.overall import CODES, closest
+from sparsebounds.bounds.audit.overall import closest
 from sparsebounds.bounds.audit.run import audit_statement, confirmed
 from sparsebounds.bounds.audit.search.architectures import convolutional, dense, unshared
 from sparsebounds.bounds.audit.search.ascent import all_signs, half_signs, search, some_signs
@@ -22,6 +24,8 @@ from sparsebounds.bounds.bound import Bound, declare
 from sparsebounds.bounds.theorems.rademacher import galanti, neyshabur
 
 ROOT = Path(__file__).resolve().parents[3]
+CERTIFICATES = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
+CODES = simulate.CODES
 # The cases of the quick search that come closest, those that refute the printed form, and one of every architecture.
 KEPT = {
     "linear, one-hot, C=1",
@@ -112,24 +116,35 @@ def test_a_broken_twin_is_caught(found, bound, twin):
 
 
 def test_twins_that_the_audit_does_not_see_have_a_test_that_does(found):
-    rows = [row for rows in found.values() for row in rows]
-    tests = {test for row in rows for _, test, _ in row.broken} | {loss.test for loss in LOSSES}
-    for test in tests | set(CODES.values()) | set(simulate.ROWS.values()):
-        file, name = test.split("::")
-        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), test
+    """Of statements and losses here; the others where they are audited."""
+    assert not without_a_test(row for rows in found.values() for row in rows)
+    assert {(loss.bound, HALF) for loss in LOSSES} <= set(SEEN_BY)
+
+
+@pytest.mark.parametrize("test", sorted(set(SEEN_BY.values())))
+def test_a_test_that_sees_a_twin_exists(test):
+    file, name = test.split("::")
+    written = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    assert name in {node.name for node in written if isinstance(node, ast.FunctionDef)}
+
+
+def test_no_test_is_named_for_a_twin_that_is_none():
+    twins = {(s.bound, twin.name) for s in STATEMENTS for twin in s.twins} | {(loss.bound, HALF) for loss in LOSSES}
+    twins |= {(bound, name) for bound in CERTIFICATES - CODES for name in (HALF_COMPLEXITY, NO_UNION)}
+    twins |= {(bound, HALF_BITS) for bound in CODES} | {("peeling", name) for name in ("s → 1", "B dropped")}
+    assert set(SEEN_BY) <= twins
 
 
 def test_every_bound_is_audited():
     """By a search over its class or a code; held_out exactly. A certificate is simulated besides."""
     searched = {s.bound for s in STATEMENTS} | {s.bound for s in LOSSES} | set(CODES)
-    certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
-    assert certificates - searched <= {"held_out", "long_sedghi", "pac_bayes"}, "simulation alone is for these"
+    assert CERTIFICATES - searched <= {"held_out", "long_sedghi", "pac_bayes"}, "simulation alone is for these"
 
 
 def test_every_certificate_has_broken_twins():
-    certificates = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
-    others = {"neyshabur_two_layer", "held_out", *CODES}
-    assert certificates == set(simulate.ROWS) | others
+    """Of their whole rows, but for the one that covers no linear network, which has twins of its statement."""
+    simulated = {bound for bound, twin in SEEN_BY if twin == HALF_COMPLEXITY}
+    assert CERTIFICATES == simulated | CODES | {"neyshabur_two_layer", "held_out"}
     assert any(s.twins for s in STATEMENTS if s.bound == "neyshabur_two_layer")
 
 
@@ -158,18 +173,19 @@ def test_networks_that_know_the_sample_by_heart(name, monkeypatch):
         rows = simulate.audit_certificate(name, row_of)
         assert not any(row.violated for row in rows)
         assert rows or name in ("held_out", "neyshabur_two_layer")
-        for row in rows if name in simulate.ROWS else ():
-            factors = {twin: factor for twin, _, factor in row.broken}
+        assert not without_a_test(rows)
+        for row in rows if name not in CODES else ():
+            factors = dict(row.broken)
             assert 1 < factors["half the complexity"] <= 2
             assert name == "pac_bayes" or factors["without the union"] > 1
 
 
 def test_a_code_pays_for_what_it_can_learn():
     for name, least in (("occam", 0.4), ("parameter_count", 0.005)):
-        rows = simulate.audit_code(name, bounds.BOUNDS[name], "")
+        rows = simulate.audit_code(name, bounds.BOUNDS[name])
         assert least < max(row.ratio for row in rows) <= 1
         (found,) = closest(rows)
-        assert "without the union" in found.caught
+        assert NO_UNION in found.caught and not without_a_test(rows)
 
 
 def test_held_out_fails_as_often_as_it_may():
@@ -250,7 +266,7 @@ def test_inputs():
 
 
 def test_a_violation_needs_four_standard_errors():
-    row = Row("b", "s", "c", 1.1, 1.0, 0.03, False, (("twin", "test", 2.0),))
+    row = Row("b", "s", "c", 1.1, 1.0, 0.03, False, (("twin", 2.0),))
     assert not row.violated and row.catches(2.0)
     assert replace(row, error=0.02).violated
     assert replace(row, lower=1 + 1e-12, error=0.0).violated is False
@@ -260,9 +276,17 @@ def test_a_violation_needs_four_standard_errors():
     assert found.failed
 
 
+def test_a_twin_inside_the_slack_comes_with_the_least_slack_of_the_cases_in_which_it_differs():
+    row = Row("b", "s", "c", 0.4, 1.0, 0.0, False, (("twin", 2.0),))
+    (found,) = closest([row, replace(row, lower=0.2), replace(row, lower=0.9, broken=(("twin", 1.0),))])
+    assert found.caught == () and found.inside == (("twin", pytest.approx(2.5)),)
+    (found,) = closest([replace(row, lower=0.0)])
+    assert found.inside == (("twin", math.inf),)
+
+
 def test_a_certificate_that_lies_is_caught():
     @declare(summary="too small", guarantee="certificate", assumes=(), source="nowhere")
-    def liar(graph, sample, *, delta, reference=None):
+    def liar(graph, sample, *, delta):
         return Bound(0.1, 0.0, 0.1, 0.0, 1.0, delta, "certificate", {"nothing": 0})
 
     rows = bounds.audit.audit("liar", liar)

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from seen_by import without_a_test
 
 from sparsebounds import bounds
+from sparsebounds.bounds.audit import closest
 from sparsebounds.bounds.audit.moments.nets import Net, Op, graph_of, run, top
 from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, drawn_case, rule_cases, suprema
 from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins, margin_cases
@@ -22,8 +24,7 @@ from sparsebounds.bounds.audit.moments.theorem_3 import (
 )
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.margin.slopes import slope_prices
-from sparsebounds.bounds.moments.energies import energies_upper
-from sparsebounds.bounds.moments.network import forms_of_theorem_3
+from sparsebounds.bounds.moments.energies import energies_upper, energy_forms
 from sparsebounds.bounds.moments.tree import Tree
 
 
@@ -62,13 +63,18 @@ def test_every_rule_comes_near_its_bound(rules):
 
 def test_s_of_one_and_a_missing_b_are_caught(rules):
     def caught(statement, twin):
-        return any(row.catches(f) for row in rules[statement] for name, _, f in row.broken if name == twin)
+        return any(row.catches(f) for row in rules[statement] for name, f in row.broken if name == twin)
 
     assert caught("ReLU", "s → 1")
     assert caught("no activation", "B dropped")
     assert caught("max pooling", "c → 1")
     (row,) = (row for row in rules["no activation"] if row.case.endswith("p = 6"))
     assert row.lower / math.sqrt(8) == pytest.approx(1.50, abs=0.005)
+
+
+def test_twins_of_a_rule_inside_its_slack_have_a_test(rules):
+    inside = {name for rows in rules.values() for c in closest(rows) for name, _ in c.inside}
+    assert inside == {"s → 1", "B dropped"} and not without_a_test(row for rows in rules.values() for row in rows)
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)
@@ -109,16 +115,16 @@ def test_margins_with_any_labels():
     assert rows["C = 3, equal numbers, three inputs"].ratio > 0.86
     assert rows["C = 3, equal numbers"].ratio > 0.83
     assert rows["C = 3, inputs and numbers searched"].ratio > 0.94
-    assert all(row.catches(f) for case, row in rows.items() if "C = 5" not in case for _, _, f in row.broken)
+    assert all(row.catches(f) for case, row in rows.items() if "C = 5" not in case for _, f in row.broken)
 
 
 def test_what_is_searched_is_the_margin():
     """The head that the search keeps, as scores: Σ ξ_n (f_y − max f_r), and norms that the class allows."""
-    from sparsebounds.bounds.audit.moments.theorem_2 import _climb
+    from sparsebounds.bounds.audit.moments.theorem_2 import climb
     from sparsebounds.bounds.audit.search.ascent import all_signs
 
     case = list(margin_cases("quick"))[2]
-    values, heads = _climb(case, 8, 4, 0)
+    values, heads = climb(case, 8, 4, 0)
     assert (np.linalg.norm(heads, axis=-1) <= case.radii + 1e-12).all()
     scores = np.einsum("cs,ksd,nd->knc", np.linalg.pinv(case.form.rows), heads, case.v)
     own = np.take_along_axis(scores, np.tile(case.y[None, :, None], (len(scores), 1, 1)), 2)[..., 0]
@@ -144,7 +150,7 @@ def test_the_energies_of_the_better_of_two_forms_fail_with_a_quarter_of_delta():
     """δ/2 for the plain form, δ/4 for one McDiarmid inequality, δ/4 for the energies: together δ."""
     x = np.random.default_rng(0).uniform(size=(500, 2)).astype(np.float32)
     sample = bounds.Sample.measure(lambda x: x, x, np.arange(500) % 2)
-    plain, upper = forms_of_theorem_3(sample, (0.0, 1.0), Tree.balanced(2), delta=0.04)
+    plain, upper = energy_forms(sample, (0.0, 1.0), Tree.balanced(2), delta=0.04)
     assert plain is None
     for delta, same in ((0.01, True), (0.02, False)):
         expected = energies_upper(sample, (0.0, 1.0), [(0, 1)], delta=delta).of(np.ones(2))[0]

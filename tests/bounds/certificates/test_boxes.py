@@ -6,18 +6,20 @@ from dataclasses import replace
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from classes_fixed import three_clusters
 from scipy.stats import binom
 
 from sparsebounds import bounds
 from sparsebounds.bounds.audit.certificates.boxes import BoxCase, attained, audit_boxes, claim
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.boxes.certificate import box_certificate, measure_boxes
-from sparsebounds.bounds.certificates.boxes.family import REST, Boxes, H, box_radii, box_reach, box_weights, pairs
+from sparsebounds.bounds.certificates.boxes.family import REST, Boxes, H, pairs
 from sparsebounds.bounds.certificates.boxes.rehearsal import box_of_rehearsal
+from sparsebounds.bounds.certificates.energies import measure_energies
+from sparsebounds.bounds.certificates.family import certify_family
 from sparsebounds.bounds.certificates.signs import SLACK
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.nets.certify import CertifyConfig, train_boxes
 
 THREE = tree_form(Tree.balanced(3), 3)
@@ -45,7 +47,7 @@ def test_audit() -> None:
     rows = audit_boxes("quick")
     assert not any(row.violated for row in rows)
     assert max(row.ratio for row in rows) > 0.999
-    assert any(row.catches(f) for row in rows for _, _, f in row.broken)
+    assert any(row.catches(f) for row in rows for _, f in row.broken)
 
 
 def test_sizes_that_are_wrong_cost_but_do_not_break() -> None:
@@ -61,6 +63,11 @@ def boxes_of(rng: np.random.Generator, inputs: int = 3) -> Boxes:
     return Boxes(THREE, sides, signs, sizes, np.append(np.full(inputs, 1.5), 1.0))
 
 
+def of_pairs(energies: np.ndarray) -> np.ndarray:
+    """The same for every sub-sample: only that of the pair counts."""
+    return np.repeat(energies[:, None], len(THREE.weights), axis=1)
+
+
 def test_reach_by_hand() -> None:
     boxes = boxes_of(np.random.default_rng(1))
     found = pairs(THREE)
@@ -71,19 +78,12 @@ def test_reach_by_hand() -> None:
         inner = m * energies[i] + 4.43 * top * sum(beta / kappa * boxes.largest**2)
         part = math.sqrt(2 / math.pi * sum(beta * kappa) * inner) + 0.0024 * math.sqrt(top) * sum(beta * boxes.largest)
         expected[row] += (0.5 + SLACK) * THREE.multipliers[row, k] * part
-    np.testing.assert_allclose(box_reach(boxes, energies, m), expected)
+    np.testing.assert_allclose(boxes.reach(of_pairs(energies), m), expected)
 
 
 @pytest.fixture(scope="module")
 def measured():
-    rng = np.random.default_rng(7)
-    y = rng.integers(0, 3, size=4000)
-    x = (np.eye(3)[y] + 0.1 * rng.normal(size=(4000, 3))).clip(-1.5, 1.5).astype(np.float32)
-
-    def f(x):
-        return x @ np.eye(3, dtype=np.float32)
-
-    return bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), x, y
+    return three_clusters()
 
 
 def test_radii_and_signs(measured) -> None:
@@ -93,17 +93,17 @@ def test_radii_and_signs(measured) -> None:
     right = Boxes(
         THREE, boxes.sides, np.append(np.where(rows < 0, -1.0, 1.0), [[1.0], [1.0]], 1), boxes.sizes, boxes.largest
     )
-    np.testing.assert_allclose(box_radii(graph, right), (np.abs(rows) / boxes.sides[:, :-1]).max(axis=1))
+    np.testing.assert_allclose(right.radii(graph), (np.abs(rows) / boxes.sides[:, :-1]).max(axis=1))
     signs = right.signs.copy()
     signs[1, 1] *= -1
     wrong = Boxes(THREE, boxes.sides, signs, boxes.sizes, boxes.largest)
-    assert box_radii(graph, wrong)[1] == pytest.approx(abs(rows[1, 1]) / boxes.sides[1, 1] / SLACK)
+    assert wrong.radii(graph)[1] == pytest.approx(abs(rows[1, 1]) / boxes.sides[1, 1] / SLACK)
 
     def deep(x):
         return jnp.maximum(x @ np.eye(3, dtype=np.float32), 0) @ np.eye(3, dtype=np.float32)
 
     with pytest.raises(NotCovered, match="hidden layers"):
-        box_radii(bounds.read_graph(deep, np.ones((2, 3), np.float32)), right)
+        right.radii(bounds.read_graph(deep, np.ones((2, 3), np.float32)))
     with pytest.raises(ValueError, match="signs must be"):
         Boxes(THREE, boxes.sides, np.zeros((2, 4)), boxes.sizes, boxes.largest)
 
@@ -118,30 +118,30 @@ def test_certificate_written_out(measured) -> None:
     boxes = box_of_rehearsal(THREE, rows, means, np.full(3, 1.5), shaped_by=None, side_floor=0.1, size_floor=0.1)
     over = np.abs(rows) / boxes.sides
     np.testing.assert_allclose(over.max(axis=1), 1.0)
-    limits = box_weights(boxes).limits(np.full(3, 1.5))
-    energies = measure_boxes(boxes, x, y, limits)
-    b = box_certificate(graph, sample, boxes, energies, delta=0.01, gamma=1.0, choices={"front end": 5})
+    limits = boxes.weights.limits(np.full(3, 1.5))
+    energies = measure_energies(boxes.weights, THREE, x, y, limits)
+    b = certify_family(graph, sample, boxes, energies, delta=0.01, gamma=1.0, choices={"front end": 5}, tied_only=True)
     z = np.stack([np.square(x.astype(np.float64)) @ (boxes.sides[r] / s)[:-1] + (boxes.sides[r] / s)[-1]
                   for (r, _), s in zip(pairs(THREE), boxes.sizes, strict=True)])  # fmt: skip
     upper, log = [], math.log(2 * len(z) * 5 * 2 / 0.01)
     for (_, k), row, limit in zip(pairs(THREE), z, limits, strict=True):
         v, reach = THREE.weights[k][y] * row, THREE.weights[k].max() * limit * 1.001
         upper.append(v.mean() + math.sqrt(2 * v.var(ddof=1) * log / 4000) + 7 * reach * log / (3 * 3999))
-    unit = box_reach(boxes, np.array(upper), 4000).sum()
+    unit = boxes.reach(of_pairs(np.array(upper)), 4000).sum()
     j = b.terms["grid index j"]
-    assert 1.1**j / 1.1 < box_radii(graph, boxes).max() <= 1.1**j * (1 + 1e-6)
+    assert 1.1**j / 1.1 < boxes.radii(graph).max() <= 1.1**j * (1 + 1e-6)
     assert b.complexity == pytest.approx(2 / 4000 * 1.1**j * unit, rel=1e-5)
     nats = math.log(5) + math.log(2 * (abs(j) + 1) * (abs(j) + 2))
     assert b.confidence == pytest.approx(math.sqrt((math.log(2 / 0.01) + nats) / 8000), rel=1e-9)
     assert b.value == pytest.approx(b.margin_error + b.complexity + b.confidence)
-    with pytest.raises(ValueError, match="larger than the class states"):
-        measure_boxes(boxes, 2 * x, y, limits)
+    with pytest.raises(ValueError, match="stated limit"):
+        measure_energies(boxes.weights, THREE, 2 * x, y, limits)
     # The same weights, but a range that the sample leaves: its H and REST would be too small.
     narrow = replace(boxes, largest=np.append(np.full(3, 0.5), 1.0))
     with pytest.raises(ValueError, match="larger than the class states"):
-        box_certificate(graph, sample, narrow, energies, delta=0.01, gamma=1.0)
+        certify_family(graph, sample, narrow, energies, delta=0.01, gamma=1.0, tied_only=True)
     with pytest.raises(ValueError, match="no largest values"):
-        box_certificate(graph, replace(sample, largest=None), boxes, energies, delta=0.01, gamma=1.0)
+        certify_family(graph, replace(sample, largest=None), boxes, energies, delta=0.01, gamma=1.0, tied_only=True)
     for largest in (np.full(3, 1.5), np.array([1.5, 1.5, 1.5, 0.0]), np.full(4, np.nan)):
         with pytest.raises(ValueError, match="the last 1"):
             replace(boxes, largest=largest)
@@ -173,9 +173,13 @@ def test_labels_drawn_at_random_get_no_certificate() -> None:
     means = np.stack([np.append(np.square(x[y == r].astype(np.float64)).sum(0), (y == r).sum()) for r in (0, 1)]) / 3000
     rows = np.append(-w, 0.0)[None]
     boxes = box_of_rehearsal(pair, rows, means, np.full(20, 2.0), shaped_by=None, side_floor=0.0, size_floor=0.1)
-    energies = measure_boxes(boxes, x, y, box_weights(boxes).limits(np.full(20, 2.0)))
-    b = box_certificate(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), boxes, energies, delta=0.001)
+    energies = measure_energies(boxes.weights, pair, x, y, boxes.weights.limits(np.full(20, 2.0)))
+    b = certify_family(
+        bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), boxes, energies, delta=0.001, tied_only=True
+    )
     assert b.value >= 1 - 1 / 2 - 0.01
     own = replace(boxes, shaped_by=fingerprints(x[:2]))
     with pytest.raises(ValueError, match="2 of the 3000 certified"):
-        box_certificate(bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), own, energies, delta=0.001)
+        certify_family(
+            bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), own, energies, delta=0.001, tied_only=True
+        )

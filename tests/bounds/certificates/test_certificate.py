@@ -11,19 +11,20 @@ import pytest
 from sparsebounds import bounds
 from sparsebounds.bounds.certificates.certificate import certified
 from sparsebounds.bounds.certificates.checks import check_left_out
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, radii
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.energies import measure_energies
-from sparsebounds.bounds.certificates.head_rehearsal import rehearsal_weights
-from sparsebounds.bounds.margin.classes import ClassSize, certify
+from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import grid_up, shares_up
+from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.step import smallest
 from sparsebounds.bounds.moments.energies import energies_upper
-from sparsebounds.bounds.moments.head_axes import HeadWeights, centred_windows
+from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadAxes
 from sparsebounds.bounds.moments.margin_forms import tree_form
-from sparsebounds.bounds.moments.network import BIAS_WEIGHTS, RATIOS, Peeled, Setting
+from sparsebounds.bounds.moments.network import BIAS_WEIGHTS, RATIOS, PeeledNetwork, Setting
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd
-from sparsebounds.bounds.sample.scaled import scaled
+from sparsebounds.bounds.sample.scaling import scaled
 
 W = np.array([[2.0, -1.0, 0.0], [0.0, 1.0, 0.5]], np.float32)
 
@@ -98,10 +99,11 @@ def test_every_price_stands_in_the_terms():
 
 def test_the_confidence_is_what_the_prices_say():
     sample = types.SimpleNamespace(m=100, ramp=lambda gamma: 0.25, ramps=lambda gammas: np.full_like(gammas, 0.25))
-    plain = certify([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0})], sample, delta=0.01, gamma=1.0)
+    payment = Payment.of_theorem_3(0.01, 1.0)
+    plain = smallest([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0})], sample, payment)
     nats = 3.0 + math.log(4)
     assert plain.confidence == pytest.approx(2 * math.sqrt((math.log(100) + nats) / 200))
-    sided = certify([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0}, one_sided=True)], sample, delta=0.01, gamma=1.0)
+    sided = smallest([ClassSize(0.0, 1.0, {"a": 1.0, "b": 2.0}, one_sided=True)], sample, payment)
     assert sided.confidence == pytest.approx(math.sqrt((math.log(200) + nats) / 200))
     assert plain.complexity == pytest.approx(0.02, rel=1e-5) and plain.complexity >= 0.02
 
@@ -163,7 +165,7 @@ def test_the_one_sided_form_is_used_where_it_is_better():
     assert rows[1].terms["form of theorem 3"] == "one-sided" and rows[1].value < rows[0].value
 
 
-# ---- rehearsal -------------------------------------------------------------------------------
+# ---- axes fixed by hand ----------------------------------------------------------------------
 
 
 def sparse_problem(m, seed, features=30):
@@ -176,27 +178,39 @@ def sparse_problem(m, seed, features=30):
 
 HEAD = np.zeros((30, 2), np.float32)
 HEAD[0] = [-1, 1]
+SHORT = np.append(1.0, np.full(29, 0.01))
+"""τ² of axes that are short where the first coordinate is not read."""
 
 
-def test_a_rehearsal_shortens_the_axes_that_do_not_matter():
+def test_axes_that_are_short_where_nothing_matters_help():
     f = lambda x: x @ HEAD  # noqa: E731
     x, y = sparse_problem(4000, 0)
-    left = sparse_problem(400, 1)
-    graph = bounds.read_graph(f, x[:2], nodes="scalar")
-    before = bounds.Sample.measure(f, *left)
-    weights = rehearsal_weights(graph, before, tree_form(Tree.balanced(2), 2), m=4000)
-    found = [
-        bounds.certificate(f, x, y, nodes="scalar", weights=[w], left_out=before.fingerprints)
-        for w in (HeadWeights("uniform"), weights)
-    ]
+    found = [bounds.certificate(f, x, y, nodes="scalar", weights=[w]) for w in (UNIFORM, HeadAxes("short", SHORT))]
     assert found[1].complexity < 0.6 * found[0].complexity and found[1].value < found[0].value
-    assert abs(found[1].terms["grid index j"]) < 10  # the rehearsal guessed the scale
-    window = centred_windows(bounds.read_graph(lambda v: v.reshape(-1, 25) @ HEAD[:25], np.ones((1, 5, 5, 1))), [0.3])
-    assert window[0].tau2.shape == (25,) and window[0].tau2.argmax() == 12 and centred_windows(graph) == []
+    both = bounds.certificate(f, x, y, nodes="scalar", weights=[UNIFORM, HeadAxes("short", SHORT)])
+    assert both.terms["weights of the last layer"] == "short" and found[1].value < both.value < found[0].value
+    assert both.terms["nats: choice of weights of the last layer"] == pytest.approx(math.log(2))
     with pytest.raises(ValueError, match="fit no form"):
-        bounds.certificate(f, x, y, nodes="scalar", weights=[HeadWeights("wrong", np.ones(7))])
+        bounds.certificate(f, x, y, nodes="scalar", weights=[HeadAxes("wrong", np.ones(7))])
+
+
+def test_axes_of_another_form_are_refused():
+    """Those of the tree (0, (1, 2)) are not those of the sum form's three rows."""
+    x, y = drawn(200)
+    axes = HeadAxes("of a tree", np.ones((2, 2)), tree_form(Tree.given([1, [0, 2]], 3), 3))
+    with pytest.raises(ValueError, match="fit no form"):
+        bounds.certificate(linear, x, y, nodes="scalar", weights=[axes])
+    found = bounds.certificate(linear, x, y, nodes="scalar", tree=[1, [0, 2]], weights=[axes])
+    assert found.terms["margin form"] == "tree"
+
+
+def test_the_grid_lies_around_the_guess():
+    x, y = sparse_problem(400, 0)
+    axes = HeadAxes("short", SHORT, guess=1.0)
+    found = bounds.certificate(lambda x: x @ HEAD, x, y, nodes="scalar", gamma=1.0, weights=[axes])
+    assert found.terms["unit of scale/gamma"] == 1.0 and found.terms["grid index j"] == 0  # ‖D‖ = 1
     with pytest.raises(ValueError, match="left out"):
-        bounds.certificate(f, x, y, left_out=bounds.Sample.measure(f, x[:5], y[:5]).fingerprints)
+        bounds.certificate(lambda x: x @ HEAD, x, y, left_out=fingerprints(x[:5]))
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -205,13 +219,13 @@ def test_the_class_of_a_linear_head_is_that_of_its_ellipsoids(tied):
     graph, sample = measured()
     x, y = drawn()
     form, tau2 = tree_form(Tree.balanced(3), 3), np.array([[1.0, 2.0], [0.5, 3.0]])
-    peeled = Peeled(graph.partition("scalar"), sample)
-    found = peeled.size(form, Setting(False, 1.5, tied, 1.0), HeadWeights("given", tau2))
+    peeled = PeeledNetwork(graph.partition("scalar"), sample)
+    found = peeled.size(form, Setting(False, 1.5, tied, 1.0), HeadAxes("given", tau2))
     ellipsoids = Ellipsoids(form, np.concatenate([np.sqrt(tau2), np.zeros((2, 1))], axis=1))
-    weights = energy_weights(graph, ellipsoids)
+    weights = ellipsoids.energy_weights(graph)
     energies = measure_energies(weights, form, x, y, weights.limits(np.ones(2)))
     reach = (form.multipliers * np.sqrt(sample.m * energies.means)).sum(axis=1)
-    own = radii(graph, ellipsoids)
+    own = ellipsoids.radii(graph)
     shares, nats = (np.ones(2), 0.0) if tied else shares_up(own / own.max(), 1.5)
     guess = found.terms["unit of scale/gamma"]
     assert found.log_scale == pytest.approx(math.log(own.max() / guess))
@@ -271,21 +285,19 @@ def test_only_fingerprints_can_be_left_out():
     assert bounds.certificate(linear, x, y, left_out=[]).covered
 
 
-def test_a_rehearsal_on_certified_samples_is_refused():
+def test_axes_from_certified_samples_are_refused():
     """Without being told: the axes remember which samples they come from."""
     x, y = sparse_problem(400, 0)
-    graph = bounds.read_graph(lambda x: x @ HEAD, x[:2], nodes="scalar")
-    own = bounds.Sample.measure(lambda x: x @ HEAD, x[:100], y[:100])
-    weights = rehearsal_weights(graph, own, tree_form(Tree.balanced(2), 2), m=400)
+    axes = HeadAxes("short", SHORT, shaped_by=fingerprints(x[:100]))
     with pytest.raises(ValueError, match="100 of the 400"):
-        bounds.certificate(lambda x: x @ HEAD, x, y, nodes="scalar", weights=[weights])
+        bounds.certificate(lambda x: x @ HEAD, x, y, nodes="scalar", weights=[axes])
 
 
 @pytest.mark.parametrize("tau2, guess", [([1.0, -0.9], None), ([1.0, 0.0], None), ([1.0, np.nan], None), (None, 0.0)])
 def test_axes_are_positive(tau2, guess):
     """A negative τ² would lower both the norm of the row and what it reaches."""
     with pytest.raises(ValueError, match="above 0"):
-        HeadWeights("wrong", None if tau2 is None else np.array(tau2), guess=guess)
+        HeadAxes("wrong", None if tau2 is None else np.array(tau2), guess=guess)
 
 
 def test_configurations_that_were_tried_are_paid_for():

@@ -7,38 +7,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from classes_fixed import three_clusters, two_layers
 
 from sparsebounds import bounds
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.ellipsoids.certificate import ellipsoid_certificate
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, chain_moment, energy_weights, radii
+from sparsebounds.bounds.certificates.chain import chain_moment
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
 from sparsebounds.bounds.certificates.energies import Energies, measure_energies
+from sparsebounds.bounds.certificates.family import certify_family
 from sparsebounds.bounds.moments import contraction, khintchine
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 
 PAIR = tree_form(Tree.balanced(2), 2)
-
-
-def two_layers(rng: np.random.Generator, hidden: int = 3, inputs: int = 4, classes: int = 2):
-    """A small dense network with biases, and its weights."""
-    w = [rng.normal(size=(inputs, hidden)), rng.normal(size=(hidden, classes))]
-    b = [rng.normal(size=hidden), rng.normal(size=classes)]
-    w32, b32 = ([jnp.asarray(a, jnp.float32) for a in arrays] for arrays in (w, b))
-
-    def f(x):
-        return jax.nn.relu(x @ w32[0] + b32[0]) @ w32[1] + b32[1]
-
-    return bounds.read_graph(f, np.ones((2, inputs), np.float32)), f, w, b
 
 
 def test_energy_weights_of_two_layers_by_hand() -> None:
     rng = np.random.default_rng(0)
     graph, *_ = two_layers(rng)
     top, hidden = rng.uniform(0.5, 2.0, size=(1, 4)), rng.uniform(0.5, 2.0, size=(1, 5, 3))
-    found = energy_weights(graph, Ellipsoids(PAIR, top, {1: hidden}))
+    found = Ellipsoids(PAIR, top, {1: hidden}).energy_weights(graph)
     p = chain_moment(graph)
     factor = float(khintchine(p) * contraction(p)) ** 2
     assert p == 2.0 and math.isclose(factor, ((1 + math.sqrt(2)) / 2) ** 2)
@@ -51,13 +41,13 @@ def test_energy_weights_of_two_layers_by_hand() -> None:
 
 def test_radii_of_two_layers_by_hand() -> None:
     rng = np.random.default_rng(1)
-    graph, _, w, b = two_layers(rng)
+    graph, w, b = two_layers(rng)
     top, hidden = rng.uniform(0.5, 2.0, size=(1, 4)), rng.uniform(0.5, 2.0, size=(1, 5, 3))
     rows = np.concatenate([w[0], b[0][None]])
     first = np.sqrt((rows / hidden[0]) ** 2).__pow__(2).sum(axis=0) ** 0.5
     half = (w[1][:, 0] - w[1][:, 1]) / 2 * first
     expected = math.sqrt(((half / top[0, :3]) ** 2).sum() + ((b[1][0] - b[1][1]) / 2 / top[0, 3]) ** 2)
-    np.testing.assert_allclose(radii(graph, Ellipsoids(PAIR, top, {1: hidden})), [expected], rtol=1e-6)
+    np.testing.assert_allclose(Ellipsoids(PAIR, top, {1: hidden}).radii(graph), [expected], rtol=1e-6)
 
 
 def test_convolution_weighs_as_the_same_map_written_dense() -> None:
@@ -72,7 +62,7 @@ def test_convolution_weighs_as_the_same_map_written_dense() -> None:
     graph = bounds.read_graph(conv, np.ones((2, 5, 5, 1), np.float32))
     top, axes = rng.uniform(0.5, 2, size=(1, 13)), rng.uniform(0.5, 2, size=(1, 5, 3))
     axes[:, -1] = 0.0
-    found = energy_weights(graph, Ellipsoids(PAIR, top, {1: axes}))
+    found = Ellipsoids(PAIR, top, {1: axes}).energy_weights(graph)
     expected = np.zeros((5, 5))
     s2 = float(contraction(2.0)) ** 2
     for r, c, n, a, b in itertools.product(range(2), range(2), range(3), range(2), range(2)):
@@ -109,7 +99,7 @@ def test_the_complexity_of_the_class_is_never_below_its_supremum() -> None:
         x = rng.normal(size=(5, 2))
         tau, top = rng.uniform(0.3, 2, size=(2, 2)), rng.uniform(0.3, 2, size=2)
         axes = np.concatenate([tau, np.zeros((1, 2))])[None]
-        weights = energy_weights(graph, Ellipsoids(PAIR, np.append(top, 0.0)[None], {1: axes}))
+        weights = Ellipsoids(PAIR, np.append(top, 0.0)[None], {1: axes}).energy_weights(graph)
         bound = math.sqrt(float(weights.of(x).sum()))
         closest = max(closest, supremum(x, tau, top, 30, rng) / bound)
     assert 0.6 < closest <= 1.0
@@ -117,11 +107,11 @@ def test_the_complexity_of_the_class_is_never_below_its_supremum() -> None:
 
 def test_a_rehearsal_just_fits_into_its_class() -> None:
     rng = np.random.default_rng(4)
-    graph, _f, *_ = two_layers(rng, hidden=5, inputs=6, classes=3)
+    graph, *_ = two_layers(rng, hidden=5, inputs=6, classes=3)
     form = tree_form(Tree.balanced(3), 3)
     means = rng.uniform(0.1, 1.0, size=(3, 7)) / 3
     ellipsoids = rehearsal_ellipsoids(graph, form, means, shaped_by=None)
-    np.testing.assert_allclose(radii(graph, ellipsoids), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(ellipsoids.radii(graph), 1.0, rtol=1e-9)
     # Scaling a hidden row up and its readers down changes no radius.
     assert all((axes >= 0).all() for axes in ellipsoids.hidden.values())
 
@@ -135,7 +125,7 @@ def test_rescaling_the_hidden_rows_changes_nothing() -> None:
         a, b = (jnp.asarray(m, jnp.float32) for m in (w[0] * lam, w[1] / lam[:, None]))
         networks.append(bounds.read_graph(lambda x, a=a, b=b: jax.nn.relu(x @ a) @ b, np.ones((2, 4), np.float32)))
     axes = Ellipsoids(PAIR, np.append(rng.uniform(1, 2, 3), 0.0)[None], {1: rng.uniform(1, 2, size=(1, 5, 3))})
-    np.testing.assert_allclose(radii(networks[0], axes), radii(networks[1], axes), rtol=1e-5)
+    np.testing.assert_allclose(axes.radii(networks[0]), axes.radii(networks[1]), rtol=1e-5)
 
 
 def test_weights_outside_the_class_are_refused() -> None:
@@ -143,9 +133,9 @@ def test_weights_outside_the_class_are_refused() -> None:
     axes = np.ones((1, 5, 3))
     axes[0, 2, 1] = 0.0
     with pytest.raises(ValueError, match="fixes its axis to 0"):
-        radii(graph, Ellipsoids(PAIR, np.ones((1, 4)), {1: axes}))
+        Ellipsoids(PAIR, np.ones((1, 4)), {1: axes}).radii(graph)
     with pytest.raises(ValueError, match="axes of shape"):
-        energy_weights(graph, Ellipsoids(PAIR, np.ones((1, 3)), {1: axes}))
+        Ellipsoids(PAIR, np.ones((1, 3)), {1: axes}).energy_weights(graph)
 
 
 def test_structures_outside_the_theorem_are_refused() -> None:
@@ -153,30 +143,21 @@ def test_structures_outside_the_theorem_are_refused() -> None:
         return (jax.nn.relu(x) + x) @ np.ones((2, 2), np.float32)
 
     with pytest.raises(NotCovered, match="not one learned linear map"):
-        energy_weights(bounds.read_graph(f, np.ones((1, 2), np.float32)), Ellipsoids(PAIR, np.ones((1, 3))))
+        Ellipsoids(PAIR, np.ones((1, 3))).energy_weights(bounds.read_graph(f, np.ones((1, 2), np.float32)))
 
 
 @pytest.fixture
 def measured():
-    rng = np.random.default_rng(7)
-    y = rng.integers(0, 3, size=4000)
-    x = (np.eye(3)[y] + 0.1 * rng.normal(size=(4000, 3))).clip(-1.5, 1.5).astype(np.float32)
-
-    def f(x):
-        return x @ np.eye(3, dtype=np.float32)
-
-    return bounds.read_graph(f, x[:2]), bounds.Sample.measure(f, x, y), x, y
+    return three_clusters()
 
 
 def test_certificate_is_the_sum_written_out(measured) -> None:
     graph, sample, x, y = measured
     form = tree_form(Tree.balanced(3), 3)
     ball = Ellipsoids(form, np.concatenate([np.ones((2, 3)), np.zeros((2, 1))], axis=1))
-    weights = energy_weights(graph, ball)
+    weights = ball.energy_weights(graph)
     energies = measure_energies(weights, form, x, y, weights.limits(np.full(3, 1.5)))
-    b = ellipsoid_certificate(
-        graph, sample, ball, energies, delta=0.01, gamma=1.0, choices={"front end": 5}, tied_only=True
-    )
+    b = certify_family(graph, sample, ball, energies, delta=0.01, gamma=1.0, choices={"front end": 5}, tied_only=True)
     norms = [math.sqrt(1 + 0.25 + 0.25) / 2, math.sqrt(0.5)]  # (e0 − (e1 + e2)/2)/2 and (e1 − e2)/2
     z = np.square(x.astype(np.float64)).sum(axis=1)
     many, bound = 3 * 5, []  # the root once, the pair twice, five front ends
@@ -198,29 +179,29 @@ def test_every_choice_makes_the_certificate_larger(measured) -> None:
     graph, sample, x, y = measured
     form = tree_form(Tree.balanced(3), 3)
     ball = Ellipsoids(form, np.ones((2, 4)))
-    weights = energy_weights(graph, ball)
+    weights = ball.energy_weights(graph)
     energies = measure_energies(weights, form, x, y, weights.limits(np.full(3, 1.5)))
     few, many = (
-        ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, choices={"configuration": n}, tied_only=True)
+        certify_family(graph, sample, ball, energies, delta=0.01, choices={"configuration": n}, tied_only=True)
         for n in (1, 1000)
     )
     assert many.value > few.value
     union = "energies: log(1/failure probability) of each"
     assert many.terms[union] == pytest.approx(few.terms[union] + math.log(1000))
     assert many.terms["nats paid for choices"] >= few.terms["nats paid for choices"] + math.log(1000) - 3
-    free = ellipsoid_certificate(graph, sample, ball, energies, delta=0.01)
+    free = certify_family(graph, sample, ball, energies, delta=0.01)
     assert free.terms["nats: choice of radii, one of 4"] == pytest.approx(math.log(4))
 
 
 def test_a_sample_beyond_its_stated_limit_is_refused(measured) -> None:
     graph, sample, x, y = measured
     form = tree_form(Tree.balanced(3), 3)
-    weights = energy_weights(graph, Ellipsoids(form, np.ones((2, 4))))
+    weights = Ellipsoids(form, np.ones((2, 4))).energy_weights(graph)
     with pytest.raises(ValueError, match="stated limit"):
         measure_energies(weights, form, x, y, weights.limits(np.full(3, 0.5)))
     other = Energies(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), 17, weights)
     with pytest.raises(ValueError, match="energies of 17 samples"):
-        ellipsoid_certificate(graph, sample, Ellipsoids(form, np.ones((2, 4))), other, delta=0.01)
+        certify_family(graph, sample, Ellipsoids(form, np.ones((2, 4))), other, delta=0.01)
 
 
 def test_what_does_not_belong_together_is_refused(measured) -> None:
@@ -228,18 +209,18 @@ def test_what_does_not_belong_together_is_refused(measured) -> None:
     graph, sample, x, y = measured
     form = tree_form(Tree.balanced(3), 3)
     ball, long = Ellipsoids(form, np.ones((2, 4))), Ellipsoids(form, np.full((2, 4), 2.0))
-    weights = energy_weights(graph, ball)
+    weights = ball.energy_weights(graph)
     energies = measure_energies(weights, form, x, y, weights.limits(np.full(3, 1.5)))
     with pytest.raises(ValueError, match="another class"):
-        ellipsoid_certificate(graph, sample, long, energies, delta=0.01)
+        certify_family(graph, sample, long, energies, delta=0.01)
     with pytest.raises(ValueError, match="1 of the 4000 certified"):
-        ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, left_out=fingerprints(x[7:8]))
+        certify_family(graph, sample, ball, energies, delta=0.01, left_out=fingerprints(x[7:8]))
     with pytest.raises(ValueError, match="3 of the 4000 certified"):  # without being told: the class knows
         own = Ellipsoids(form, ball.rows, shaped_by=fingerprints(x[7:10]))
-        ellipsoid_certificate(graph, sample, own, energies, delta=0.01)
+        certify_family(graph, sample, own, energies, delta=0.01)
     for n in (0, -3, 2.5):
         with pytest.raises(ValueError, match="how many there were"):
-            ellipsoid_certificate(graph, sample, ball, energies, delta=0.01, choices={"front end": n})
+            certify_family(graph, sample, ball, energies, delta=0.01, choices={"front end": n})
 
 
 def test_labels_drawn_at_random_get_no_certificate() -> None:
@@ -251,7 +232,7 @@ def test_labels_drawn_at_random_get_no_certificate() -> None:
         return v @ jnp.asarray(np.stack([-w, w], axis=1), jnp.float32)
 
     graph, ball = bounds.read_graph(f, x[:2]), Ellipsoids(PAIR, np.append(np.ones(20), 0.0)[None])
-    weights = energy_weights(graph, ball)
+    weights = ball.energy_weights(graph)
     energies = measure_energies(weights, PAIR, x, y, weights.limits(np.full(20, 2.0)))
-    value = ellipsoid_certificate(graph, bounds.Sample.measure(f, x, y), ball, energies, delta=0.001).value
+    value = certify_family(graph, bounds.Sample.measure(f, x, y), ball, energies, delta=0.001).value
     assert value >= 1 - 1 / 2 - 0.01

@@ -2,14 +2,12 @@
 
 import math
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from classes_fixed import two_layers
 
-from sparsebounds import bounds
 from sparsebounds.bounds.audit.certificates.signs import audit_orthants
-from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids, energy_weights, radii
+from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
 from sparsebounds.bounds.certificates.signs import GROWTH, SLACK, Orthants
 from sparsebounds.bounds.moments.margin_forms import tree_form
@@ -19,17 +17,6 @@ from sparsebounds.nets.certify import CertifyConfig, Chain, train_chain_ellipsoi
 PAIR = tree_form(Tree.balanced(2), 2)
 
 
-def network(rng: np.random.Generator, inputs: int = 4, hidden: int = 3, classes: int = 2):
-    w = [rng.normal(size=(inputs, hidden)), rng.normal(size=(hidden, classes))]
-    b = [rng.normal(size=hidden), rng.normal(size=classes)]
-    w32, b32 = ([jnp.asarray(a, jnp.float32) for a in arrays] for arrays in (w, b))
-
-    def f(x):
-        return jax.nn.relu(x @ w32[0] + b32[0]) @ w32[1] + b32[1]
-
-    return bounds.read_graph(f, np.ones((2, inputs), np.float32)), w, b
-
-
 def own_signs(w: list[np.ndarray], b: list[np.ndarray]) -> Orthants:
     half = (np.append(w[1], b[1][None], axis=0) @ [0.5, -0.5])[None]
     return Orthants(np.sign(half), {1: np.sign(np.append(w[0], b[0][None], axis=0))[None]})
@@ -37,9 +24,9 @@ def own_signs(w: list[np.ndarray], b: list[np.ndarray]) -> Orthants:
 
 def test_energy_weights_by_hand() -> None:
     rng = np.random.default_rng(0)
-    graph, w, b = network(rng)
+    graph, w, b = two_layers(rng)
     top, hidden = rng.uniform(0.5, 2.0, size=(1, 4)), rng.uniform(0.5, 2.0, size=(1, 5, 3))
-    found = energy_weights(graph, Ellipsoids(PAIR, top, {1: hidden}, orthants=own_signs(w, b)))
+    found = Ellipsoids(PAIR, top, {1: hidden}, orthants=own_signs(w, b)).energy_weights(graph)
     # Half of every second moment, once; no factor of the ReLU; the slack of two layers.
     below = GROWTH**4 / 2 * np.square(hidden[0]) @ np.square(top[0, :3])
     np.testing.assert_allclose(found.inputs[0], below[:4])
@@ -49,19 +36,19 @@ def test_energy_weights_by_hand() -> None:
 
 def test_other_signs_count_ten_thousand_times() -> None:
     rng = np.random.default_rng(1)
-    graph, w, b = network(rng)
+    graph, w, b = two_layers(rng)
     signs = own_signs(w, b)
     axes = {1: np.ones((1, 5, 3))}
-    plain = radii(graph, Ellipsoids(PAIR, np.ones((1, 4)), axes))
-    np.testing.assert_allclose(radii(graph, Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=signs)), plain)
+    plain = Ellipsoids(PAIR, np.ones((1, 4)), axes).radii(graph)
+    np.testing.assert_allclose(Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=signs).radii(graph), plain)
     turned = signs.rows.copy()
     turned[0, 1] *= -1
-    wrong = radii(graph, Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=Orthants(turned, signs.hidden)))
+    wrong = Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=Orthants(turned, signs.hidden)).radii(graph)
     scale = math.sqrt((w[0][:, 1] ** 2).sum() + b[0][1] ** 2)
     np.testing.assert_allclose(wrong, abs(w[1][1] @ [0.5, -0.5]) * scale / SLACK, rtol=1e-5)
     flipped = signs.hidden[1].copy()
     flipped[0, 2, 0] *= -1
-    wrong = radii(graph, Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=Orthants(signs.rows, {1: flipped})))
+    wrong = Ellipsoids(PAIR, np.ones((1, 4)), axes, orthants=Orthants(signs.rows, {1: flipped})).radii(graph)
     assert wrong[0] >= abs(w[1][0] @ [0.5, -0.5]) * abs(w[0][2, 0]) / SLACK * (1 - 1e-5)
 
 
@@ -72,22 +59,22 @@ def test_signs_are_one_or_minus_one() -> None:
 
 def test_a_rehearsal_lies_in_the_class_of_its_signs() -> None:
     rng = np.random.default_rng(2)
-    graph, w, b = network(rng, 6, 5, 3)
+    graph, w, b = two_layers(rng, inputs=6, hidden=5, classes=3)
     form = tree_form(Tree.balanced(3), 3)
     means = rng.uniform(0.1, 1.0, size=(3, 7)) / 3
     ellipsoids = rehearsal_ellipsoids(graph, form, means, shaped_by=None, signed=True)
-    np.testing.assert_allclose(radii(graph, ellipsoids), 1.0, rtol=1e-9)
+    np.testing.assert_allclose(ellipsoids.radii(graph), 1.0, rtol=1e-9)
     assert ellipsoids.orthants is not None
     np.testing.assert_array_equal(ellipsoids.orthants.hidden[1][0], np.sign(np.append(w[0], b[0][None], axis=0)))
-    free = energy_weights(graph, rehearsal_ellipsoids(graph, form, means, shaped_by=None))
-    assert (energy_weights(graph, ellipsoids).inputs < 0.36 * free.inputs).all()  # ½/s² = 0.343
+    free = rehearsal_ellipsoids(graph, form, means, shaped_by=None).energy_weights(graph)
+    assert (ellipsoids.energy_weights(graph).inputs < 0.36 * free.inputs).all()  # ½/s² = 0.343
 
 
 def test_attained_through_any_number_of_layers() -> None:
     rows = audit_orthants("quick")
     assert not any(row.violated for row in rows if not row.refuted)
     deep = next(row for row in rows if row.case == "one input, 3 hidden layers")
-    assert deep.ratio == pytest.approx(1.0, abs=1e-3) and all(deep.catches(f) for _, _, f in deep.broken)
+    assert deep.ratio == pytest.approx(1.0, abs=1e-3) and all(deep.catches(f) for _, f in deep.broken)
     (twin,) = (row for row in rows if row.refuted)
     assert twin.ratio == pytest.approx(math.sqrt(2.0), rel=1e-3)
 

@@ -12,7 +12,8 @@ from networks import conv, draw, flat
 from sparsebounds import bounds
 from sparsebounds.bounds import norms
 from sparsebounds.bounds.graph.layers import Input, Linear
-from sparsebounds.bounds.graph.terms import Dot, Taps
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Dot
 
 
 @pytest.mark.parametrize("name", oracle.ZOO)

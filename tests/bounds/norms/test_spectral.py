@@ -19,7 +19,8 @@ from sparsebounds import bounds
 from sparsebounds.bounds import norms
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.layers import Linear
-from sparsebounds.bounds.graph.terms import Diagonal, Dot, Taps
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Diagonal, Dot
 from sparsebounds.bounds.norms.eigenvalue import gram_iteration_upper, largest_eigenvalue_upper
 from sparsebounds.bounds.norms.lattice import find_lattice
 

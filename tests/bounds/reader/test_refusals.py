@@ -197,6 +197,7 @@ def f(x):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [VGG, RESNET], ids=["VGG", "ResNet-18"])
 def test_a_224_network_is_read_within_2_gib(network, pytestconfig):
     """Peak resident memory of a whole process: imports, weights, the check against f, and all predecessor counts."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sparsebounds import bounds
-from sparsebounds.bounds.sample.fingerprints import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd, Received
 from sparsebounds.nets.data.filters import EdgeFilters, cosine_patches, directions, edge_features, pooled, triangles
 

@@ -15,6 +15,7 @@ from networks import conv, flat
 
 from sparsebounds import bounds
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
+from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 
@@ -45,7 +46,7 @@ def test_the_counterexample(d, exact_low, exact_high):
     images = x.reshape(m, side, side, 1).astype(np.float32)
     graph = bounds.read_graph(one, images[:2])
     energies = (images.astype(np.float64) ** 2).sum(0)
-    parts = sparse_chain.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
+    parts = sparse_forms.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
     assert parts["rho"] * parts["Lambda"] / m == pytest.approx(0.188, abs=5e-4)
     assert vector_complexity(graph, energies, m).value / m > exact
 
@@ -87,5 +88,5 @@ def test_a_small_branch_does_not_make_a_large_one_small():
         attained = mean_sign * np.abs(np.asarray(f(x[:1]))).sum()  # signs of the rows are free
         for partition in ("position", "group", "scalar"):
             graph = bounds.read_graph(f, x[:2], nodes=partition, group_size=2)
-            for form in sparse_chain.forms(sparse_chain.read_chain(graph), graph.node_sums(0, energies), 50, True):
+            for form in sparse_forms.forms(sparse_chain.read_chain(graph), graph.node_sums(0, energies), 50, True):
                 assert form.value > attained

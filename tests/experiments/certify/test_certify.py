@@ -145,6 +145,6 @@ def test_the_layers_cost_is_in_the_document() -> None:
 
 
 def test_forms_of_the_command() -> None:
-    assert [certify.CertifyOptions(t).chosen for t in ("mnist01", "mnist10-filters")] == ["signed", "boxes"]
+    assert [certify.form_of(certify.CertifyOptions(t)) for t in ("mnist01", "mnist10-filters")] == ["signed", "boxes"]
     with pytest.raises(Problem, match="no form with boxes"):
         certify_fit.fit(certify_tasks.find_task("mnist01"), "boxes", None, seed=0, delta=0.01)  # type: ignore[arg-type]

@@ -12,11 +12,12 @@ import pytest
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
 from sparsebounds.bounds.margin.codes import Listed, Trees
 from sparsebounds.bounds.margin.space import ConfigurationSpace, Field
-from sparsebounds.experiments.certify.certify import CertifyOptions
+from sparsebounds.experiments.certify.certify import form_of, task_of
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.reprice import reprice, repriced
 from sparsebounds.experiments.certify.space import configuration
 from sparsebounds.experiments.reproduce.certificates.pareto import ParetoConfig
-from sparsebounds.experiments.reproduce.certificates.study import EXPERIMENT
+from sparsebounds.experiments.reproduce.certificates.study import CERTIFICATES
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
 ROW = {
@@ -76,11 +77,11 @@ def test_committed_rows_are_of_the_present_space(name: str) -> None:
     """Whoever widens the space has to reprice them: `python -m sparsebounds.experiments.certify.reprice`."""
     rows = pd.read_csv(RESULTS / name / "rows.csv")
     described = json.loads((RESULTS / name / "config.json").read_text(encoding="utf-8"))
-    config = EXPERIMENT.presets["cpu"] if name == "certificates" else ParetoConfig()
+    config = CERTIFICATES.presets["cpu"] if name == "certificates" else ParetoConfig()
     assert [tuple(space) for space in described["config"]["spaces"]] == list(config.spaces)
     for row in rows.to_dict(orient="records"):
         options = CertifyOptions(row["task"], row["form"], described["config"]["preset"], row["seed"])
-        found = configuration(options.resolved(), options.chosen, options.seed)
+        found = configuration(task_of(options), form_of(options), options.seed)
         assert (row["space"], row["space_version"], row["space_hash"]) == (
             found.space.name, found.space.version, found.space.hash,
         )  # fmt: skip

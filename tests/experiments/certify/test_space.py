@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sparsebounds.bounds.margin.codes import Listed, Trees
-from sparsebounds.experiments.certify import data, fit, models
-from sparsebounds.experiments.certify.certify import CertifyOptions
+from sparsebounds.experiments.certify import data, fit, forms, models
+from sparsebounds.experiments.certify.certify import task_of
+from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import FREE, STATEMENT, configuration, declared, space_of
 from sparsebounds.experiments.certify.tasks import TASKS, Task, find_task
 from sparsebounds.nets.data.filters import EdgeFilters
@@ -41,7 +42,7 @@ def test_every_field_is_priced_by_name_or_says_why_not() -> None:
     assert space_of(DIGITS).names <= space_of(LINEAR).names
 
 
-@pytest.mark.parametrize("module", [data, fit, models])
+@pytest.mark.parametrize("module", [data, fit, forms, models])
 def test_no_number_that_shapes_a_class_stands_beside_the_task(module) -> None:
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     numbers = [
@@ -76,7 +77,7 @@ def test_what_only_trains_inside_a_class_leaves_the_class_alone() -> None:
 def test_every_task_lies_in_its_space(name: str, preset: str) -> None:
     forms = ("signed", "rehearsal") if TASKS[name].convs else ("boxes", "signed", "rehearsal", "uniform")
     for form in forms:
-        task = CertifyOptions(name, form, preset).resolved()
+        task = task_of(CertifyOptions(name, form, preset))
         found = configuration(task, form, 2**32 - 1)
         assert 0 < found.nats < 100 and found.space is space_of(TASKS[name])
         assert ("seed" in found.values) == (form != "uniform")

@@ -1,6 +1,5 @@
 """The compositional experiment: targets by hand, many runs at once against one run, samples for equal error."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from reproduced import reproduced
 
 from sparsebounds import bounds
-from sparsebounds.experiments.reproduce import run as reproduce
 from sparsebounds.experiments.reproduce.compositional import study as compositional
 from sparsebounds.experiments.reproduce.compositional import summary as compositional_summary
 from sparsebounds.experiments.reproduce.compositional.targets import TARGETS, draw_inputs, draw_sample, threshold
@@ -147,12 +146,7 @@ def test_networks_are_what_the_targets_ask_for() -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("compositional")
-    experiment = dataclasses.replace(compositional.EXPERIMENT, presets={"tiny": TINY})
-    (folder / "found.json").write_text(
-        json.dumps(reproduce.reproduce(experiment, "tiny", folder, progress=False), default=str)
-    )
-    return folder
+    return reproduced(compositional.COMPOSITIONAL, TINY, tmp_path_factory.mktemp("compositional"))
 
 
 def test_run_has_every_seed_setting_and_bound(finished: Path) -> None:

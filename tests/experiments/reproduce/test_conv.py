@@ -17,28 +17,27 @@ from sparsebounds.experiments.reproduce.conv import readings
 from sparsebounds.experiments.reproduce.conv import runs as conv_runs
 from sparsebounds.experiments.reproduce.conv.curves import CURVES, ERRORS
 from sparsebounds.experiments.reproduce.conv.data import NORMALISATIONS, FigureData, as_bytes, load_data
-from sparsebounds.experiments.reproduce.conv.figure1 import EXPERIMENT, Figure1Config
+from sparsebounds.experiments.reproduce.conv.figure1 import FIGURE1, Figure1Config
 from sparsebounds.experiments.reproduce.conv.published import figure1_bounds
 from sparsebounds.experiments.reproduce.conv.rows import AS_CODED, THEOREM, coded_rows
 from sparsebounds.experiments.reproduce.conv.runs import Conv
 from sparsebounds.experiments.reproduce.conv.summary import show_summary, summary
 from sparsebounds.experiments.reproduce.conv.weights import Weights
-from sparsebounds.experiments.reproduce.registry import find
-from sparsebounds.experiments.reproduce.run import reproduce
+from sparsebounds.experiments.reproduce.run import find, reproduce
 from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.experiments.shared.rows import read_rows
 
 TINY = Figure1Config(
     dataset="digits", train=64, epochs=2, milestones=(1,), points=2, depth=1, widths=(2,), starts=(3,)
 )  # fmt: skip
-FIGURE1 = dataclasses.replace(EXPERIMENT, presets={"tiny": TINY})
+TINY_FIGURE1 = dataclasses.replace(FIGURE1, presets={"tiny": TINY})
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run."""
     folder = tmp_path_factory.mktemp("figure1")
-    reproduce(FIGURE1, "tiny", folder, progress=False)
+    reproduce(TINY_FIGURE1, "tiny", folder, progress=False)
     return folder
 
 
@@ -143,7 +142,7 @@ def test_a_bound_that_was_added_costs_no_training(done: Path, tmp_path: Path, mo
     kept = (rows["epoch"] != 1) | (rows["bound"] != "galanti")
     rows[kept].to_csv(folder / "rows.csv", index=False)
     monkeypatch.setattr(nets, "train", refuse)
-    reproduce(FIGURE1, "tiny", folder, resume=True, progress=False)
+    reproduce(TINY_FIGURE1, "tiny", folder, resume=True, progress=False)
     same(read_rows(folder / "rows.csv"), rows)
 
 
@@ -159,10 +158,10 @@ def test_an_interrupted_run_goes_on(done: Path, tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(conv_runs, "rows_of", stopped)
     with pytest.raises(KeyboardInterrupt):
-        reproduce(FIGURE1, "tiny", tmp_path, progress=False)
+        reproduce(TINY_FIGURE1, "tiny", tmp_path, progress=False)
     assert set(read_rows(tmp_path / "rows.csv")["epoch"]) == {0}
     monkeypatch.undo()
-    reproduce(FIGURE1, "tiny", tmp_path, resume=True, progress=False)
+    reproduce(TINY_FIGURE1, "tiny", tmp_path, resume=True, progress=False)
     same(read_rows(tmp_path / "rows.csv"), read_rows(done / "rows.csv"))
 
 
@@ -175,7 +174,7 @@ def test_weights_that_are_missing_are_trained_again(done: Path, tmp_path: Path) 
     lost.unlink()
     rows = read_rows(folder / "rows.csv")
     rows[rows["epoch"] != 1].to_csv(folder / "rows.csv", index=False)
-    reproduce(FIGURE1, "tiny", folder, resume=True, progress=False)
+    reproduce(TINY_FIGURE1, "tiny", folder, resume=True, progress=False)
     with np.load(lost) as found:
         assert all(np.array_equal(found[name], value) for name, value in before.items())
     same(read_rows(folder / "rows.csv"), read_rows(done / "rows.csv"))
@@ -188,7 +187,7 @@ def test_complete_rows_need_neither_weights_nor_training(
     for name in ("config.json", "rows.csv"):
         (tmp_path / name).write_bytes((done / name).read_bytes())
     monkeypatch.setattr(nets, "train", refuse)
-    reproduce(FIGURE1, "tiny", tmp_path, resume=True, progress=False)
+    reproduce(TINY_FIGURE1, "tiny", tmp_path, resume=True, progress=False)
     assert (tmp_path / "figure.png").exists()
     assert (tmp_path / "rows.csv").read_bytes() == (done / "rows.csv").read_bytes()
 
@@ -200,7 +199,7 @@ def test_a_network_that_diverges_is_one_line(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nets, "train", explode)
         with pytest.raises(Problem, match="CONV-1-2: the loss is inf at step 3"):
-            reproduce(FIGURE1, "tiny", tmp_path, progress=False)
+            reproduce(TINY_FIGURE1, "tiny", tmp_path, progress=False)
 
 
 def test_the_summary_orders_the_curves(done: Path) -> None:
@@ -237,7 +236,7 @@ def synthetic() -> pd.DataFrame:
 def test_pictures_show_every_curve(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     figures = []
     module = "sparsebounds.experiments.reproduce.conv." + ("figure1_plot" if name == "figure1" else "family")
-    monkeypatch.setattr(f"{module}.save", lambda figure, path: figures.append(figure))
+    monkeypatch.setattr(f"{module}.save", lambda figure, path, **_: figures.append(figure))
     find(name).figure(synthetic(), tmp_path / "figure.png")
     coded, corrected = figures[0].axes[:2]
     for axis, count in ((coded, 0), (corrected, 3)):

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from flax import nnx
+from reproduced import reproduced
 
 from sparsebounds import nets
-from sparsebounds.experiments.reproduce import run as reproduce
 from sparsebounds.experiments.reproduce.dynamic import study as dynamic
 from sparsebounds.experiments.reproduce.dynamic import summary as dynamic_summary
 from sparsebounds.experiments.reproduce.dynamic.channels import random_below, random_spread, statistics
@@ -91,13 +91,9 @@ def test_rules_scale_with_the_run() -> None:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of Chase on a small network of dense layers, which compiles in a fraction of the time."""
-    folder: Path = tmp_path_factory.mktemp("dynamic")
-    experiment = dataclasses.replace(dynamic.EXPERIMENT, presets={"tiny": TINY})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dynamic, "build", lambda *_: nets.MLP((64, 24, 16, 10), rngs=nnx.Rngs(0)))
-        found = reproduce.reproduce(experiment, "tiny", folder, progress=False)
-    (folder / "found.json").write_text(json.dumps(found))
-    return folder
+        return reproduced(dynamic.DYNAMIC, TINY, tmp_path_factory.mktemp("dynamic"))
 
 
 def test_run_writes_every_part(finished: Path) -> None:
@@ -128,7 +124,7 @@ def test_resumed_run_does_not_train_again(finished: Path, tmp_path: Path, monkey
     monkeypatch.setattr(nets, "train", lambda *_, **__: pytest.fail("trained again"))
     found = dynamic.run(TINY, tmp_path, resume=True, progress=False, data_dir=None)
     assert found["removal"]["removed"] == 20
-    assert dynamic.EXPERIMENT.plan(dynamic.DynamicConfig())[1].startswith("dense, random, erk, set, rigl, chase")
+    assert dynamic.DYNAMIC.plan(dynamic.DynamicConfig())[1].startswith("dense, random, erk, set, rigl, chase")
 
 
 def test_committed_results_show_the_channels() -> None:

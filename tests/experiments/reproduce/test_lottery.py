@@ -1,6 +1,5 @@
 """The teacher-student experiment: its model worked out literally, the law in small, fits, resumption."""
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,18 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from reproduced import reproduced
 
-from sparsebounds.experiments.reproduce import run as reproduce
 from sparsebounds.experiments.reproduce.lottery import study as lottery
 from sparsebounds.experiments.reproduce.lottery import summary as lottery_laws
-from sparsebounds.experiments.reproduce.lottery.teacher_student import (
-    Sizes,
-    descend,
-    draw_task,
-    effective_sparsity,
-    error_trace,
-    relative_error,
-)
+from sparsebounds.experiments.reproduce.lottery import teacher_student as model
 from sparsebounds.experiments.shared import rows as row_files
 
 TINY = lottery.LotteryConfig(
@@ -29,7 +21,7 @@ TINY = lottery.LotteryConfig(
     rate_samples=150, rate_steps=500, rate_trials=2, noise_r=(4,), noise_samples=(100, 200), noise_trials=2,
     mask_r=4, mask_samples=120, mask_cuts=(0, 2), mask_trials=2,
 )  # fmt: skip
-drawn = jax.jit(draw_task, static_argnums=1, static_argnames=("noise", "cut", "distance"))
+drawn = jax.jit(model.draw_task, static_argnums=1, static_argnames=("noise", "cut", "distance"))
 
 
 def literal_descent(task: object, count: int, eta: float, beta: float, steps: int) -> np.ndarray:
@@ -50,34 +42,36 @@ def literal_descent(task: object, count: int, eta: float, beta: float, steps: in
 
 
 def test_descent_against_its_definition(key: jax.Array) -> None:
-    task = drawn(key, Sizes(6, 2, 3, 12), noise=0.1, cut=1)
-    run = jax.jit(lambda count: descend(task, count, eta=0.8, beta=0.6, steps=15))
+    task = drawn(key, model.Sizes(6, 2, 3, 12), noise=0.1, cut=1)
+    run = jax.jit(lambda count: model.descend(task, count, eta=0.8, beta=0.6, steps=15))
     for count in (7, 12):
         np.testing.assert_allclose(run(jnp.asarray(count)), literal_descent(task, count, 0.8, 0.6, 15), atol=2e-5)
-    trace = jax.jit(lambda: error_trace(task, eta=0.8, beta=0.6, steps=15))()
+    trace = jax.jit(lambda: model.error_trace(task, eta=0.8, beta=0.6, steps=15))()
     last = literal_descent(task, 12, 0.8, 0.6, 15)
     assert trace.shape == (15,)
-    assert float(trace[-1]) == pytest.approx(float(relative_error(task, jnp.asarray(last, jnp.float32))), rel=1e-4)
+    assert float(trace[-1]) == pytest.approx(
+        float(model.relative_error(task, jnp.asarray(last, jnp.float32))), rel=1e-4
+    )
 
 
 def test_task_is_what_it_says(key: jax.Array) -> None:
-    task = drawn(key, Sizes(40, 4, 10, 2000), cut=3)
+    task = drawn(key, model.Sizes(40, 4, 10, 2000), cut=3)
     teacher, mask = np.asarray(task.teacher), np.asarray(task.mask)
     np.testing.assert_allclose(np.linalg.norm(teacher, axis=0), 1, rtol=1e-5)
     assert ((teacher != 0).sum(0) == 10).all() and (mask.sum(0) == 10).all()
     assert ((teacher != 0) & ~mask).sum(0).tolist() == [3] * 4
     np.testing.assert_allclose(task.y, np.maximum(np.asarray(task.x) @ teacher, 0).mean(1), atol=1e-5)
     assert not np.asarray(task.start)[~mask].any()
-    whole = drawn(key, Sizes(40, 4, 10, 5), distance=0.5)
-    assert float(relative_error(whole, whole.start)) == pytest.approx(0.5, rel=1e-5)
+    whole = drawn(key, model.Sizes(40, 4, 10, 5), distance=0.5)
+    assert float(model.relative_error(whole, whole.start)) == pytest.approx(0.5, rel=1e-5)
 
 
 def test_effective_sparsity() -> None:
     apart = np.zeros((8, 2), bool)
     apart[:3, 0] = apart[3:8, 1] = True
     # by hand: ((2√6) + 2·√8 + (2√10))² / (8·16)
-    assert effective_sparsity(apart) == pytest.approx((2 * 6**0.5 + 2 * 8**0.5 + 2 * 10**0.5) ** 2 / 128)
-    assert effective_sparsity(np.ones((9, 5), bool)) == 9  # all meet, equal degrees: r
+    assert model.effective_sparsity(apart) == pytest.approx((2 * 6**0.5 + 2 * 8**0.5 + 2 * 10**0.5) ** 2 / 128)
+    assert model.effective_sparsity(np.ones((9, 5), bool)) == 9  # all meet, equal degrees: r
 
 
 def test_half_point_of_a_known_curve() -> None:
@@ -104,11 +98,7 @@ def test_contraction_needs_both_levels() -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("lottery")
-    experiment = dataclasses.replace(lottery.EXPERIMENT, presets={"tiny": TINY})
-    found = reproduce.reproduce(experiment, "tiny", folder, progress=False)
-    (folder / "found.json").write_text(json.dumps(found))
-    return folder
+    return reproduced(lottery.LOTTERY, TINY, tmp_path_factory.mktemp("lottery"))
 
 
 def test_run_writes_every_part(finished: Path) -> None:

@@ -12,8 +12,8 @@ from command_line import run, strict
 from matplotlib.image import imread
 from rich.console import Console
 
-from sparsebounds.experiments.reproduce.registry import MODULES, Experiment, find
-from sparsebounds.experiments.reproduce.run import default_folder, planned, reproduce
+from sparsebounds.experiments.reproduce.registry import Experiment
+from sparsebounds.experiments.reproduce.run import EXPERIMENTS, default_folder, find, planned, reproduce
 from sparsebounds.experiments.shared.files import plain, to_json
 from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.experiments.shared.rows import RowFile, read_rows
@@ -61,13 +61,11 @@ COUNTING = Experiment(
 @pytest.fixture
 def counting(monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """The command line knows an experiment more."""
-    monkeypatch.setitem(MODULES, "counting", "counting")
-    known = {"counting": COUNTING}
-    monkeypatch.setattr("sparsebounds.experiments.reproduce.registry.find", lambda name: known[name])
+    monkeypatch.setitem(EXPERIMENTS, "counting", COUNTING)
     return COUNTING
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
 def test_what_an_experiment_owes(name: str) -> None:
     experiment = find(name)
     assert experiment.name == name
@@ -90,7 +88,7 @@ def committed() -> list[Path]:
     """Folders of results that an experiment has written."""
     found = []
     for path in sorted((ROOT / "results").glob("*/config.json")):
-        if json.loads(path.read_text(encoding="utf-8")).get("experiment") in MODULES:
+        if json.loads(path.read_text(encoding="utf-8")).get("experiment") in EXPERIMENTS:
             found.append(path.parent)
     return found
 

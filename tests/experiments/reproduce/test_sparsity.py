@@ -16,7 +16,6 @@ from sparsebounds.experiments.reproduce.sparsity import networks as sparsity_net
 from sparsebounds.experiments.reproduce.sparsity import rows as sparsity_rows
 from sparsebounds.experiments.reproduce.sparsity import study as sparsity_study
 from sparsebounds.experiments.reproduce.sparsity.summary import summary
-from sparsebounds.experiments.reproduce.sparsity.training import Trainer
 from sparsebounds.experiments.shared.rows import read_rows
 from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models.strided import StridedNet
@@ -66,34 +65,6 @@ def test_rho_and_channels() -> None:
     assert groups == [(3, "conv2.v", 2, 1), (4, "dense.kernel", 0, 4)]
 
 
-# ---- training --------------------------------------------------------------------------------
-
-
-def test_one_compiled_step_trains_as_nets_train_does_under_every_mask(digits: nets.Dataset) -> None:
-    config = TINY.training()
-    trainer = Trainer(_net(), digits, config)
-    model = _net()
-    trainer.fit(masking.parameters(model), masking.random_mask(model, 1.0), 0)
-    masks = masking.random_mask(model, 0.3, 5)
-    found = masking.leaves(trainer.fit(masking.parameters(model), masks, 5))
-    nets.train(model, digits, dataclasses.replace(config, seed=5), masks=masks, progress=False)
-    for path, leaf in masking.leaves(masking.parameters(model)).items():
-        np.testing.assert_allclose(found[path], leaf, rtol=1e-5, atol=1e-6)
-        assert not np.asarray(found[path])[~np.asarray(masking.leaves(masks)[path])].any()
-    assert trainer.advance._cache_size() == 1
-
-
-def test_a_diverging_training_says_so(digits: nets.Dataset) -> None:
-    trainer = Trainer(_net(), digits, dataclasses.replace(TINY.training(), learning_rate=1e30))
-    model = _net()
-    with pytest.raises(nets.Diverged, match="lower the learning rate"):
-        trainer.fit(masking.parameters(model), masking.random_mask(model, 1.0), 0)
-
-
-def _net() -> StridedNet:
-    return StridedNet((2, 3), in_shape=(8, 8, 1), use_bias=False, rngs=nnx.Rngs(0))
-
-
 # ---- what a mask may know --------------------------------------------------------------------
 
 
@@ -124,7 +95,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
 
 
 def _tiny(config: sparsity_networks.SparsityConfig) -> sparsity_study.Experiment:
-    return dataclasses.replace(sparsity_study.EXPERIMENT, presets={"quick": config})
+    return dataclasses.replace(sparsity_study.SPARSITY, presets={"quick": config})
 
 
 def test_rows_hold_every_bound_in_three_partitions(done: tuple[Path, dict]) -> None:

@@ -6,25 +6,23 @@ import math
 import warnings
 from pathlib import Path
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
 from flax import nnx
+from reproduced import reproduced
 from scipy.stats import rankdata, spearmanr
 
 from sparsebounds import nets
-from sparsebounds.experiments.reproduce import run as reproduce
 from sparsebounds.experiments.reproduce.topology import study as topology
 from sparsebounds.experiments.reproduce.topology import summary as topology_statistics
 from sparsebounds.experiments.reproduce.topology.figure import conclusion
-from sparsebounds.experiments.reproduce.topology.masks import METHODS, draw_masks
-from sparsebounds.experiments.reproduce.topology.networks import SmallResNet, accuracy, train_masked
+from sparsebounds.experiments.reproduce.topology.networks import METHODS, SmallResNet, draw_masks
 from sparsebounds.experiments.reproduce.topology.summary import centred_ranks, correlation
 from sparsebounds.experiments.shared import rows as row_files
 from sparsebounds.nets import prune
-from sparsebounds.nets.masks.masks import leaves, parameters
-from sparsebounds.nets.models.functional import pure
+from sparsebounds.nets.masks.masks import fingerprint, leaves, parameters
+from sparsebounds.nets.models.batch_norm import with_batch_norm
 
 TINY = dataclasses.replace(
     topology.QUICK, train=60, test=50, width=8, densities=(0.5,), seeds=(0, 1), methods=("erk", "random"),
@@ -34,16 +32,25 @@ TINY = dataclasses.replace(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_masks_are_those_of_prune(method: str) -> None:
+    """Without convolutions there is nothing to normalise: the masks are those of the plain methods."""
     net = nets.MLP((6, 9, 7, 3), rngs=nnx.Rngs(2))
     rng = np.random.default_rng(0)
     batch = rng.normal(size=(8, 6)).astype(np.float32), rng.integers(0, 3, 8)
-    params, apply = pure(net)
-    found = draw_masks(method, apply, params, 0.3, batch, seed=5)
+    found = draw_masks(method, net, 0.3, batch, seed=5)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", prune.FloorApplied)
         expected = prune.METHODS[method](net, 0.3, batch=batch, in_shape=(6,), seed=5, floor=1)
     for path, mask in leaves(parameters(expected)).items():
         np.testing.assert_array_equal(leaves(found)[path], mask, err_msg=path)
+
+
+def test_snip_is_scored_under_batch_normalisation() -> None:
+    net = SmallResNet(4, in_shape=(8, 8, 1), classes=3, rngs=nnx.Rngs(0))
+    rng = np.random.default_rng(0)
+    batch = rng.normal(size=(8, 8, 8, 1)).astype(np.float32), rng.integers(0, 3, 8)
+    found = draw_masks("snip", net, 0.3, batch, seed=0)
+    assert fingerprint(found) == fingerprint(prune.snip(with_batch_norm(net), 0.3, batch=batch, floor=1))
+    assert fingerprint(found) != fingerprint(prune.snip(net, 0.3, batch=batch, floor=1))
 
 
 def test_centred_ranks_against_scipy() -> None:
@@ -112,11 +119,7 @@ def test_means_over_seeds_and_the_noise_of_accuracies() -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder: Path = tmp_path_factory.mktemp("topology")
-    experiment = dataclasses.replace(topology.EXPERIMENT, presets={"tiny": TINY})
-    found = reproduce.reproduce(experiment, "tiny", folder, progress=False)
-    (folder / "found.json").write_text(json.dumps(found))
-    return folder
+    return reproduced(topology.TOPOLOGY, TINY, tmp_path_factory.mktemp("topology"))
 
 
 def test_run_writes_every_mask(finished: Path) -> None:
@@ -139,21 +142,8 @@ def test_resumed_run_keeps_rows_and_ends_the_same(finished: Path, tmp_path: Path
     pd.testing.assert_frame_equal(again.iloc[1:], rows.iloc[1:])
 
 
-def test_training_keeps_zeros_and_learns() -> None:
-    net = nets.MLP((5, 8, 2), rngs=nnx.Rngs(0))
-    params, apply = pure(net)
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, 5)).astype(np.float32)
-    y = (x[:, 0] > 0).astype(np.int32)
-    masks = prune.random(params, 0.5, seed=0)
-    index = rng.integers(0, 64, (150, 16)).astype(np.int32)
-    trained = train_masked(apply, params, masks, x, y, index, 0.03)
-    assert all(not np.asarray(leaf)[~np.asarray(leaves(masks)[path])].any() for path, leaf in leaves(trained).items())
-    assert accuracy(apply, trained, x, y, batch=50) > 0.9 > accuracy(apply, jax.tree.map(np.zeros_like, params), x, y)
-
-
 def test_every_layer_is_wide() -> None:
     net = SmallResNet(64, in_shape=(14, 14, 1), classes=10, rngs=nnx.Rngs(0))
     shapes = [leaf.shape for leaf in leaves(parameters(net)).values() if leaf.ndim == 4]
     assert shapes.count((3, 3, 64, 64)) == 6 and shapes.count((3, 3, 1, 64)) == 1 and len(shapes) == 7
-    assert topology.EXPERIMENT.plan(topology.TopologyConfig())[0].endswith("60 masks with their scores")
+    assert topology.TOPOLOGY.plan(topology.TopologyConfig())[0].endswith("60 masks with their scores")

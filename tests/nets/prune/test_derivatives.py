@@ -15,7 +15,7 @@ from sparsebounds.nets.masks import masks
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.conv_ops import conv2d
 from sparsebounds.nets.models.strided import StridedNet
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.prune.sensitivity import gradient_of
 
 X = np.random.RandomState(0).randn(12, 5).astype(np.float32)

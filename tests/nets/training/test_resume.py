@@ -52,6 +52,7 @@ def newest(folder: Path) -> int:
     return max((int(name) for name in names if name.isdigit()), default=-1)
 
 
+@pytest.mark.slow
 def test_killed_three_times_and_continued_is_bit_identical(tmp_path: Path) -> None:
     folder, straight, broken = tmp_path / "c", tmp_path / "straight.npz", tmp_path / "broken.npz"
     whole = child(tmp_path / "never-killed", straight)

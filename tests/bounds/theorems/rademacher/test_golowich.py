@@ -73,10 +73,11 @@ def test_literal(name):
     together = min(2**relus * math.sqrt(classes), 1 + math.sqrt(2 * (relus * math.log(2) + math.log(classes))))
     main, second, other = sharp_complexities(graph, energies, M)
     alone = min(2**relus, 1 + math.sqrt(2 * relus * math.log(2)))
-    assert main.value == pytest.approx(below * rows.max() * classes * alone * data, rel=rtol) and main.main
-    assert second.value == pytest.approx(below * rows.sum() * together * data, rel=rtol) and not second.main
+    assert main.value == pytest.approx(below * rows.max() * classes * alone * data, rel=rtol) and not main.prices
+    assert second.value == pytest.approx(below * rows.sum() * together * data, rel=rtol)
     frobenius = below * np.linalg.norm(rows) * 2**relus * math.sqrt(classes) * data
-    assert other.value == pytest.approx(frobenius, rel=rtol) and not other.main
+    assert other.value == pytest.approx(frobenius, rel=rtol)
+    assert sum(second.prices.values()) == sum(other.prices.values()) == pytest.approx(math.log(6))
     ones = math.prod(np.abs(a).sum(axis=1).max() for a in matrices)
     expected = ones * classes * 2 * math.sqrt(depth + 1 + math.log(energies.size)) * math.sqrt(energies.max())
     assert theorem_2_complexity(graph, energies, M).value == pytest.approx(expected, rel=rtol)

@@ -67,7 +67,7 @@ def test_a_dag_by_hand():
     graph = bounds.read_graph(small_dag, np.ones((2, 2), np.float32))
     uniform, summed = dag_complexities(graph, np.array([9.0, 16.0]), 25)
     assert math.exp(uniform.log_scale) == pytest.approx(34) and math.exp(summed.log_scale) == pytest.approx(32)
-    assert uniform.main and not summed.main
+    assert not uniform.prices and sum(summed.prices.values()) == pytest.approx(math.log(3))
     common = 4 * math.log(2) + math.log(3 * 2)  # two ReLU stages, two inputs and the constant, two scores
     assert uniform.unit == pytest.approx(5 * math.sqrt(2 * (common + math.log(3))))
     assert summed.unit == pytest.approx(5 * math.sqrt(2 * (common + math.log(6))))

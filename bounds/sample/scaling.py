@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import numpy as np
 
-from sparsebounds.bounds.sample.sample import HiddenEnergies, Sample
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.sample.statistics import STATISTICS
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +49,15 @@ def scaled(sample: Sample, m: int) -> ScaledSample:
     if isinstance(m, bool) or m != int(m) or m < 1:
         raise ValueError(f"m is {m!r}; a whole number of samples of at least 1 is needed")
     factor = int(m) / sample.m
-    more = {name: {i: HiddenEnergies(h.energies * factor) for i, h in getattr(sample, name).items()}
-            for name in ("hidden", "reference_hidden")}  # fmt: skip
+    known = {s.name: value for s in STATISTICS if (value := getattr(sample, s.name)) is not None}
+    more = {s.name: s.scaled(known[s.name], factor) for s in STATISTICS if s.name in known}
     return ScaledSample(
         m=int(m),
         classes=sample.classes,
         energies=sample.energies * factor,
-        class_energies=sample.class_energies * factor,
-        margins=sample.margins,
         class_counts=_shared_out(sample.class_counts, int(m)),
         preprocessing="scaled",  # whatever it was: no bound takes it for a sample that was drawn
-        class_fourths=None if sample.class_fourths is None else sample.class_fourths * factor,
-        largest=sample.largest,
-        largest_norm=sample.largest_norm,
-        **more,  # type: ignore[arg-type]
+        **more | {"margins": sample.margins},
     )
 
 

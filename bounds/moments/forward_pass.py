@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from sparsebounds.bounds.graph.elements import CHUNK
 from sparsebounds.bounds.moments.columns import Columns
 from sparsebounds.bounds.moments.constants import contraction, window
 from sparsebounds.bounds.moments.numbers import Numbers, StepNumbers
-from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan, Step, WindowStep
+from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan, WindowStep
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,8 @@ def forward(plan: Plan, numbers: Numbers, columns: Columns) -> np.ndarray:
     return q
 
 
-def _linear(step: Step, state: Pass) -> np.ndarray:
+def _linear(step: LinearStep, state: Pass) -> np.ndarray:
     """s (Σ_i α_i q_i + ‖b‖ B √m); without an activation s = 1 and fixed maps count with their spectral norms."""
-    assert isinstance(step, LinearStep)
     own = state.numbers.steps[step.index]
     total = np.zeros((state.plan.graph.node_counts[step.index], state.q.shape[1]))
     for learned, number in zip(step.learned, own.learned, strict=True):
@@ -103,9 +103,8 @@ def _pieces(blocks: Blocks, k: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _maximum(step: Step, state: Pass) -> np.ndarray:
+def _maximum(step: WindowStep, state: Pass) -> np.ndarray:
     """The smaller of two bounds: peeled together with the linear map below, or as √c identity rows."""
-    assert isinstance(step, WindowStep)
     source = step.window.source
     if source is None:
         return _maximum_apart(step, state)
@@ -132,8 +131,7 @@ def _maximum_shared(step: WindowStep, state: Pass) -> np.ndarray:
     """c (√(Σ_t α_t²/τ_t²) Σ_w √(Σ_t τ_t² q_{t,w}²) + ‖b‖ B √m), any τ; with one number A: A Σ_w √(Σ_t q_{t,w}²)."""
     windows = step.window
     assert windows.source is not None
-    below = next(s for s in state.plan.steps if s.index == windows.source)
-    assert isinstance(below, LinearStep)
+    below = state.plan.linear_steps[windows.source]
     own = state.numbers.steps[below.index]
     (learned,), (number,) = below.learned, own.learned
     slope = None if below.slope == 1.0 else below.slope
@@ -176,5 +174,5 @@ def _common_tau(alpha: np.ndarray, q: np.ndarray) -> np.ndarray:
     return ball * np.sqrt(np.einsum("jtk,jwtk->jwk", tau2, np.square(q))).sum(axis=1)
 
 
-RULES: dict[type, Callable[[Step, Pass], np.ndarray]] = {LinearStep: _linear, WindowStep: _maximum}
+RULES: dict[type, Callable[[Any, Pass], np.ndarray]] = {LinearStep: _linear, WindowStep: _maximum}
 """Theorem 1, row by row."""

@@ -1,17 +1,16 @@
 """Training of one network under many masks: compiled once, the masks are arguments."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
-from sparsebounds import nets
-from sparsebounds.nets.data.datasets import Dataset
 from sparsebounds.nets.masks import masks as masking
-from sparsebounds.nets.models.functional import pure
-from sparsebounds.nets.training.step import State, batches, make_advance
+from sparsebounds.nets.models.functional import Params
+from sparsebounds.nets.training.loop import Loop, Visits
+from sparsebounds.nets.training.step import State, make_advance
 
 Tree = Any
 
@@ -45,38 +44,41 @@ def with_masks(tx: optax.GradientTransformation) -> optax.GradientTransformation
     return optax.GradientTransformation(init, update)
 
 
-class Trainer:
-    """Trains copies of one architecture on one data set.
+class MaskedTrainer:
+    """Trains copies of one network on one sample.
 
     Args:
-        model: of the architecture; its weights do not matter.
-        data: what on.
-        training: how; its seed is replaced in every call.
+        apply: scores from parameters and inputs.
+        tx: the optimiser.
+        loss: "mse" or "cross_entropy".
+        x, y: the sample.
     """
 
-    def __init__(self, model: Any, data: Dataset, training: nets.TrainConfig) -> None:
-        self.training, self.samples = training, len(data.y_train)
-        self.steps = -(-self.samples // training.batch_size)
-        self.tx = with_masks(training.optimizer(self.steps))
-        self.advance = make_advance(pure(model)[1], self.tx, training.loss)
-        self.x, self.y = jnp.asarray(data.x_train), jnp.asarray(data.y_train)
+    def __init__(
+        self,
+        apply: Callable[[Params, jax.Array], jax.Array],
+        tx: optax.GradientTransformation,
+        loss: str,
+        x: Any,
+        y: Any,
+    ) -> None:
+        self.tx = with_masks(tx)
+        self.advance = make_advance(apply, self.tx, loss)
+        self.x, self.y = jnp.asarray(x), jnp.asarray(y)
 
-    def fit(self, params: Tree, masks: Tree, seed: int) -> Tree:
+    def fit(self, params: Tree, masks: Tree, visits: Visits, epochs: int = 1) -> Tree:
         """The parameters after training from `params`, with exact zeros where the masks are false.
 
         Args:
             params, masks: nested dicts with the same paths.
-            seed: of the order of the samples.
+            visits: which samples every step of an epoch visits.
+            epochs: how many.
 
         Raises:
             Diverged: the loss is NaN or infinite.
         """
         start = jax.tree.map(jnp.asarray, masking.apply(params, masks))
-        state = State(start, self.tx.init(start)._replace(masks=masks), jnp.zeros((), jnp.int32))
-        for epoch in range(self.training.epochs):
-            index, weight = batches(self.samples, self.training.batch_size, seed, epoch)
-            state, losses = self.advance(state, self.x, self.y, index, weight, self.steps)
-            lost = np.flatnonzero(~np.isfinite(np.asarray(losses)))
-            if lost.size:
-                raise nets.Diverged(epoch * self.steps + int(lost[0]) + 1, epoch + 1, float(losses[lost[0]]))
-        return state.params
+        carried = self.tx.init(start)._replace(masks=jax.tree.map(jnp.asarray, masks))
+        state = State(start, carried, jnp.zeros((), jnp.int32))
+        with jax.numpy_dtype_promotion("standard"):  # optax mixes counts and floats
+            return Loop(self.advance, self.x, self.y, visits, state).run(epochs).params

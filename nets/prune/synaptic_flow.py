@@ -11,7 +11,7 @@ from flax import nnx
 from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.functional import pure
-from sparsebounds.nets.prune.magnitude import applied
+from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.prune.select import weights
 from sparsebounds.nets.prune.sensitivity import in_rounds
 

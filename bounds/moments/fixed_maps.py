@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
-from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.terms import Diagonal, Pool
-
-STRUCTURAL = 1e-6
-"""A pooling coefficient this close (relatively) to 1 or to 1/|window| is part of the architecture, not learned."""
+from sparsebounds.bounds.graph.terms import Fixed
 
 
 @dataclass(frozen=True)
@@ -37,35 +34,16 @@ class FixedMap:
         return np.asarray(self.frobenius @ q)
 
 
-def pool_map(graph: Graph, index: int, term: Pool) -> FixedMap:
-    """Sums over windows, channel by channel."""
-    channels = term.taps.source.shape[2]
-    coefficient = np.broadcast_to(np.abs(term.coefficient), (len(term.taps.sites), channels))
-    scale = None
-    if not _structural(coefficient, term.taps.sites):
-        scale, coefficient = float(coefficient.max(initial=0.0)), np.ones_like(coefficient)
-    shown = []
-    for t in range(term.taps.sites.shape[1]):
-        sites = term.taps.sites[:, t]
-        shown.append(np.where(sites[:, None] >= 0, term.taps.source[0][sites], ABSENT).ravel())
-    return _map(graph, index, shown, np.ravel(coefficient), scale)
+def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
+    """A term of a layer that is not learned, but for its scale."""
+    scale = term.learned_scale
+    factors = np.abs(term.factors) if scale is None else np.ones(graph.layers[index].size)
+    return _map(graph, index, term.copies, factors, scale)
 
 
-def _structural(coefficient: np.ndarray, sites: np.ndarray) -> bool:
-    """Whether all windows are summed, all divided by their size, or all by the number of sites that are there."""
-    present = np.maximum((sites >= 0).sum(axis=1), 1)[:, None]
-    return any(
-        bool((np.abs(coefficient * count - 1.0) <= STRUCTURAL).all()) for count in (1.0, sites.shape[1], present)
-    )
-
-
-def diagonal_map(graph: Graph, index: int, term: Diagonal) -> FixedMap:
-    """One element each."""
-    scale = None if term.scale is None else float(np.abs(term.scale[term.elements >= 0]).max(initial=0.0))
-    return _map(graph, index, [term.elements], np.ones(term.elements.size), scale)
-
-
-def _map(graph: Graph, index: int, shown: list[np.ndarray], coefficient: np.ndarray, scale: float | None) -> FixedMap:
+def _map(
+    graph: Graph, index: int, shown: Sequence[np.ndarray], coefficient: np.ndarray, scale: float | None
+) -> FixedMap:
     local, shape = graph.local_nodes(index), (graph.node_counts[index], int(graph.node_offsets[-1]))
     spectral2, frobenius = [], sparse.csr_array(shape)
     for elements in shown:

@@ -1,0 +1,33 @@
+"""The networks that classes fixed in advance are about: chains of learned linear maps with activations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.moments.constants import P_GRID, contraction, khintchine
+
+
+def chain_moment(graph: Graph) -> float:
+    """The p that makes B s^n smallest, for the n activations of a chain; 2 without any."""
+    slopes = np.array([graph.layers[i].slope for i in hidden_layers(graph)])
+    factors = [float(khintchine(p) * np.prod(contraction(p, slopes))) for p in P_GRID]
+    return P_GRID[int(np.argmin(factors))]
+
+
+def hidden_layers(graph: Graph) -> list[int]:
+    """The layers between the input and the scores; each must be one learned map of the layer before it.
+
+    Raises:
+        NotCovered: another structure.
+    """
+    for index, layer in graph.computed():
+        if layer.single_dot is None or graph.sources(index) != [index - 1]:
+            raise NotCovered(f"{label(layer)} is not one learned linear map of the layer before it")
+        if not 0.0 <= layer.slope <= 1.0:
+            raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
+    if len(graph.layers) < 2 or graph.layers[-1].activated:
+        raise NotCovered("the last layer is not linear")
+    return list(range(1, len(graph.layers) - 1))

@@ -1,0 +1,77 @@
+"""What was computed from a graph, kept with it: several bounds ask for the same norms, blocks and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import wraps
+from inspect import signature
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Memory(dict[Hashable, Any]):
+    """Results by function and arguments. A copy or a pickle of its owner begins with an empty one."""
+
+    def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
+        return Memory, ()
+
+
+class Remembers(Protocol):
+    """A graph, or anything else that never changes and has a field `memory`."""
+
+    @property
+    def memory(self) -> Memory: ...
+
+
+G = TypeVar("G", bound=Remembers)
+
+
+def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
+    """A function or method of a graph that computes its result once for each graph and each other arguments.
+
+    Args:
+        function: f(graph, …) whose other arguments are hashable and whose result nobody changes. An array is handed out
+            unwritable; whoever needs to write makes a copy.
+
+    Returns:
+        The function; an exception is not kept.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> @per_graph
+        ... def count(graph, step=1):
+        ...     graph.calls += step
+        ...     return graph.calls
+        >>> owner = SimpleNamespace(calls=0, memory=Memory())
+        >>> count(owner), count(owner, 1), count(owner, step=1), count(owner, 2)
+        (1, 1, 1, 3)
+    """
+    arguments = signature(function)
+    every = len(arguments.parameters) - 1
+
+    @wraps(function)
+    def remembered(graph: G, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        key: tuple[Hashable, ...] = args
+        if kwargs or len(args) != every:  # the same call in other words
+            bound = arguments.bind(graph, *args, **kwargs)
+            bound.apply_defaults()
+            key = tuple(bound.arguments.values())[1:]
+        memory = graph.memory
+        if (function, key) not in memory:
+            memory[function, key] = _unwritable(function(graph, *args, **kwargs))
+        found: R = memory[function, key]
+        return found
+
+    return remembered
+
+
+def _unwritable(result: Any) -> Any:
+    if not isinstance(result, np.ndarray):
+        return result
+    view = result.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,172 @@
+"""Dot: a learned linear map, its weights shared between rows or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
+from sparsebounds.bounds.graph.elements import present_elements
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms.linear_map import LinearMap, Read, Table
+
+
+@dataclass(frozen=True)
+class Dot(LinearMap):
+    """A learned linear map: convolution, dense, locally connected, explicit predecessors.
+
+    Row (b, f) computes Σ_k z[taps(b, f)_k] · weight[b, k, :]. `order` sends its outputs (b, f, n), flattened, to the
+    elements of the layer; None where they already agree.
+    """
+
+    taps: Taps
+    weight: np.ndarray
+    """float64 (B, K, N)."""
+    order: np.ndarray | None = None
+
+    learned: ClassVar[bool] = True
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(B, F, N): weight sets, rows of each, outputs of a row."""
+        return (*self.taps.shape[:2], int(self.weight.shape[2]))
+
+    @property
+    def dense(self) -> bool:
+        """Whether it has one row: a matrix over all that the layer reads."""
+        return self.taps.shape[:2] == (1, 1)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Where the outputs (b, f, n), flattened, stand in the layer: int (size,)."""
+        return np.arange(np.prod(self.shape)) if self.order is None else self.order
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """What the program can choose: one set of weights where all its sets are the same."""
+        return self.weight[:1] if bool((self.weight == self.weight[:1]).all()) else self.weight
+
+    def placed(self, outputs: np.ndarray) -> np.ndarray:
+        """(…, B, F, N) → (…, size), in the order of the layer's elements."""
+        flat = outputs.reshape(*outputs.shape[:-3], -1)
+        if self.order is None:
+            return flat
+        placed = np.empty_like(flat)
+        placed[..., self.order] = flat
+        return placed
+
+    def by_rows(self, values: np.ndarray) -> np.ndarray:
+        """One value per element of the layer → (B, F, N)."""
+        return (values if self.order is None else values[self.order]).reshape(self.shape)
+
+    def with_shared_rows(self) -> Dot:
+        """Rows that are written with weights of their own, all equal, share one table."""
+        b_count, f_count, _ = self.shape
+        if b_count == 1 or f_count != 1 or not (self.weight == self.weight[:1]).all():
+            return self
+        rows = np.stack([self.taps.rows(b)[0] for b in range(b_count)])
+        return Dot(Taps.spelled(rows[None]), self.weight[:1], self.order)
+
+    # ---- as every term ------------------------------------------------------------------------------------------
+
+    @property
+    def elements_read(self) -> np.ndarray:
+        return self.taps.source
+
+    @property
+    def reads_twice(self) -> bool:
+        return self.taps.repeats > 1
+
+    def renumbered(self, renumber: Table) -> Dot:
+        return replace(self, taps=self.taps.renumbered(renumber))
+
+    @property
+    def strengths(self) -> np.ndarray:
+        return self.weight
+
+    def with_strengths(self, values: np.ndarray) -> Dot:
+        return replace(self, weight=values)
+
+    @property
+    def parameters(self) -> np.ndarray:
+        return self.weight
+
+    def scaled(self, factor: np.ndarray) -> Dot | None:
+        rows = self.by_rows(factor)
+        if not (rows == rows[:, :1]).all():
+            return None
+        return replace(self, weight=self.weight * rows[:, 0][:, None, :])
+
+    def reordered(self, order: np.ndarray) -> Dot:
+        same = np.arange(len(order))
+        if np.array_equal(order, same):
+            return self
+        target = np.empty_like(same)
+        target[order] = same
+        places = target if self.order is None else target[self.order]
+        return replace(self, order=None if np.array_equal(places, same) else places)
+
+    @property
+    def structure(self) -> dict[str, tuple[Any, ...]]:
+        taps = self.taps
+        return {"windows": (taps.source, taps.sites), "weights' shape": (self.weight.shape, self.order)}
+
+    @property
+    def entry_count(self) -> int:
+        return int(np.prod(self.taps.shape)) * self.shape[2]
+
+    @property
+    def additions(self) -> int:
+        return sum(self.taps.shape) + sum(self.weight.shape)
+
+    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        b_count, f_count, n = self.shape
+        seen = np.stack([self.taps.rows(b) for b in range(b_count)])
+        return self.places.reshape(b_count, f_count, 1, n), seen[..., None], self.weight[:, None]
+
+    def add_to(self, matrix: np.ndarray, column: np.ndarray) -> None:
+        if self.dense and self.order is None:
+            seen = column[self.taps.rows(0)[0]]
+            if len(present_elements(seen)) == len(seen):  # every element once: no list of entries is needed
+                matrix[:, seen] += self.weight[0].T
+                return
+        super().add_to(matrix, column)
+
+    def sum_of_entries(self, table: Table) -> float:
+        """A convolution's taps times their valid positions."""
+        sums = table(self.weight).sum(axis=2)
+        return float(sum(counts @ sums[b] for b, counts in enumerate(self.taps.column_counts())))
+
+    def apply(self, values: np.ndarray, table: Table) -> np.ndarray:
+        out, weight = np.empty(self.shape), table(self.weight)
+        for b, start, taken in self.taps.windows(values):
+            out[b, start : start + len(taken)] = taken.reshape(len(taken), -1) @ weight[b]
+        return self.placed(out)
+
+    def apply_transposed(self, outputs: np.ndarray, table: Table, size: int) -> np.ndarray:
+        rows, weight = self.by_rows(outputs), table(self.weight)
+        window = self.taps.sites.shape[1], self.taps.channels
+
+        def spread(b: int, start: int, stop: int) -> np.ndarray:
+            return (rows[b, start:stop] @ weight[b].T).reshape(-1, *window)
+
+        return self.taps.scattered(spread, size)
+
+    def evaluate(self, read: Read) -> np.ndarray:
+        b_count, f_count, n = self.shape
+        if f_count == 1 and self.taps.sites.shape[1] == 1 and b_count > 1:  # unshared: all rows at once
+            values = read(self.taps.source[:, self.taps.sites[0, 0]])
+            return self.placed(np.einsum("xbk,bkn->xbn", values, self.weight)[:, :, None])
+        out = np.empty((0, b_count, f_count, n))
+        for b in range(b_count):
+            source = read(self.taps.source[b])
+            if not b:
+                out = np.empty((len(source), b_count, f_count, n))
+            for start, rows in self.taps.batches(source):
+                out[:, b, start : start + rows.shape[1]] = rows.reshape(*rows.shape[:2], -1) @ self.weight[b]
+        return self.placed(out)
+
+    def blocks(self, nodes: LayerNodes) -> Blocks:
+        return row_blocks(self.taps, self.weight, self.order, nodes)

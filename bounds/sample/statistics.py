@@ -1,0 +1,153 @@
+"""What one pass over the data gathers: every statistic with what a batch adds to it and which theorem needs it.
+
+A new statistic is an entry of `STATISTICS` and the field of `Sample` that bears its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from sparsebounds.bounds.sample.batches import Batch
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
+from sparsebounds.bounds.sample.margins import margins_of
+
+Kind = Literal["sum", "maximum", "per sample"]
+Over = Literal["class and coordinate", "coordinate", "sample", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledBatch:
+    """A batch with its labels, and what several statistics need of it, computed once."""
+
+    batch: Batch
+    labels: np.ndarray
+    marks: np.ndarray | None = None
+    """Fingerprints of what the inputs were before a front end."""
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """x_ij², float64 (B, D)."""
+        return np.square(self.batch.values).reshape(len(self.labels), -1)
+
+    @cached_property
+    def one_hot(self) -> np.ndarray:
+        """1 at the label, float64 (B, C)."""
+        return (self.labels[:, None] == np.arange(self.batch.scores.shape[1])).astype(np.float64)
+
+    def per_class(self, rows: np.ndarray) -> np.ndarray:
+        """Sums of (B, D) rows over the samples of every class, each in the shape of an input: (C, …)."""
+        return (self.one_hot.T @ rows).reshape(self.one_hot.shape[1], *self.batch.values.shape[1:])
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One field of a `Sample` that is gathered in the pass.
+
+    Args:
+        name: the field.
+        kind: how batches are joined: summed, the larger one taken, or one value per sample kept in order.
+        over: what its entries belong to, hence its shape.
+        needed_by: the theorems that read it.
+        of: what one batch contributes.
+        dtype: of the joined array.
+    """
+
+    name: str
+    kind: Kind
+    over: Over
+    needed_by: str
+    of: Callable[[LabelledBatch], np.ndarray] = field(repr=False)
+    dtype: Any = np.float64
+
+    def shape(self, m: int, classes: int, coordinates: tuple[int, ...]) -> tuple[int, ...]:
+        """Its shape for m samples of inputs of shape `coordinates`."""
+        shapes = {"sample": (m,), "coordinate": coordinates, "class and coordinate": (classes, *coordinates), "all": ()}
+        return shapes[self.over]
+
+    def scaled(self, value: np.ndarray, factor: float) -> Any:
+        """The statistic if there were `factor` times as many samples like these; None where nobody can say."""
+        if self.kind == "per sample":
+            return None
+        return value * factor if self.kind == "sum" else value
+
+
+def _fingerprints(part: LabelledBatch) -> np.ndarray:
+    return fingerprints(part.batch.inputs) if part.marks is None else part.marks
+
+
+STATISTICS = (
+    Statistic(
+        "margins",
+        "per sample",
+        over="sample",
+        needed_by="every bound: ramp losses and shares of margins at most γ",
+        of=lambda part: margins_of(part.batch.scores, part.labels),
+    ),
+    Statistic(
+        "class_energies",
+        "sum",
+        over="class and coordinate",
+        needed_by="every bound on a class of networks; theorem 2 by class",
+        of=lambda part: part.per_class(part.squares),
+    ),
+    Statistic(
+        "class_fourths",
+        "sum",
+        over="class and coordinate",
+        needed_by="theorem 3 (`moments.energies`): the variance of x_ij²",
+        of=lambda part: part.per_class(np.square(part.squares)),
+    ),
+    Statistic(
+        "largest",
+        "maximum",
+        over="coordinate",
+        needed_by="theorem 3, boxes and `limits`: whether the sample is inside the range said in advance",
+        of=lambda part: np.abs(part.batch.values).max(axis=0),
+    ),
+    Statistic(
+        "largest_norm",
+        "maximum",
+        over="all",
+        needed_by="`limits` (long_sedghi, ledent, pac_bayes): whether it is within the bound said in advance",
+        of=lambda part: np.sqrt(part.squares.sum(axis=1).max()),
+    ),
+    Statistic(
+        "fingerprints",
+        "per sample",
+        over="sample",
+        needed_by="certificates: that no sample left out is among those certified",
+        of=_fingerprints,
+        dtype=np.uint64,
+    ),
+)
+"""All of them; `energies` and `class_counts` of a `Sample` follow from these and the labels."""
+
+
+class Gathered:
+    """The statistics of the batches so far."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[np.ndarray]] = {statistic.name: [] for statistic in STATISTICS}
+
+    def add(self, part: LabelledBatch) -> None:
+        """Join one more batch."""
+        for statistic in STATISTICS:
+            new, held = np.asarray(statistic.of(part)), self.parts[statistic.name]
+            if statistic.kind == "per sample" or not held:
+                held.append(new)
+            else:
+                join = np.add if statistic.kind == "sum" else np.maximum
+                join(held[0], new, out=held[0])
+
+    def result(self) -> dict[str, Any]:
+        """Name → array, over all batches."""
+        return {
+            statistic.name: np.concatenate(held) if statistic.kind == "per sample" else held[0]
+            for statistic in STATISTICS
+            if (held := self.parts[statistic.name])
+        }

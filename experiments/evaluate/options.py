@@ -1,0 +1,24 @@
+"""What `sparsebounds evaluate` depends on: its options. Nothing heavy is imported here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """What to evaluate, on what, and how."""
+
+    target: Annotated[str, Argument(metavar="module.py:function", help="x → scores, or builds that.")]
+    data: Annotated[Path, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")]
+    checkpoint: Annotated[Path | None, Option(help="Passed to the function, which then builds.")] = None
+    names: Annotated[tuple[str, ...], Option("--bound", help="Only this bound; may be repeated.")] = ()
+    delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
+    nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
+    mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
+    preprocessing: Annotated[str, Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed"
+    pixel_range: Annotated[
+        tuple[float, float] | None, Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
+    ] = None
