@@ -60,6 +60,18 @@ class View(NamedTuple):
     key: jax.Array
 
 
+class Change(NamedTuple):
+    """What a rule makes of the weights.
+
+    Args:
+        masks: as they are from now on.
+        stay: of these, which keep their value and what the optimiser remembers of them; the others start at zero.
+    """
+
+    masks: Leaves
+    stay: Leaves
+
+
 @dataclass(frozen=True)
 class Rule(ABC):
     """How a mask changes during training; `nets.train(..., growth=rule)` or `rule.around(tx, masks)` uses it.
@@ -79,8 +91,8 @@ class Rule(ABC):
         """When the mask changes, and the numbers each change needs. Raises ValueError for settings out of range."""
 
     @abstractmethod
-    def change(self, view: View) -> Leaves:
-        """The new masks of the weights."""
+    def change(self, view: View) -> Change:
+        """The new masks of the weights, and which of them go on as they are."""
 
     def uses_channels(self) -> bool:
         """Whether channels are removed, so that the network must say which weights read them."""
@@ -97,7 +109,7 @@ class Rule(ABC):
     def around(self, tx: optax.GradientTransformation, masks: Tree, model: Any = None) -> optax.GradientTransformation:
         """The optimiser `tx` on weights whose mask changes by this rule.
 
-        At a step where the mask changes there is no step of `tx`, as in RigL: dropped weights become zero, grown
+        At a step where the mask changes there is no step of `tx`, as in RigL: dropped weights become zero, new
         ones start there, and what `tx` remembers of either is set to zero. At other steps gradients and
         updates outside the mask are zero. `update` wants the gradient of all weights, and the parameters.
 
@@ -144,10 +156,10 @@ def _transformation(
         everywhere = with_channels(state.masks, alive, channels)
         possible = with_channels(jax.tree.map(jnp.ones_like, state.masks), alive, channels)
         view = view._replace(masks=_weights(everywhere), allowed=_weights(possible))
-        masks = masking.with_leaves(everywhere, rule.change(view))
-        stay = jax.tree.map(jnp.logical_and, masks, state.masks)
+        change = rule.change(view)
+        masks, stay = (masking.with_leaves(everywhere, leaves) for leaves in change)
         inner = optax.tree.map_params(tx, _kept, state.inner, stay)
-        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, masks)
+        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, stay)
         return updates, state._replace(inner=inner, masks=masks, alive=alive)
 
     def update(gradient: Tree, state: SparseState, params: Tree = None) -> tuple[Tree, SparseState]:
