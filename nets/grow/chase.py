@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sparsebounds.nets.grow import ranks, regrowth
-from sparsebounds.nets.grow.channel_scores import SCORES
+from sparsebounds.nets.grow.channel_scores import SCORES, by_channel
 from sparsebounds.nets.grow.gradual import check_floor, keep_largest
 from sparsebounds.nets.grow.schedule import Plan, check_share, cosine, counts, cubic, due_at
 from sparsebounds.nets.grow.transform import Change, Rule, View
@@ -124,8 +124,8 @@ class Chase(Rule):
             return alive
         score, keys, free = {}, ranks.keys(jax.random.fold_in(view.key, 2), alive), {}
         for group in channels:
-            path = group.own[0]
-            score[group.layer] = SCORES[self.score](view.size[path], view.masks[path])
+            size, mask = (by_channel(leaves[group.own[0]], view.layouts[group.own[0]]) for leaves in view[:2][::-1])
+            score[group.layer] = SCORES[self.score](size, mask)
             here = alive[group.layer]
             least = jnp.int32(self.least(group))
             free[group.layer] = here & ~ranks.best(score[group.layer], here, least, keys[group.layer])

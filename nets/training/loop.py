@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.data.datasets import Dataset, fingerprint
 from sparsebounds.nets.grow.transform import Rule
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.masks import statistics as mask_statistics
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.training.checkpoint import Checkpoints
@@ -220,7 +220,7 @@ class _Run:
         }
         if self.grows:
             positions = self.model.positions() if hasattr(self.model, "positions") else None
-            row["sparsity"] = mask_statistics.summary(self.masks(), positions)
+            row["sparsity"] = mask_statistics.summary(self.masks(), positions, layout=self.model)
         self.rows.append(row)
         self.epoch, self.batch, self.loss_sum = self.epoch + 1, 0, 0.0
         return row

@@ -148,7 +148,7 @@ def build(config: DynamicConfig, data: Dataset, seed: int) -> nets.ResNet:
 def start_masks(config: DynamicConfig, model: nets.ResNet, method: str, seed: int) -> Any:
     """Masks at the start: all weights, uniformly random, or ERK, from which dynamic training starts as well."""
     if method == "dense":
-        return jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), nets.masks.masks.parameters(model))
+        return jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), nets.masks.parameters(model))
     draw = prune.random if method == "random" else prune.erk
     return draw(model, config.density, seed=seed, floor=1)
 

@@ -24,7 +24,7 @@ from sparsebounds.experiments.reproduce.sparsity.rows import bound_rows, filled,
 from sparsebounds.experiments.reproduce.sparsity.summary import show_sparsity, summary
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.rows import RowFile
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.training.progress import Bar
 
 Row = dict[str, Any]
@@ -37,7 +37,7 @@ def rows_of(study: Study, method: str, density: float, seed: int) -> list[Row]:
         model, masks, fixed = study.network(method, density, seed)
     except (nets.Diverged, ValueError) as error:
         return filled([{"bound": "none", "nodes": "", "guarantee": "", "note": one_line(error)}], about)
-    leaves = [mask for path, mask in masking.leaves(masks).items() if masking.is_weight(path, mask)]
+    leaves = [masking.leaves(masks)[path] for path in masking.kernels(model)]
     kept = [int(np.sum(mask)) for mask in leaves]
     about |= {
         "mask_fixed": fixed,

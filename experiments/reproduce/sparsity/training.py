@@ -8,8 +8,8 @@ import numpy as np
 import optax
 
 from sparsebounds import nets
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.training.step import State, batches, make_advance
 

@@ -15,7 +15,8 @@ import numpy as np
 from sparsebounds.experiments.reproduce.topology.networks import Apply, Params
 from sparsebounds.nets import prune
 from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.masks.masks import is_weight, leaves, name, with_leaves, zeroed
+from sparsebounds.nets.masks import kernels as kernels_of
+from sparsebounds.nets.masks import leaves, name, with_leaves, zeroed
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.prune.sensitivity import TEMPERATURE
 
@@ -60,8 +61,7 @@ def _in_rounds(score: Score, kernels: Params, density: float, rounds: int, floor
     keep = {path: np.ones(leaf.shape, bool) for path, leaf in leaves(kernels).items()}
     for done in range(1, rounds + 1):
         found = leaves(score(zeroed(kernels, with_leaves(kernels, keep))))
-        weights = [path for path, leaf in found.items() if is_weight(path, leaf)]
-        scores = {path: np.where(keep[path], np.asarray(found[path]), -np.inf) for path in weights}
+        scores = {path: np.where(keep[path], np.asarray(found[path]), -np.inf) for path in kernels_of(kernels)}
         keep |= _kept(scores, density ** (done / rounds), floor if done == rounds else 0)
     return jax.tree.map(jnp.asarray, with_leaves(kernels, keep))
 
@@ -95,8 +95,9 @@ def _of_hessian(apply: Apply, kernels: Params, x: Any, y: Any) -> Params:
         return jax.grad(functools.partial(_loss, apply))(values, x, y, TEMPERATURE)
 
     def only_weights(path: Any, leaf: jax.Array) -> jax.Array:
-        return leaf if is_weight(name(path), leaf) else jnp.zeros_like(leaf)
+        return leaf if name(path) in weights else jnp.zeros_like(leaf)
 
+    weights = kernels_of(kernels)
     along = jax.tree_util.tree_map_with_path(only_weights, gradient(kernels))
     return jax.tree.map(jnp.multiply, kernels, jax.jvp(gradient, (kernels,), (along,))[1])
 

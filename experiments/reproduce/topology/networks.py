@@ -13,7 +13,7 @@ from flax import nnx
 from jax import lax
 
 from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.masks.masks import zeroed
+from sparsebounds.nets.masks import zeroed
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.init import dense

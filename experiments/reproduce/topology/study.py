@@ -33,8 +33,8 @@ from sparsebounds.experiments.reproduce.topology.summary import summary
 from sparsebounds.experiments.shared.data import load_small, standardise
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.masks.masks import density as density_of
-from sparsebounds.nets.masks.masks import zeroed
+from sparsebounds.nets.masks import density as density_of
+from sparsebounds.nets.masks import zeroed
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 from sparsebounds.nets.topology.network import SCORES, LayerTopology

@@ -10,10 +10,10 @@ import pytest
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.nets import grow, prune
+from sparsebounds.nets import grow, masks, prune
 from sparsebounds.nets.grow.alive import with_channels
 from sparsebounds.nets.grow.channel_scores import SCORES
-from sparsebounds.nets.masks import masks, removal
+from sparsebounds.nets.masks import removal
 from sparsebounds.nets.models.channels import removable
 from sparsebounds.nets.models.functional import pure
 
@@ -162,7 +162,7 @@ def test_removed_channels_are_cut_out_of_every_network() -> None:
         groups = removable(net.channels())
         alive = {group.layer: jnp.arange(group.count) % 2 == index % 2 for index, group in enumerate(groups)}
         # Denser than the gone half: every channel that stays is fed and read.
-        final = with_channels(prune.erk(net, 0.8), alive, groups)
+        final = with_channels(prune.erk(net, 0.8), alive, groups, masks.kernels(net))
         masks.apply(net, final)
         small, cut = removal.remove(net, masks=final)
         sizes = {group.layer: group.count for group in small.channels() if group.skip is None}

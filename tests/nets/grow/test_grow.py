@@ -12,9 +12,8 @@ from flax import nnx
 from training import small, weights
 
 from sparsebounds import nets
-from sparsebounds.nets import grow, prune
+from sparsebounds.nets import grow, masks, prune
 from sparsebounds.nets.grow import ranks, schedule
-from sparsebounds.nets.masks import masks
 
 SHAPES = {"a": (6, 5), "b": (5, 4)}
 CONFIG = nets.TrainConfig(epochs=6, batch_size=8, learning_rate=0.1, momentum=0.9, weight_decay=1e-3, seed=4)
