@@ -122,13 +122,14 @@ class Chase(Rule):
         """The channels with the lowest scores go, over all layers, each layer's best staying as its floor."""
         if not channels:
             return alive
+        groups = {group.layer: group for group in channels}
         score, keys, free = {}, ranks.keys(jax.random.fold_in(view.key, 2), alive), {}
-        for group in channels:
-            size, mask = (by_channel(leaves[group.own[0]], view.layouts[group.own[0]]) for leaves in view[:2][::-1])
-            score[group.layer] = SCORES[self.score](size, mask)
-            here = alive[group.layer]
-            least = jnp.int32(self.least(group))
-            free[group.layer] = here & ~ranks.best(score[group.layer], here, least, keys[group.layer])
+        for layer, here in alive.items():  # in its order, which is JAX's and not that of the declaration
+            path = groups[layer].own[0]
+            size, mask = (by_channel(leaves[path], view.layouts[path]) for leaves in (view.size, view.masks))
+            score[layer] = SCORES[self.score](size, mask)
+            least = jnp.int32(self.least(groups[layer]))
+            free[layer] = here & ~ranks.best(score[layer], here, least, keys[layer])
         there = ranks.joined(alive)
         count = view.numbers["gone"] - jnp.sum(~there, dtype=jnp.int32)
         gone = ranks.best(-ranks.joined(score), ranks.joined(free), count, jax.random.fold_in(view.key, 3))

@@ -25,11 +25,23 @@ def by_owner(model: nnx.Module) -> dict[str, Layout | None]:
         >>> found["kernel"].axes, found["bias"].kind
         (('in', 'out', 'out'), 'bias')
     """
-    found: dict[str, Layout | None] = {}
-    for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param)):
-        owner, attribute = _owner(model, path)
-        found[".".join(map(str, path))] = _of(owner, attribute, tuple(leaf.shape))
-    return found
+    shapes = {_name(path): tuple(leaf.shape) for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+    return {path: _of(*found, shapes[path]) for path, found in owners(model).items()}
+
+
+def owners(model: nnx.Module) -> dict[str, tuple[Any, str]]:
+    """The module that owns every `nnx.Param`, and the name of its attribute, by path.
+
+    Example:
+        >>> module, attribute = owners(nnx.Sequential(nnx.Linear(3, 2, rngs=nnx.Rngs(0))))["layers.0.kernel"]
+        >>> type(module).__name__, attribute
+        ('Linear', 'kernel')
+    """
+    return {_name(path): _owner(model, path) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
 
 
 def _owner(model: nnx.Module, path: tuple[Any, ...]) -> tuple[Any, str]:
@@ -53,8 +65,8 @@ def _of(owner: Any, attribute: str, shape: tuple[int, ...]) -> Layout | None:
             return Layout("bias")
         if isinstance(owner, kind) and (found := kernels(owner).get(attribute)):
             return _stacked(type(owner).__name__, *found, shape, groups=getattr(owner, "feature_group_count", 1))
-        if isinstance(owner, nnx.Einsum) and attribute == "kernel":
-            return Layout("unknown", reason=f"the equation {owner.einsum_str!r} names no inputs and outputs of it")
+    if isinstance(owner, nnx.Einsum) and attribute == "kernel":
+        return Layout("unknown", reason=f"the equation {owner.einsum_str!r} names no inputs and outputs of it")
     return None
 
 

@@ -6,13 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from flax import nnx
 
 from sparsebounds.nets.masks import trees
 from sparsebounds.nets.masks.channel_axes import channel_axis, check_channels
 from sparsebounds.nets.masks.kernels import Given, layouts
 from sparsebounds.nets.masks.layout import Layouts
 from sparsebounds.nets.masks.masks import check
+from sparsebounds.nets.masks.resize import check_norms, rebuilt
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.channels import Channels, channels_of
 
@@ -70,10 +70,11 @@ def remove(
         (network, masks), masks None if none were given. The network computes the same function to rounding.
 
     Raises:
-        ValueError: a removal that would break a skip or change the function, an unknown layer or channel, or all
-            channels of a layer; the message names the layer.
+        ValueError: a removal that would break a skip or change the function, an unknown layer or channel, all channels
+            of a layer, or channels in stacks, groups or under a norm over channels; the message names the layer.
 
     Example:
+        >>> from flax import nnx
         >>> from sparsebounds.nets.models.mlp import MLP
         >>> net = MLP((4, 3, 2), rngs=nnx.Rngs(0))
         >>> net.dense1.kernel[...] = net.dense1.kernel[...].at[:, 1].set(0.0)
@@ -83,6 +84,7 @@ def remove(
         ((4, 2), (2, 2))
     """
     groups = {group.layer: group for group in channels_of(model)}
+    check_norms(model, groups)
     alive, found = alive_channels(model, layout=layout), layouts(model, layout)
     if channels is None:
         keep = {layer: _never_empty(here) for layer, here in alive.items()}
@@ -92,7 +94,7 @@ def remove(
     before = {path: np.asarray(leaf) for path, leaf in params.items()}
     after = _cut(before, groups, keep, found)
     _adjust_gains(before, after, keep)
-    small = _rebuilt(model, after)
+    small = rebuilt(model, after, groups, keep)
     if masks is None:
         return small, None
     check(model, masks)
@@ -155,14 +157,3 @@ def _adjust_gains(before: Mapping[str, Any], after: dict[str, Any], keep: Alive)
         if was.ndim and layer in keep:
             was = was[keep[layer]]
         after[gain] = after[gain] * (now / was)
-
-
-def _rebuilt(model: nnx.Module, leaves: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """A copy of the module with these parameters."""
-    small = nnx.clone(model)
-    values = {path: jnp.asarray(leaf) for path, leaf in leaves.items()}
-    trees.set_parameters(small, trees.with_leaves(trees.parameters(small), values))
-    for _, module in nnx.iter_modules(small):
-        if isinstance(module, nnx.Linear):
-            module.in_features, module.out_features = module.kernel.shape
-    return small
