@@ -84,8 +84,8 @@ def unknown(path: str, shape: tuple[int, ...], own: Layout) -> str:
     """Why an array is refused, and what to do."""
     return (
         f"{path} has shape {shape} and nothing says what its axes are ({own.reason}); give the nnx.Module that owns "
-        f"it, or layout={{'{path}': '…'}} with a role for every axis (stack, group, window, in, out), or 'gain' for "
-        "what is never pruned"
+        f"it (beside masks: layout=model), or layout={{'{path}': '…'}} with a role for every axis (stack, group, "
+        "window, in, out), or 'gain' for what is never pruned"
     )
 
 

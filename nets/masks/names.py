@@ -12,10 +12,11 @@ from sparsebounds.nets.masks.layout import Layout
 
 Shapes = Mapping[str, tuple[int, ...]]
 _GAINS = re.compile(
-    r"(?i)(^|_)(scales?|gains?|gamma|beta|g|temperature|slope|alpha|cls|(cls|class|mask|register)_tokens?|ls\d*)(_?\d+)?$"
-    r"|pos(ition(al)?)?_?emb"
+    r"(?i)(^|[_/])(scales?|gains?|gamma|beta|g|temperature|slope|alpha|cls|(cls|class|mask|register)_tokens?|ls\d*)(_?\d+)?$"
+    r"|pos(ition(al)?)?_?(emb|enc)"
 )
 _CONVOLUTION, _TRANSPOSED = re.compile(r"(?i)conv"), re.compile(r"(?i)transpose|deconv")
+_LOCAL, _EINSUM = re.compile(r"(?i)local"), re.compile(r"(?i)einsum")
 
 
 def by_name(shapes: Shapes) -> dict[str, Layout]:
@@ -66,14 +67,18 @@ def _kernel(
     parent: str, shape: tuple[int, ...], bias: tuple[int, ...] | None, scopes: Mapping[str, Shapes],
     depths: Mapping[str, int],
 ) -> Layout:  # fmt: skip
+    module = parent.rsplit(".", 1)[-1]
+    if _EINSUM.search(module):
+        return Layout("unknown", reason="its equation is not among the parameters")
     if len(shape) == 2:
         return Layout("kernel", ("in", "out"))
     if bias is not None:
         choices = list(_readings(parent, shape, bias))
         if len(choices) > 1 and (depth := _depth_nearby(parent, depths)) is not None:
             choices = [axes for axes in choices if axes.count("stack") == depth]
-        if len(choices) == 1:
-            return Layout("kernel", choices[0])
+        if len(choices) == 1:  # a convolution that shares no weights has a kernel for every place, in one layer
+            one = ("group" if role == "stack" and _LOCAL.search(module) else role for role in choices[0])
+            return Layout("kernel", tuple(one))
         return Layout("unknown", reason=f"its bias of shape {bias} fits {'several layers' if choices else 'none'}")
     if (depth := depths.get(parent, _depth_nearby(parent, depths))) is not None:
         if axes := _by_module_name(parent, len(shape) - depth, scopes):

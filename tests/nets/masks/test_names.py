@@ -110,6 +110,8 @@ def test_vmapped_linen_layers() -> None:
         ({"e.kernel": (8, 2, 4), "e.bias": (3, 4)}, "fits none"),
         ({"c.kernel": (3, 3, 2, 4), "head.kernel": (9, 4)}, "no bias tells"),  # 2-D, or 1-D and stacked, or dense
         ({"conv.kernel": (3, 3, 2, 4)}, "no bias tells"),
+        ({"Einsum_0.kernel": (8, 2, 4), "Einsum_0.bias": (8, 4)}, "equation is not among"),
+        ({"Einsum_0.kernel": (5, 8)}, "equation is not among"),
         ({"w": (3, 4)}, "none of Flax's"),
         ({"q.v": (3, 4)}, "none of Flax's"),  # v is weight-normalised beside a g
     ],
@@ -128,6 +130,8 @@ def test_neighbours_settle_what_names_leave_open() -> None:
         shapes = {"b.d.kernel": (6, 6, 6), "b.d.bias": (6, 6), "b.n.scale": scale, "b.n.bias": scale}
         assert by_name(shapes)["b.d.kernel"].axes == wanted
     assert by_name({"conv.kernel": (3, 3, 2, 4), "n.scale": (4,)})["conv.kernel"].axes[-2:] == ("in", "out")
+    local = by_name({"ConvLocal_0.kernel": (4, 4, 18, 8), "ConvLocal_0.bias": (4, 4, 8)})
+    assert local["ConvLocal_0.kernel"].axes == ("group", "group", "in", "out")
 
 
 @pytest.mark.parametrize(

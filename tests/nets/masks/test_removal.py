@@ -88,7 +88,8 @@ def test_norms_over_channels_are_refused(kind: str) -> None:
 
 
 def test_chase_removes_the_channels_of_a_transposed_convolution() -> None:
-    """The first axis of channels is the kernel's outputs: the ones with the smallest weights go, and can be cut out."""
+    """Its outputs are the third axis: those with the smallest weights go and can be cut out. "up" is declared first and
+    comes second in JAX's order."""
     net = evaluated()
     sizes = jnp.array([1.0, 1e-3, 1.0, 1e-4, 1.0])
     net.up.kernel[...] = net.up.kernel[...] * sizes[:, None]
