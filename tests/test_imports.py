@@ -172,7 +172,7 @@ PLANTED: list[tuple[str, dict[str, str], str]] = [
     ("circles", {T: "import sparsebounds.bounds.graph.terms"}, "imports itself"),
     ("private", {T: "from sparsebounds.bounds.graph.graph import _hidden", G: ""}, "imports _hidden"),
     ("private", {T: "from sparsebounds.bounds.graph import graph as g\ng._hidden()", G: ""}, "reads g._hidden"),
-    ("names", {"nets/prune/__init__.py": "from sparsebounds.nets.prune.erk import erk\n__all__ = ['erk']",
+    ("names", {"nets/prune/__init__.py": "from sparsebounds.nets.prune.chance import erk\n__all__ = ['erk']",
                "nets/prune/erk.py": ""}, "nets/prune/erk.py"),
     ("names", {"nets/__init__.py": "def prune(): ...", "nets/prune/erk.py": ""}, "nets/prune"),
     ("re-exports", {T: '"""Terms."""\nfrom sparsebounds.bounds.graph.graph import A\n__all__ = ["A"]', G: ""}, T),

@@ -5,14 +5,28 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from sparsebounds.nets.masks.layout import Layout
+
 Score = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+def by_channel(kernel: jax.Array, layout: Layout) -> jax.Array:
+    """A kernel with its window in front, then the inputs as one axis, then the channels.
+
+    Example:
+        >>> by_channel(jnp.zeros((3, 3, 8, 4)), Layout.of("window window out in")).shape
+        (3, 3, 4, 8)
+    """
+    order = (*layout.along("window"), *layout.along("in"), *layout.along("out"))
+    window = kernel.shape[: len(layout.along("window"))]
+    return kernel.transpose(order).reshape(*window, -1, kernel.shape[layout.along("out")[0]])
 
 
 def mean(size: jax.Array, mask: jax.Array) -> jax.Array:
     """Mean of |w| over all entries of a channel, inactive ones as zeros.
 
     Args:
-        size: |w|, channels on the last axis.
+        size: |w|, channels on the last axis, as of `by_channel`.
         mask: booleans of the same shape.
 
     Returns:
@@ -34,6 +48,10 @@ def nonzeros(size: jax.Array, mask: jax.Array) -> jax.Array:
 
 def nonzero_kernels(size: jax.Array, mask: jax.Array) -> jax.Array:
     """Share of a channel's inputs from which any entry is active: rows and columns of a kernel count as one.
+
+    Args:
+        size: |w|, as of `by_channel`.
+        mask: booleans of the same shape.
 
     Example:
         >>> mask = jnp.zeros((3, 3, 4, 1), bool).at[0, 0, 1, 0].set(True).at[2, 0, 1, 0].set(True)

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.nets.grow import ranks
-from sparsebounds.nets.grow.channel_scores import SCORES
+from sparsebounds.nets.grow import ranks, regrowth
+from sparsebounds.nets.grow.channel_scores import SCORES, by_channel
 from sparsebounds.nets.grow.gradual import check_floor, keep_largest
 from sparsebounds.nets.grow.schedule import Plan, check_share, cosine, counts, cubic, due_at
-from sparsebounds.nets.grow.transform import Leaves, Rule, View
+from sparsebounds.nets.grow.transform import Change, Rule, View
 from sparsebounds.nets.models.channels import Channels
 
 
@@ -19,7 +19,8 @@ class Chase(Rule):
     """Every ΔT steps: drop the smallest |w| of all layers, grow the largest |gradient| of all layers.
 
     * Budget n: the active weights at the start. At each change the mask is pruned to n and grown to
-      n(t) = n · (1 + extra · ½(1 + cos(π t/until))): the soft memory bound. At `until` n(t) = n.
+      n(t) = n · (1 + extra · ½(1 + cos(π t/until))): the soft memory bound. At `until` n(t) = n. Of all weights that
+      were not kept those with the largest |gradient| grow, from zero.
     * Channels: every ΔT_c steps those with the lowest score are removed until S_c(t) = S_c(1 − (1 − t/T_f)³) of
       the removable ones are gone; no layer goes below int(C(1 − S_c)β), nor below one, and others give more instead.
       What owns or reads a removed channel is masked for good, its bias too, and its weights grow elsewhere, at once:
@@ -40,13 +41,16 @@ class Chase(Rule):
         score: which channels are amenable: one of `nets.grow.SCORES`.
         floor: weights that every layer keeps at least, 1 or more; a layer that loses them with its channels grows them
             back first.
+        dropped: "restart": a weight pruned at a step may grow back, from zero; "return": with its value;
+            "stay_out": not at the same step.
 
     Raises:
         ValueError: on use: a setting out of range, dense masks, a network that declares no channels, or whose
             floors do not allow S_c.
 
-    Source: Yin et al., NeurIPS 2023, as in the authors' released code; the soft bound's growth skips weights dropped
-        at the same step.
+    Source: Yin et al., NeurIPS 2023, as in the authors' released code, with one difference in which channels go. Where
+        k have to, that code takes all whose score is at most the (k + 1)-th lowest, k + 1 of them without ties, and
+        removes of every layer's a random sample, so that one among the k lowest may stay; here the k lowest go.
     """
 
     extra: float = 0.5
@@ -56,6 +60,7 @@ class Chase(Rule):
     floor_share: float = 0.5
     score: str = "mean"
     floor: int = 1
+    dropped: str = "restart"
 
     def uses_channels(self) -> bool:
         """Unless S_c is 0."""
@@ -82,6 +87,7 @@ class Chase(Rule):
         if all(mask.all() for mask in masks.values()):
             raise ValueError("every weight is active already, so there is nothing left to grow; give sparse masks")
         check_floor(self.floor)
+        regrowth.check_dropped(self.dropped)
         if not 0 <= self.extra < np.inf:
             raise ValueError(
                 f"extra is {self.extra!r}; need a number of at least 0, as in 0.5 for 1.5 times the weights"
@@ -116,19 +122,20 @@ class Chase(Rule):
         """The channels with the lowest scores go, over all layers, each layer's best staying as its floor."""
         if not channels:
             return alive
+        groups = {group.layer: group for group in channels}
         score, keys, free = {}, ranks.keys(jax.random.fold_in(view.key, 2), alive), {}
-        for group in channels:
-            path = group.own[0]
-            score[group.layer] = SCORES[self.score](view.size[path], view.masks[path])
-            here = alive[group.layer]
-            least = jnp.int32(self.least(group))
-            free[group.layer] = here & ~ranks.best(score[group.layer], here, least, keys[group.layer])
+        for layer, here in alive.items():  # in its order, which is JAX's and not that of the declaration
+            path = groups[layer].own[0]
+            size, mask = (by_channel(leaves[path], view.layouts[path]) for leaves in (view.size, view.masks))
+            score[layer] = SCORES[self.score](size, mask)
+            least = jnp.int32(self.least(groups[layer]))
+            free[layer] = here & ~ranks.best(score[layer], here, least, keys[layer])
         there = ranks.joined(alive)
         count = view.numbers["gone"] - jnp.sum(~there, dtype=jnp.int32)
         gone = ranks.best(-ranks.joined(score), ranks.joined(free), count, jax.random.fold_in(view.key, 3))
         return ranks.parted(there & ~gone, alive)
 
-    def change(self, view: View) -> Leaves:
+    def change(self, view: View) -> Change:
         """Prune to the budget, then grow to the soft bound."""
         prunes, grows = jax.random.split(view.key)
         before = ranks.joined(view.masks)
@@ -136,9 +143,11 @@ class Chase(Rule):
         budget = view.numbers["kept"] - jnp.sum(first, dtype=jnp.int32)
         kept = ranks.joined(keep_largest(view.size, view.masks, budget, self.floor, prunes))
         count = view.numbers["grown"] - jnp.sum(kept, dtype=jnp.int32)
-        candidates = ranks.joined(view.allowed) & ~before
+        free = ranks.joined(view.allowed) & regrowth.candidates(kept, before, self.dropped)
         worth = jnp.where(first, jnp.inf, ranks.joined(view.gradient))
-        return ranks.parted(kept | ranks.best(worth, candidates, count, grows), view.masks)
+        grown = ranks.best(worth, free, count, grows)
+        stay = regrowth.staying(kept, grown, before, self.dropped)
+        return Change(ranks.parted(kept | grown, view.masks), ranks.parted(stay, view.masks))
 
     def _first(self, view: View) -> jax.Array:
         """What grows before all else: channels that went may have left a layer with fewer weights than its floor."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparsebounds.nets.grow import ranks
 from sparsebounds.nets.grow.schedule import Plan, check_share, cubic, due_at
-from sparsebounds.nets.grow.transform import Leaves, Rule, View
+from sparsebounds.nets.grow.transform import Change, Leaves, Rule, View
 from sparsebounds.nets.models.channels import Channels
 
 
@@ -65,8 +65,12 @@ class Gradual(Rule):
         table = np.stack([a + (b - a) * lower for a, b in parts[self.scope]], axis=1)
         return Plan(due, {"count": np.round(table).astype(np.int32)})
 
-    def change(self, view: View) -> Leaves:
+    def change(self, view: View) -> Change:
         """Drop what is above the count of this step."""
+        kept = self._kept(view)
+        return Change(kept, kept)
+
+    def _kept(self, view: View) -> Leaves:
         if self.scope == "global":
             return keep_largest(view.size, view.masks, view.numbers["count"][0], self.floor, view.key)
         keys = ranks.keys(view.key, view.masks)

@@ -1,7 +1,6 @@
 """An optax optimiser whose mask changes on the way: the state carries masks, step and key."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -11,10 +10,12 @@ import numpy as np
 import optax
 from jax import lax
 
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.checks import check_sizes
 from sparsebounds.nets.grow.alive import with_channels
 from sparsebounds.nets.grow.schedule import Plan
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.masks.channel_axes import check_channels
+from sparsebounds.nets.masks.layout import Layouts
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.channels import Channels, channels_of, removable
 
@@ -41,7 +42,7 @@ class SparseState(NamedTuple):
 
 
 class View(NamedTuple):
-    """What a rule sees when the mask is to change; weights by path, without biases and gains.
+    """What a rule sees when the mask is to change; weights by layer, without biases and gains.
 
     Args:
         masks: as they are.
@@ -50,6 +51,7 @@ class View(NamedTuple):
         allowed: weights between channels that are there.
         numbers: the plan's values at this step.
         key: of this step.
+        layouts: of the layers.
     """
 
     masks: Leaves
@@ -58,6 +60,19 @@ class View(NamedTuple):
     allowed: Leaves
     numbers: dict[str, jax.Array]
     key: jax.Array
+    layouts: Layouts
+
+
+class Change(NamedTuple):
+    """What a rule makes of the weights.
+
+    Args:
+        masks: as they are from now on.
+        stay: of these, which keep their value and what the optimiser remembers of them; the others start at zero.
+    """
+
+    masks: Leaves
+    stay: Leaves
 
 
 @dataclass(frozen=True)
@@ -79,8 +94,8 @@ class Rule(ABC):
         """When the mask changes, and the numbers each change needs. Raises ValueError for settings out of range."""
 
     @abstractmethod
-    def change(self, view: View) -> Leaves:
-        """The new masks of the weights."""
+    def change(self, view: View) -> Change:
+        """The new masks of the weights, and which of them go on as they are."""
 
     def uses_channels(self) -> bool:
         """Whether channels are removed, so that the network must say which weights read them."""
@@ -94,34 +109,42 @@ class Rule(ABC):
         """Name and settings in JSON's types: what a checkpoint must agree with."""
         return {"rule": type(self).__name__, **asdict(self)}
 
-    def around(self, tx: optax.GradientTransformation, masks: Tree, model: Any = None) -> optax.GradientTransformation:
+    def around(
+        self, tx: optax.GradientTransformation, masks: Tree, model: Any = None, *, layout: masking.Given = None
+    ) -> optax.GradientTransformation:
         """The optimiser `tx` on weights whose mask changes by this rule.
 
-        At a step where the mask changes there is no step of `tx`, as in RigL: dropped weights become zero, grown
+        At a step where the mask changes there is no step of `tx`, as in RigL: dropped weights become zero, new
         ones start there, and what `tx` remembers of either is set to zero. At other steps gradients and
         updates outside the mask are zero. `update` wants the gradient of all weights, and the parameters.
 
         Args:
             tx: any optax optimiser.
             masks: at the start; parameters must be zero outside (`nets.masks.apply`).
-            model: the network, for rules that remove channels.
+            model: the network, for rules that remove channels, and where masks alone do not tell what is a kernel.
+            layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
         Raises:
             ValueError: settings out of range, or masks with nothing left to grow, or a network that does not
-                declare its channels.
+                declare its channels, or a kernel whose axes are not known.
         """
         check_sizes(every=self.every, until=self.until)
         if self.uses_channels() and model is None:
             raise ValueError(f"{type(self).__name__} removes channels; give the network too: around(tx, masks, model)")
         channels = removable(channels_of(model)) if self.uses_channels() else ()
         masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
-        weights = {path: np.asarray(leaf) for path, leaf in _weights(masks).items()}
-        return _transformation(self, tx, masks, channels, self.plan(weights, channels))
+        described = masks if model is None else model
+        layers = masking.Layers.of(described, layout)
+        shapes = {path: leaf.shape for path, leaf in masking.leaves(masks).items()}
+        check_channels(channels, masking.layouts(described, layout), shapes)
+        weights = {name: np.asarray(leaf) for name, leaf in layers.parts(masks).items()}
+        return _transformation(self, tx, masks, layers, channels, self.plan(weights, channels))
 
 
 def _transformation(
-    rule: Rule, tx: optax.GradientTransformation, start: Tree, channels: tuple[Channels, ...], plan: Plan
-) -> optax.GradientTransformation:
+    rule: Rule, tx: optax.GradientTransformation, start: Tree, layers: masking.Layers, channels: tuple[Channels, ...],
+    plan: Plan,
+) -> optax.GradientTransformation:  # fmt: skip
     due = jnp.asarray(plan.due)
     numbers = {name: jnp.asarray(values) for name, values in plan.values.items()}
 
@@ -139,15 +162,14 @@ def _transformation(
         at = jnp.minimum(state.step, len(due) - 1)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         now = {name: values[at] for name, values in numbers.items()}
-        view = _view(gradient, state.masks, params, now, key)
+        view = _view(gradient, state.masks, params, now, key, layers)
         alive = rule.remove(view, state.alive, channels)
-        everywhere = with_channels(state.masks, alive, channels)
-        possible = with_channels(jax.tree.map(jnp.ones_like, state.masks), alive, channels)
-        view = view._replace(masks=_weights(everywhere), allowed=_weights(possible))
-        masks = masking.with_leaves(everywhere, rule.change(view))
-        stay = jax.tree.map(jnp.logical_and, masks, state.masks)
+        everywhere = with_channels(state.masks, alive, channels, layers.layouts)
+        possible = with_channels(jax.tree.map(jnp.ones_like, state.masks), alive, channels, layers.layouts)
+        view = view._replace(masks=layers.parts(everywhere), allowed=layers.parts(possible))
+        masks, stay = (masking.with_leaves(everywhere, layers.whole(parts)) for parts in rule.change(view))
         inner = optax.tree.map_params(tx, _kept, state.inner, stay)
-        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, masks)
+        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, stay)
         return updates, state._replace(inner=inner, masks=masks, alive=alive)
 
     def update(gradient: Tree, state: SparseState, params: Tree = None) -> tuple[Tree, SparseState]:
@@ -164,17 +186,10 @@ def _kept(memory: jax.Array, keep: jax.Array) -> jax.Array:
     return jnp.where(keep, memory, jnp.zeros_like(memory))
 
 
-def _view(gradient: Tree, masks: Tree, params: Tree, numbers: dict[str, jax.Array], key: jax.Array) -> View:
+def _view(
+    gradient: Tree, masks: Tree, params: Tree, numbers: dict[str, jax.Array], key: jax.Array, layers: masking.Layers
+) -> View:
     size = jax.tree.map(jnp.abs, weight_norm.applied(params))
     by_kernel = jax.tree.map(jnp.abs, weight_norm.gradient_of_kernels(params, gradient))
-    kept = _weights(masks)
-    return View(kept, _only(size, kept), _only(by_kernel, kept), kept, numbers, key)
-
-
-def _weights(masks: Tree) -> Leaves:
-    return {path: leaf for path, leaf in masking.leaves(masks).items() if masking.is_weight(path, leaf)}
-
-
-def _only(tree: Tree, paths: Iterable[str]) -> Leaves:
-    found = masking.leaves(tree)
-    return {path: found[path] for path in paths}
+    kept = layers.parts(masks)
+    return View(kept, layers.parts(size), layers.parts(by_kernel), kept, numbers, key, layers.each)

@@ -1,28 +1,23 @@
 """Masks: trees of booleans beside the weights; true is kept."""
 
-from sparsebounds.nets.masks.masks import (
-    apply,
-    check,
-    density,
-    fingerprint,
-    is_weight,
-    keep_zeros,
-    leaves,
-    name,
-    parameters,
-    random_mask,
-    set_parameters,
-    with_leaves,
-    zeroed,
-)
+from sparsebounds.nets.masks.kernels import Given, Select, kernels, layouts
+from sparsebounds.nets.masks.layers import Layers
+from sparsebounds.nets.masks.layout import Layout
+from sparsebounds.nets.masks.masks import apply, check, density, fingerprint, keep_zeros, random_mask
+from sparsebounds.nets.masks.trees import leaves, name, parameters, set_parameters, with_leaves, zeroed
 
 __all__ = [
+    "Given",
+    "Layers",
+    "Layout",
+    "Select",
     "apply",
     "check",
     "density",
     "fingerprint",
-    "is_weight",
     "keep_zeros",
+    "kernels",
+    "layouts",
     "leaves",
     "name",
     "parameters",

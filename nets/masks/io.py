@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import sparse
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.masks import trees
+from sparsebounds.nets.masks.masks import check
 
 Tree = Any
 
@@ -21,7 +22,7 @@ def save(path: str | Path, masks: Tree) -> None:
         ValueError: a leaf that is not boolean.
         OSError: the file cannot be written.
     """
-    found = {name: np.asarray(leaf) for name, leaf in masking.leaves(masking.parameters(masks)).items()}
+    found = {name: np.asarray(leaf) for name, leaf in trees.leaves(trees.parameters(masks)).items()}
     for name, leaf in found.items():
         _check_boolean(name, leaf)
     target = Path(path)
@@ -67,14 +68,14 @@ def load(path: str | Path, model: Any) -> Tree:
         raise ValueError(f"{path} is no .npz file of masks; write one with nets.masks.io.save") from error
     if not given:
         raise ValueError(f"{path} holds no masks; write one with nets.masks.io.save")
-    params = masking.parameters(model)
-    wanted = masking.leaves(params)
+    params = trees.parameters(model)
+    wanted = trees.leaves(params)
     for name in sorted(wanted.keys() | given.keys()):
         if name not in given or name not in wanted:
             lacks = "lacks the mask of" if name in wanted else "has a mask of"
             raise ValueError(f"{path} {lacks} {name}; the model's parameters are {', '.join(wanted)}")
-    masks = masking.with_leaves(params, {name: jnp.asarray(leaf) for name, leaf in given.items()})
-    masking.check(model, masks)
+    masks = trees.with_leaves(params, {name: jnp.asarray(leaf) for name, leaf in given.items()})
+    check(model, masks)
     return masks
 
 
@@ -98,7 +99,7 @@ def to_bcoo(model: Any, masks: Tree) -> Tree:
         >>> tree["w"].nse, tree["w"].todense().tolist()
         (1, [[0.0, 2.0]])
     """
-    masking.check(model, masks)
+    check(model, masks)
 
     def stored(leaf: Any, mask: Any) -> Any:
         keep = np.asarray(mask)
@@ -108,7 +109,7 @@ def to_bcoo(model: Any, masks: Tree) -> Tree:
         values = jnp.asarray(np.asarray(leaf)[keep])
         return sparse.BCOO((values, jnp.asarray(where)), shape=keep.shape, indices_sorted=True, unique_indices=True)
 
-    return jax.tree.map(stored, masking.parameters(model), masking.parameters(masks))
+    return jax.tree.map(stored, trees.parameters(model), trees.parameters(masks))
 
 
 def from_bcoo(tree: Tree) -> tuple[Tree, Tree]:

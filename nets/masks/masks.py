@@ -4,7 +4,6 @@ A mask tree has the paths and shapes of the parameters: an NNX model's `nnx.Para
 """
 
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,45 +12,29 @@ import numpy as np
 import optax
 from flax import nnx
 
+from sparsebounds.nets.masks.kernels import Given, Select, kernels
+from sparsebounds.nets.masks.trees import leaves, parameters, set_parameters, with_leaves, zeroed
+
 Tree = Any
 
 
-def with_leaves(tree: Tree, values: dict[str, Any]) -> Tree:
-    """A nested dict with the arrays named in `values` put in place of its own.
-
-    Example:
-        >>> with_leaves({"a": 2, "b": {"kernel": 1}}, {"b.kernel": 5})
-        {'a': 2, 'b': {'kernel': 5}}
-    """
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: values.get(name(path), leaf), tree)
-
-
-def parameters(model: Any) -> Tree:
-    """The parameters as a plain nested dict: of an `nnx.Module`, an `nnx.State`, or a Linen dict as it is."""
-    if isinstance(model, nnx.Module):
-        model = nnx.state(model, nnx.Param)
-    return nnx.to_pure_dict(model) if isinstance(model, nnx.State) else model
-
-
-def is_weight(path: str, leaf: Any) -> bool:
-    """Whether a parameter is one that masks thin out by default: two axes or more, and no bias."""
-    return np.ndim(leaf) >= 2 and path.rsplit(".", 1)[-1] != "bias"
-
-
-def random_mask(model: Any, density: float, seed: int = 0, select: Callable[[str, Any], bool] = is_weight) -> Tree:
-    """A mask that keeps round(density · size) entries of every selected parameter and all of the others.
+def random_mask(
+    model: Any, density: float, seed: int = 0, select: Select | None = None, *, layout: Given = None
+) -> Tree:
+    """A mask that keeps round(density · size) entries of every kernel and all of the other parameters.
 
     Args:
         model: an `nnx.Module`, `nnx.State` or dict of parameters.
         density: share kept, 0 to 1.
         seed: of the draw, which uses nothing else: the mask is fixed before any data is seen.
-        select: (path, array) -> whether to thin out; by default kernels, v and blocks, not biases and gains.
+        select: (path, array) -> whether to thin out; by default kernels, not biases and gains.
+        layout: for a model whose kernels cannot be told by themselves, as for `nets.masks.layouts`.
 
     Returns:
         Nested dict of boolean arrays.
 
     Raises:
-        ValueError: density outside 0..1.
+        ValueError: density outside 0..1; an array of which nothing says whether it is a kernel.
 
     Example:
         >>> mask = random_mask({"kernel": jnp.ones((4, 5)), "bias": jnp.ones(5)}, density=0.1)
@@ -61,14 +44,19 @@ def random_mask(model: Any, density: float, seed: int = 0, select: Callable[[str
     if not 0 <= density <= 1:
         raise ValueError(f"density is {density}; need a number from 0 to 1")
     rng = np.random.default_rng(seed)
+    found = leaves(parameters(model))
+    chosen = _selected(model, select, layout)
+    keep = {path: np.ones(np.shape(leaf), bool) for path, leaf in found.items()}
+    drawn = {path: rng.permuted(np.arange(keep[path].size) < round(density * keep[path].size)) for path in chosen}
+    keep |= {path: flat.reshape(keep[path].shape) for path, flat in drawn.items()}
+    return with_leaves(parameters(model), {path: jnp.asarray(mask) for path, mask in keep.items()})
 
-    def draw(path: Any, leaf: Any) -> jax.Array:
-        keep = np.ones(np.shape(leaf), bool)
-        if select(name(path), leaf):
-            keep = rng.permuted(np.arange(keep.size) < round(density * keep.size)).reshape(keep.shape)
-        return jnp.asarray(keep)
 
-    return jax.tree_util.tree_map_with_path(draw, parameters(model))
+def _selected(tree: Any, select: Select | None, layout: Given) -> list[str]:
+    """Paths of the kernels, or of what is selected, whatever it is."""
+    if select is None:
+        return list(kernels(tree, layout))
+    return [path for path, leaf in leaves(parameters(tree)).items() if select(path, leaf)]
 
 
 def check(model: Any, masks: Tree) -> None:
@@ -108,13 +96,6 @@ def apply(model: Any, masks: Tree) -> Any:
     return masked
 
 
-def set_parameters(model: nnx.Module, values: Tree) -> None:
-    """Give an `nnx.Module` the parameters in a nested dict."""
-    state = nnx.state(model, nnx.Param)
-    nnx.replace_by_pure_dict(state, values)
-    nnx.update(model, state)
-
-
 def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientTransformation:
     """An optimiser that leaves masked weights at exactly zero, provided they start there (`apply`).
 
@@ -147,14 +128,20 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
     return optax.GradientTransformation(init, update)
 
 
-def density(masks: Tree, select: Callable[[str, Any], bool] = is_weight) -> float:
-    """The share of selected entries that a mask keeps.
+def density(masks: Tree, select: Select | None = None, *, layout: Given = None) -> float:
+    """The share of entries that a mask keeps, of its kernels or of what is selected.
+
+    Args:
+        masks: nested dict of booleans.
+        select: (path, mask) -> whether it counts; by default kernels, not biases and gains.
+        layout: the module that the masks belong to, or path → roles, as for `nets.masks.layouts`.
 
     Example:
         >>> density({"kernel": jnp.array([[True, False]]), "bias": jnp.array([True])})
         0.5
     """
-    chosen = [np.asarray(leaf) for path, leaf in leaves(parameters(masks)).items() if select(path, leaf)]
+    found = leaves(parameters(masks))
+    chosen = [np.asarray(found[path]) for path in _selected(masks, select, layout)]
     total = sum(leaf.size for leaf in chosen)
     return sum(int(leaf.sum()) for leaf in chosen) / total if total else 1.0
 
@@ -166,24 +153,3 @@ def fingerprint(masks: Tree) -> str:
         mask = np.asarray(leaf)
         digest.update(f"{path} {mask.shape} ".encode() + np.packbits(mask).tobytes())
     return digest.hexdigest()[:16]
-
-
-def zeroed(values: Tree, masks: Tree) -> Tree:
-    """`values` where `masks` is true and zero elsewhere, leaf by leaf."""
-    # `where`, not a product: strict promotion refuses bool times float, and NaN · 0 is NaN.
-    return jax.tree.map(lambda value, keep: jnp.where(keep, value, jnp.zeros_like(value)), values, masks)
-
-
-def leaves(tree: Tree) -> dict[str, Any]:
-    """The arrays of a nested dict by path, as in `conv1.kernel`, in the order JAX keeps them.
-
-    Example:
-        >>> leaves({"b": {"kernel": 1}, "a": 2})
-        {'a': 2, 'b.kernel': 1}
-    """
-    return {name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
-
-
-def name(path: Any) -> str:
-    """A path of JAX's tree functions as text: its keys with dots between them."""
-    return ".".join(str(getattr(entry, "key", getattr(entry, "idx", entry))) for entry in path)

@@ -6,9 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
-from flax import nnx
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.masks import trees
+from sparsebounds.nets.masks.channel_axes import channel_axis, check_channels
+from sparsebounds.nets.masks.kernels import Given, layouts
+from sparsebounds.nets.masks.layout import Layouts
+from sparsebounds.nets.masks.masks import check
+from sparsebounds.nets.masks.resize import check_norms, rebuilt
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.channels import Channels, channels_of
 
@@ -16,7 +20,7 @@ Tree = Any
 Alive = dict[str, npt.NDArray[np.bool_]]
 
 
-def alive_channels(model: Any, masks: Tree = None) -> Alive:
+def alive_channels(model: Any, masks: Tree = None, *, layout: Given = None) -> Alive:
     """Which removable channels can change the scores, as far as weights and masks show.
 
     A channel cannot if its weights and bias are all zero, or if every weight that reads it is zero.
@@ -25,14 +29,16 @@ def alive_channels(model: Any, masks: Tree = None) -> Alive:
         model: a network that declares its channels.
         masks: booleans; a masked weight counts as zero. A weight that is active and happens to be zero counts as
             there, unless `masks` is None.
+        layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
         Layer → (channels,) booleans, for the layers whose channels no skip holds.
     """
-    params = masking.leaves(masking.parameters(model))
+    params, found = trees.leaves(trees.parameters(model)), layouts(model, layout)
+    check_channels(channels_of(model), found, {path: np.shape(leaf) for path, leaf in params.items()})
     if masks is not None:
-        masking.check(model, masks)
-        params = masking.leaves(masking.parameters(masks))
+        check(model, masks)
+        params = trees.leaves(trees.parameters(masks))
     there = {path: np.asarray(leaf) != 0 for path, leaf in params.items()}
     result: Alive = {}
     for group in channels_of(model):
@@ -40,12 +46,15 @@ def alive_channels(model: Any, masks: Tree = None) -> Alive:
             feeds = np.zeros(group.count, bool)
             for path in group.own:
                 if not path.endswith(".g"):  # a gain of nothing is nothing
-                    feeds |= there[path].reshape(-1, group.count).any(axis=0)
+                    axis = channel_axis(found[path], there[path].ndim)
+                    feeds |= np.moveaxis(there[path], axis, -1).reshape(-1, group.count).any(axis=0)
             result[group.layer] = feeds & _reads(there[group.reader], group)
     return result
 
 
-def remove(model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, masks: Tree = None) -> tuple[Any, Tree]:
+def remove(
+    model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, masks: Tree = None, layout: Given = None
+) -> tuple[Any, Tree]:
     """A smaller copy of a network, without the channels that cannot change its scores.
 
     Where a reader is weight-normalised, its gain is adjusted for the weights it loses.
@@ -55,15 +64,17 @@ def remove(model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, m
         channels: layer → indices to remove; default all that `alive_channels` finds to be without effect. Every
             layer keeps one.
         masks: booleans of the model, cut along; masked weights must be zero.
+        layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
         (network, masks), masks None if none were given. The network computes the same function to rounding.
 
     Raises:
-        ValueError: a removal that would break a skip or change the function, an unknown layer or channel, or all
-            channels of a layer; the message names the layer.
+        ValueError: a removal that would break a skip or change the function, an unknown layer or channel, all channels
+            of a layer, or channels in stacks, groups or under a norm over channels; the message names the layer.
 
     Example:
+        >>> from flax import nnx
         >>> from sparsebounds.nets.models.mlp import MLP
         >>> net = MLP((4, 3, 2), rngs=nnx.Rngs(0))
         >>> net.dense1.kernel[...] = net.dense1.kernel[...].at[:, 1].set(0.0)
@@ -73,24 +84,25 @@ def remove(model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, m
         ((4, 2), (2, 2))
     """
     groups = {group.layer: group for group in channels_of(model)}
-    alive = alive_channels(model)
+    check_norms(model, groups)
+    alive, found = alive_channels(model, layout=layout), layouts(model, layout)
     if channels is None:
         keep = {layer: _never_empty(here) for layer, here in alive.items()}
     else:
         keep = {layer: _asked(groups, alive, layer, gone) for layer, gone in channels.items()}
-    params = masking.leaves(masking.parameters(model))
+    params = trees.leaves(trees.parameters(model))
     before = {path: np.asarray(leaf) for path, leaf in params.items()}
-    after = _cut(before, groups, keep)
+    after = _cut(before, groups, keep, found)
     _adjust_gains(before, after, keep)
-    small = _rebuilt(model, after)
+    small = rebuilt(model, after, groups, keep)
     if masks is None:
         return small, None
-    masking.check(model, masks)
-    flat = {path: np.asarray(leaf) for path, leaf in masking.leaves(masking.parameters(masks)).items()}
+    check(model, masks)
+    flat = {path: np.asarray(leaf) for path, leaf in trees.leaves(trees.parameters(masks)).items()}
     if loose := [path for path, leaf in before.items() if leaf[~flat[path]].any()]:
         raise ValueError(f"{loose[0]} has weights that are masked and not zero; apply the masks first")
-    cut = {path: jnp.asarray(leaf) for path, leaf in _cut(flat, groups, keep).items()}
-    return small, masking.with_leaves(masking.parameters(small), cut)
+    cut = {path: jnp.asarray(leaf) for path, leaf in _cut(flat, groups, keep, found).items()}
+    return small, trees.with_leaves(trees.parameters(small), cut)
 
 
 def _asked(groups: Mapping[str, Channels], alive: Alive, layer: str, gone: Sequence[int]) -> npt.NDArray[np.bool_]:
@@ -124,13 +136,13 @@ def _reads(there: npt.NDArray[np.bool_], group: Channels) -> npt.NDArray[np.bool
 
 
 def _cut(
-    leaves: Mapping[str, npt.NDArray[Any]], groups: Mapping[str, Channels], keep: Alive
+    leaves: Mapping[str, npt.NDArray[Any]], groups: Mapping[str, Channels], keep: Alive, layouts: Layouts
 ) -> dict[str, npt.NDArray[Any]]:
     result = dict(leaves)
     for layer, here in keep.items():
         group = groups[layer]
         for path in group.own:
-            result[path] = np.compress(here, result[path], axis=-1)
+            result[path] = np.compress(here, result[path], axis=channel_axis(layouts[path], result[path].ndim))
         result[group.reader] = np.compress(np.tile(here, group.repeat), result[group.reader], axis=group.axis)
     return result
 
@@ -145,14 +157,3 @@ def _adjust_gains(before: Mapping[str, Any], after: dict[str, Any], keep: Alive)
         if was.ndim and layer in keep:
             was = was[keep[layer]]
         after[gain] = after[gain] * (now / was)
-
-
-def _rebuilt(model: nnx.Module, leaves: Mapping[str, npt.NDArray[Any]]) -> Any:
-    """A copy of the module with these parameters."""
-    small = nnx.clone(model)
-    values = {path: jnp.asarray(leaf) for path, leaf in leaves.items()}
-    masking.set_parameters(small, masking.with_leaves(masking.parameters(small), values))
-    for _, module in nnx.iter_modules(small):
-        if isinstance(module, nnx.Linear):
-            module.in_features, module.out_features = module.kernel.shape
-    return small

@@ -6,7 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.masks import trees
+from sparsebounds.nets.masks.kernels import Given
+from sparsebounds.nets.masks.layers import Layers
+from sparsebounds.nets.masks.layout import tables
 
 Tree = Any
 SPARSE = 0.8  # a channel counts as sparse below this share of its layer's mean density
@@ -14,10 +17,10 @@ SPARSE = 0.8  # a channel counts as sparse below this share of its layer's mean 
 
 @dataclass(frozen=True)
 class LayerStatistics:
-    """One weight array under its mask; a channel is an index of its last axis.
+    """One layer under its mask; a channel is one of its outputs, with all that it reads.
 
     Args:
-        layer: path of the weights.
+        layer: path of the weights; of a stack with an index, as in "blocks.kernel[2]".
         weights: entries.
         kept: of these, active.
         density: kept/weights.
@@ -41,17 +44,20 @@ class LayerStatistics:
     flops: int | None
 
 
-def layer_statistics(masks: Tree, positions: Mapping[str, int] | None = None) -> list[LayerStatistics]:
-    """The statistics of every weight array of a mask tree.
+def layer_statistics(
+    masks: Tree, positions: Mapping[str, int] | None = None, *, layout: Given = None
+) -> list[LayerStatistics]:
+    """The statistics of every layer of a mask tree.
 
     A random mask has channels below 0.8 × the mean as well: compare with one of the same densities.
 
     Args:
         masks: as from `nets.masks` or `nets.prune`.
         positions: path → positions of one image that use each weight: `model.positions()`.
+        layout: the module that the masks belong to, or path → roles, as for `nets.masks.layouts`.
 
     Returns:
-        One record per weight array, in the tree's order.
+        One record per layer, in the tree's order.
 
     Example:
         >>> import jax.numpy as jnp
@@ -60,19 +66,21 @@ def layer_statistics(masks: Tree, positions: Mapping[str, int] | None = None) ->
         >>> one.density, one.spread, one.below, one.flops
         (0.625, 0.375, 0.5, 100)
     """
-    found = masking.leaves(masking.parameters(masks))
+    layers, uses = Layers.of(masks, layout), positions or {}
+    parts = {name: np.asarray(mask) for name, mask in layers.parts(masks).items()}
     return [
-        _one(path, np.asarray(leaf), (positions or {}).get(path))
-        for path, leaf in found.items()
-        if masking.is_weight(path, leaf)
+        _one(name, tables(parts[name], own.one()), uses.get(path))
+        for path, own in layers.layouts.items()
+        for name in layers.names(path)
     ]
 
 
-def _one(path: str, mask: np.ndarray, positions: int | None) -> LayerStatistics:
-    kept, channels = int(mask.sum()), mask.reshape(-1, mask.shape[-1]).mean(axis=0)
+def _one(name: str, mask: np.ndarray, positions: int | None) -> LayerStatistics:
+    """Of a mask as matrices (groups, inputs, outputs)."""
+    kept, channels = int(mask.sum()), mask.mean(axis=1).ravel()
     density, spread = kept / mask.size, float(channels.std())
     return LayerStatistics(
-        layer=path,
+        layer=name,
         weights=mask.size,
         kept=kept,
         density=density,
@@ -85,8 +93,11 @@ def _one(path: str, mask: np.ndarray, positions: int | None) -> LayerStatistics:
     )
 
 
-def summary(masks: Tree, positions: Mapping[str, int] | None = None) -> dict[str, Any]:
+def summary(masks: Tree, positions: Mapping[str, int] | None = None, *, layout: Given = None) -> dict[str, Any]:
     """The whole mask in JSON's types: totals, means over channels, and the layers.
+
+    Args:
+        masks, positions, layout: as for `layer_statistics`.
 
     Returns:
         `parameters` (active entries, biases and gains included), `density`, `flops` (multiplications and additions of
@@ -98,11 +109,11 @@ def summary(masks: Tree, positions: Mapping[str, int] | None = None) -> dict[str
         >>> summary({"kernel": jnp.ones((4, 2), bool), "bias": jnp.ones(2, bool)})["parameters"]
         10
     """
-    layers = layer_statistics(masks, positions)
+    layers = layer_statistics(masks, positions, layout=layout)
     channels, weights = sum(layer.channels for layer in layers), sum(layer.weights for layer in layers)
     known = [layer.flops for layer in layers if layer.flops is not None]
     return {
-        "parameters": sum(int(np.sum(np.asarray(leaf))) for leaf in masking.leaves(masking.parameters(masks)).values()),
+        "parameters": sum(int(np.sum(np.asarray(leaf))) for leaf in trees.leaves(trees.parameters(masks)).values()),
         "density": sum(layer.kept for layer in layers) / weights if weights else 1.0,
         "flops": sum(known) if len(known) == len(layers) else None,
         "channels": channels,

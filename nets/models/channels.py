@@ -12,7 +12,8 @@ class Channels:
     Args:
         layer: path of the layer, as in "block1.conv1".
         count: how many there are.
-        own: parameters with the channel as last axis: the weights first, then gains and biases.
+        own: parameters of the channels: the weights first, whose outputs they are, then gains and biases, which have
+            them as last axis.
         reader: path of the weights that read these channels; "" where `skip` is given.
         axis: axis of the reader that runs over them.
         repeat: the axis has repeat · count entries, channels fastest (flattened positions).

@@ -44,6 +44,10 @@ class WeightNormConv(nnx.Module):
         norm = jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
         return v * (self.g[...] / norm)
 
+    def layouts(self) -> dict[str, str]:
+        """What the axes of its parameters are, for `nets.masks`."""
+        return {"v": "window window in out", "g": "gain"}
+
     def __call__(self, x: jax.Array) -> jax.Array:
         y = conv2d(x, self.kernel(), stride=self.stride)
         y = standardised(y) if self.by_batch else y

@@ -61,6 +61,11 @@ class LocalLayer(nnx.Module):
             biases.append(bias)
         self.bias = nnx.Param(self._in_place(biases, axis=0)) if use_bias else None
 
+    def layouts(self) -> dict[str, str]:
+        """What the axes of its parameters are, for `nets.masks`: a node writes its own channels and reads its own."""
+        blocks = dict.fromkeys((f"block{degree}" for degree in self.buckets.degrees), "group window in out")
+        return {**blocks, "bias": "bias"}
+
     def blocks(self) -> list[jax.Array]:
         """The weights, one array per degree."""
         return [getattr(self, f"block{degree}")[...] for degree in self.buckets.degrees]

@@ -44,6 +44,10 @@ class ChannelNormConv(nnx.Module):
         square = jnp.sum(v * v, axis=(0, 1, 2))
         return v * (self.g[...] / jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square))))
 
+    def layouts(self) -> dict[str, str]:
+        """What the axes of its parameters are, for `nets.masks`."""
+        return {"v": "window window in out", "g": "gain"}
+
     def __call__(self, x: jax.Array) -> jax.Array:
         """(batch, rows, columns, n_in) to (batch, ⌈rows/stride⌉, ⌈columns/stride⌉, n_out)."""
         y = conv2d(x, self.kernel(), stride=self.stride, padding=1)

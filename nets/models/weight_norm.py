@@ -13,15 +13,35 @@ Tree = Any
 
 
 def norm(v: jax.Array, g: jax.Array) -> jax.Array:
-    """‖v‖ over everything that shares a gain, in a shape that divides v; 1 where all of that is zero.
+    """‖v‖ over everything that shares a gain, in the shape of g; 1 where all of that is zero.
 
     Example:
         >>> norm(jnp.array([[3.0, 0.0], [4.0, 0.0]]), jnp.ones(2)).tolist()
         [5.0, 1.0]
     """
-    axes = tuple(range(v.ndim - 1)) if jnp.ndim(g) else None
+    stacks = _stacks(v)
+    axes = tuple(range(stacks, v.ndim - 1 if jnp.ndim(g) > stacks else v.ndim))
     square = jnp.sum(v * v, axis=axes)
     return jnp.sqrt(jnp.where(square > 0, square, jnp.ones_like(square)))
+
+
+def spread(values: jax.Array, v: jax.Array) -> jax.Array:
+    """One value per gain in a shape that multiplies v.
+
+    Example:
+        >>> spread(jnp.ones(3), jnp.ones((3, 2, 2, 4, 8))).shape, spread(jnp.ones(8), jnp.ones((2, 2, 4, 8))).shape
+        ((3, 1, 1, 1, 1), (8,))
+    """
+    stacks = _stacks(v)
+    if not stacks:
+        return values
+    last = values.shape[stacks:] or (1,)
+    return values.reshape(*values.shape[:stacks], *(1,) * (v.ndim - stacks - 1), *last)
+
+
+def _stacks(v: jax.Array) -> int:
+    """How many axes in front vmap or scan have added: a convolution of this package has four axes."""
+    return max(v.ndim - 4, 0)
 
 
 def applied(params: Tree) -> Tree:
@@ -31,7 +51,7 @@ def applied(params: Tree) -> Tree:
         >>> applied({"conv": {"v": jnp.array([[3.0], [4.0]]), "g": jnp.array(10.0)}})["conv"]["v"].ravel().tolist()
         [6.0, 8.0]
     """
-    return _at_pairs(params, lambda v, g: {"v": v * (g / norm(v, g)), "g": g})
+    return _at_pairs(params, lambda v, g: {"v": v * spread(g / norm(v, g), v), "g": g})
 
 
 def undone(kernels: Tree) -> Tree:
@@ -54,7 +74,8 @@ def gradient_of_kernels(params: Tree, gradient: Tree) -> Tree:
 
     def scaled(v: jax.Array, g: jax.Array, by_v: jax.Array) -> jax.Array:
         usable = g != 0
-        return by_v * jnp.where(usable, norm(v, g) / jnp.where(usable, g, jnp.ones_like(g)), jnp.zeros_like(g))
+        factor = jnp.where(usable, norm(v, g) / jnp.where(usable, g, jnp.ones_like(g)), jnp.zeros_like(g))
+        return by_v * spread(factor, v)
 
     if not isinstance(params, dict):
         return gradient

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparsebounds.nets.masks import Given
 from sparsebounds.nets.prune.chance import erk, erk_densities, random
 from sparsebounds.nets.prune.magnitudes import lottery_ticket, magnitude, rewind
 from sparsebounds.nets.prune.patterns import n_of_m, n_of_m_at
@@ -38,7 +39,7 @@ Tree = Any
 
 @dataclass(frozen=True)
 class Method:
-    """One way to a mask, called as method(model, density, *, batch, loss, in_shape, seed, floor) -> masks.
+    """One way to a mask, called as method(model, density, *, batch, loss, in_shape, seed, floor, layout) -> masks.
 
     All arguments may be given to all methods; each takes those it uses.
 
@@ -68,15 +69,16 @@ class Method:
         in_shape: tuple[int, ...] | None = None,
         seed: int = 0,
         floor: int = 0,
+        layout: Given = None,
     ) -> Tree:
         given = {"batch": batch, "loss": loss, "in_shape": in_shape, "seed": seed, "floor": floor}
         if in_shape is None and batch is not None:
             given["in_shape"] = tuple(batch[0].shape[1:])
-        return self.function(model, density, **{name: given[name] for name in self.uses})
+        return self.function(model, density, **{name: given[name] for name in self.uses}, layout=layout)
 
 
-def _layerwise(model: Any, density: float, *, floor: int) -> Tree:
-    return magnitude(model, density, scope="layer", floor=floor)
+def _layerwise(model: Any, density: float, *, floor: int, layout: Given) -> Tree:
+    return magnitude(model, density, scope="layer", floor=floor, layout=layout)
 
 
 METHODS: dict[str, Method] = {

@@ -6,14 +6,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.models import weight_norm
-from sparsebounds.nets.prune.select import Keep, Scope, as_masks, best, check_density, weights
+from sparsebounds.nets.prune.select import Scope, Scores, best, check_density, values
 
 Tree = Any
 
 
-def magnitude(model: Any, density: float, *, scope: Scope = "global", floor: int = 0, within: Tree = None) -> Tree:
+def magnitude(
+    model: Any,
+    density: float,
+    *,
+    scope: Scope = "global",
+    floor: int = 0,
+    within: Tree = None,
+    layout: masking.Given = None,
+) -> Tree:
     """Keep the largest |w|.
 
     Of a weight-normalised layer w is the kernel it applies, g·v/‖v‖, so that layers compare. For pruning in small
@@ -25,12 +33,14 @@ def magnitude(model: Any, density: float, *, scope: Scope = "global", floor: int
         scope: "global" (one threshold) or "layer" (the same density in every layer).
         floor: weights that every layer keeps at least; 0 refuses to empty a layer.
         within: masks; weights outside them do not come back.
+        layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
         Nested dict of boolean arrays; biases and gains are kept.
 
     Raises:
-        ValueError: density outside (0, 1], a layer pruned to nothing, weights that are no numbers.
+        ValueError: density outside (0, 1], a layer pruned to nothing, weights that are no numbers, an array of two axes
+            or more of which nothing says whether it is a kernel.
 
     Example:
         >>> mask = magnitude({"a": {"kernel": np.array([[3.0, -4.0]])}, "b": {"kernel": np.array([[1.0, 2.0]])}}, 0.75)
@@ -40,8 +50,9 @@ def magnitude(model: Any, density: float, *, scope: Scope = "global", floor: int
     Source: Han, Pool, Tran, Dally, NeurIPS 2015 [as usually recalled].
     """
     check_density(density)
-    scores = {path: np.abs(leaf) for path, leaf in weights(applied(model)).items()}
-    return as_masks(model, best(inside(scores, model, within), density, scope=scope, floor=floor))
+    layers = masking.Layers.of(model, layout)
+    scores = {name: np.abs(leaf) for name, leaf in values(layers, applied(model)).items()}
+    return layers.masks(model, best(inside(scores, layers, model, within), density, scope=scope, floor=floor))
 
 
 def applied(model: Any) -> Tree:
@@ -49,13 +60,13 @@ def applied(model: Any) -> Tree:
     return weight_norm.applied(jax.tree.map(jax.numpy.asarray, masking.parameters(model)))
 
 
-def inside(scores: Keep | dict[str, Any], model: Any, masks: Tree) -> dict[str, Any]:
-    """Scores, −inf outside the masks."""
+def inside(scores: Scores, layers: masking.Layers, model: Any, masks: Tree) -> dict[str, Any]:
+    """Scores by layer, −inf outside the masks."""
     if masks is None:
         return dict(scores)
     masking.check(model, masks)
-    given = masking.leaves(masking.parameters(masks))
-    return {path: np.where(np.asarray(given[path]), leaf, -np.inf) for path, leaf in scores.items()}
+    given = layers.parts(masks)
+    return {name: np.where(np.asarray(given[name]), leaf, -np.inf) for name, leaf in scores.items()}
 
 
 def rewind(model: Any, initial: Any, masks: Tree) -> Any:
@@ -105,6 +116,7 @@ def lottery_ticket(
     rounds: int = 5,
     scope: Scope = "global",
     floor: int = 0,
+    layout: masking.Given = None,
 ) -> Tree:
     """Train, prune a share of the weights, rewind the rest to the start, and again.
 
@@ -115,7 +127,7 @@ def lottery_ticket(
         train: train(model, masks) trains it in place and keeps masked weights at zero.
         density: share of the weights kept at the end.
         rounds: how many times it is trained.
-        scope, floor: as for `magnitude`.
+        scope, floor, layout: as for `magnitude`.
 
     Returns:
         The masks.
@@ -129,9 +141,10 @@ def lottery_ticket(
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; need at least 1")
     initial = jax.tree.map(np.array, masking.parameters(model))
-    masks = as_masks(model, {})
+    masks: Tree = jax.tree.map(lambda leaf: jax.numpy.ones(leaf.shape, bool), initial)
     for done in range(1, rounds + 1):
         train(model, masks)
-        masks = magnitude(model, density ** (done / rounds), scope=scope, floor=floor, within=masks)
+        share = density ** (done / rounds)
+        masks = magnitude(model, share, scope=scope, floor=floor, within=masks, layout=layout)
         rewind(model, initial, masks)
     return masks

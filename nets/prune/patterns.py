@@ -5,28 +5,31 @@ from typing import Any
 
 import numpy as np
 
+from sparsebounds.nets.masks import Given, Layers
+from sparsebounds.nets.masks.layout import from_tables, tables
 from sparsebounds.nets.prune.magnitudes import applied
-from sparsebounds.nets.prune.select import Keep, as_masks, check_density, weights
+from sparsebounds.nets.prune.select import Keep, check_density, values
 
 Tree = Any
 LARGEST_M = 64
 
 
-def n_of_m(model: Any, n: int, m: int) -> Tree:
+def n_of_m(model: Any, n: int, m: int, *, layout: Given = None) -> Tree:
     """Keep the N largest |w| of every M consecutive inputs of every output.
 
-    Inputs are counted in the order the kernel stores them: rows, columns, channels of a convolution. Where M does
-    not divide their number, the last r < M inputs keep min(N, r).
+    Inputs are counted in the order the kernel stores them: rows, columns, channels of a convolution, heads and units of
+    an attention's output. Where M does not divide their number, the last r < M inputs keep min(N, r).
 
     Args:
         model: an `nnx.Module`, `nnx.State` or dict of parameters.
         n, m: 1 <= n <= m.
+        layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
         Nested dict of boolean arrays; biases and gains are kept.
 
     Raises:
-        ValueError: n or m outside their range.
+        ValueError: n or m outside their range, a kernel whose axes are not known.
 
     Example:
         >>> mask = n_of_m({"kernel": np.array([[1.0], [-3.0], [2.0], [0.5], [9.0]])}, 2, 4)
@@ -40,11 +43,16 @@ def n_of_m(model: Any, n: int, m: int) -> Tree:
             raise ValueError(f"n:m is {n!r}:{m!r}; need integers")
     if not 1 <= n <= m:
         raise ValueError(f"n:m is {n}:{m}; need 1 <= n <= m")
-    keep: Keep = {path: _pattern(np.abs(leaf), n, m) for path, leaf in weights(applied(model)).items()}
-    return as_masks(model, keep)
+    layers = Layers.of(model, layout)
+    sizes, each = values(layers, applied(model)), layers.each
+    keep: Keep = {}
+    for name, leaf in sizes.items():
+        pattern = _pattern(np.abs(tables(leaf, each[name])), n, m)
+        keep[name] = from_tables(pattern, leaf.shape, each[name])
+    return layers.masks(model, keep)
 
 
-def n_of_m_at(model: Any, density: float) -> Tree:
+def n_of_m_at(model: Any, density: float, *, layout: Given = None) -> Tree:
     """The N:M mask with the smallest M of a density; outputs with fewer than M inputs, or a rest, keep a larger share.
 
     Raises:
@@ -58,16 +66,17 @@ def n_of_m_at(model: Any, density: float) -> Tree:
     near = Fraction(density).limit_denominator(LARGEST_M)
     if not near or abs(float(near) - density) > 1e-9:
         raise ValueError(f"density is {density}; need a fraction n/m with m at most {LARGEST_M}, as in 0.25 for 1:4")
-    return n_of_m(model, near.numerator, near.denominator)
+    return n_of_m(model, near.numerator, near.denominator, layout=layout)
 
 
 def _pattern(size: Any, n: int, m: int) -> Any:
-    flat = size.reshape(-1, size.shape[-1])
-    groups = -(-len(flat) // m)
+    """Of |w| as matrices (parts, inputs, outputs)."""
+    parts, inputs, outputs = size.shape
+    groups = -(-inputs // m)
     # Places beyond the last input are smaller than any weight, so they are the last to be kept.
-    filled = np.full((groups * m, flat.shape[1]), -1.0)
-    filled[: len(flat)] = flat
-    order = np.argsort(-filled.reshape(groups, m, -1), axis=1, kind="stable")
+    filled = np.full((parts, groups * m, outputs), -1.0)
+    filled[:, :inputs] = size
+    order = np.argsort(-filled.reshape(parts, groups, m, outputs), axis=2, kind="stable")
     keep = np.zeros(order.shape, bool)
-    np.put_along_axis(keep, order[:, :n], True, axis=1)
-    return keep.reshape(groups * m, -1)[: len(flat)].reshape(size.shape)
+    np.put_along_axis(keep, order[:, :, :n], True, axis=2)
+    return keep.reshape(parts, groups * m, outputs)[:, :inputs]

@@ -4,11 +4,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets.masks import Layers
 
 Scope = Literal["global", "layer"]
 Scores = Mapping[str, npt.NDArray[Any]]
@@ -32,27 +31,15 @@ def check_density(density: float) -> None:
         raise ValueError(f"density is {density}; need a number above 0 and at most 1")
 
 
-def weights(model: Any) -> dict[str, npt.NDArray[np.float64]]:
-    """The weights that are thinned out, by path, in float64: see `nets.masks.is_weight`.
+def values(layers: Layers, tree: Any) -> dict[str, npt.NDArray[np.float64]]:
+    """The weights of every layer, or a score for each, by layer and in float64.
 
-    Raises:
-        ValueError: there are none.
+    Example:
+        >>> model = {"kernel": np.array([[1.0, 2.0]]), "bias": np.zeros(2)}
+        >>> values(Layers.of(model), model)["kernel"].tolist()
+        [[1.0, 2.0]]
     """
-    found = {
-        path: np.asarray(leaf, np.float64)
-        for path, leaf in masking.leaves(masking.parameters(model)).items()
-        if masking.is_weight(path, leaf)
-    }
-    if not found:
-        raise ValueError("the model has no weights to prune: no parameter with two axes or more")
-    return found
-
-
-def as_masks(model: Any, keep: Keep) -> masking.Tree:
-    """A mask tree of the model: `keep` at the weights, all true elsewhere."""
-    params = masking.parameters(model)
-    full = {path: jnp.ones(np.shape(leaf), bool) for path, leaf in masking.leaves(params).items()}
-    return masking.with_leaves(params, full | {path: jnp.asarray(mask) for path, mask in keep.items()})
+    return {name: np.asarray(leaf, np.float64) for name, leaf in layers.parts(tree).items()}
 
 
 def best(scores: Scores, density: float, *, scope: Scope = "global", floor: int = 0, tell: bool = True) -> Keep:

@@ -1,20 +1,20 @@
 """Pruning at initialisation by derivatives of the loss on one batch: SNIP, GraSP, and SNIP in rounds."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.batch_norm import with_batch_norm
-from sparsebounds.nets.models.functional import pure
-from sparsebounds.nets.prune.magnitudes import applied
-from sparsebounds.nets.prune.select import as_masks, best, check_density, weights
+from sparsebounds.nets.models.functional import frozen
+from sparsebounds.nets.prune.magnitudes import applied, inside
+from sparsebounds.nets.prune.select import best, check_density, values
 
 Tree = Any
 Batch = tuple[Any, Any]
@@ -23,21 +23,31 @@ TEMPERATURE = 200.0
 """What GraSP divides the scores by."""
 
 
-def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross_entropy", floor: int = 0) -> Tree:
+def snip(
+    model: nnx.Module,
+    density: float,
+    *,
+    batch: Batch,
+    loss: Loss = "cross_entropy",
+    floor: int = 0,
+    layout: masking.Given = None,
+) -> Tree:
     """Keep the weights whose removal would change the loss most, to first order: |w · ∂L/∂w|.
 
     Args:
-        model: an `nnx.Module` from images to scores, as it starts.
+        model: an `nnx.Module` from images to scores, as it starts; with batch norm or dropout in evaluation mode.
         density: share of the weights kept, above 0 and at most 1.
         batch: (images, labels).
         loss: "cross_entropy", "mse", or a function (scores, labels) -> one loss per sample.
         floor: weights that every layer keeps at least; 0 refuses to empty a layer.
+        layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
         Nested dict of boolean arrays; biases and gains are kept.
 
     Raises:
-        ValueError: density outside (0, 1], a layer pruned to nothing, a loss that is no number.
+        ValueError: density outside (0, 1], a layer pruned to nothing, a loss that is no number, a kernel whose axes are
+            not known, batch norm or dropout in training mode.
 
     Example:
         >>> from sparsebounds.nets.models.mlp import MLP
@@ -53,7 +63,8 @@ def snip(model: nnx.Module, density: float, *, batch: Batch, loss: Loss = "cross
     def score(kernels: Tree) -> Tree:
         return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
 
-    return as_masks(model, best(_scores(jax.jit(score), applied(model)), density, floor=floor))
+    layers = masking.Layers.of(model, layout)
+    return layers.masks(model, best(values(layers, jax.jit(score)(applied(model))), density, floor=floor))
 
 
 def grasp(
@@ -65,6 +76,7 @@ def grasp(
     floor: int = 0,
     temperature: float = TEMPERATURE,
     batch_norm: bool = True,
+    layout: masking.Given = None,
 ) -> Tree:
     """Keep the weights that the size of the gradient rests on: the largest w · (H ∇L), H the Hessian of L.
 
@@ -77,7 +89,7 @@ def grasp(
     `with_batch_norm(model)` (nets.models), which makes a difference to networks with convolutions of this package.
 
     Args:
-        model, density, batch, loss, floor: as for `snip`.
+        model, density, batch, loss, floor, layout: as for `snip`.
         temperature: scores are divided by it before the loss. At 1 the curvature of the softmax takes part, and with it
             weights that make predictions wrong are kept, as these raise the gradient too.
         batch_norm: False scores the network as it is.
@@ -86,16 +98,21 @@ def grasp(
 
     Source: Wang, Zhang, Grosse, ICLR 2020; the temperature of 200 from the authors' released code.
     """
-    if not 0 < temperature < np.inf:
+    if not 0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature!r}; need a number above 0, as in 200")
     gradient = gradient_of(with_batch_norm(model) if batch_norm else model, batch, loss, temperature)
+    layers = masking.Layers.of(model, layout)
+
+    def only_weights(path: Any, leaf: jax.Array) -> jax.Array:
+        """The gradient's norm is that of the weights that can be pruned."""
+        return leaf if masking.name(path) in layers.layouts else jnp.zeros_like(leaf)
 
     def score(kernels: Tree) -> Tree:
-        along = jax.tree_util.tree_map_with_path(_only_weights, gradient(kernels))
+        along = jax.tree_util.tree_map_with_path(only_weights, gradient(kernels))
         product = jax.jvp(gradient, (kernels,), (along,))[1]
         return jax.tree.map(jnp.multiply, kernels, product)
 
-    return as_masks(model, best(_scores(jax.jit(score), applied(model)), density, floor=floor))
+    return layers.masks(model, best(values(layers, jax.jit(score)(applied(model))), density, floor=floor))
 
 
 def iterative_snip(
@@ -106,13 +123,14 @@ def iterative_snip(
     loss: Loss = "cross_entropy",
     floor: int = 0,
     rounds: int = 20,
+    layout: masking.Given = None,
 ) -> Tree:
     """SNIP in rounds: prune a little, score what is left, and again; after round k of n the density is d^{k/n}.
 
     Weights once pruned do not come back.
 
     Args:
-        model, density, batch, loss, floor: as for `snip`.
+        model, density, batch, loss, floor, layout: as for `snip`.
         rounds: how often the scores are computed.
 
     Returns, Raises as for `snip`; also ValueError for rounds below 1.
@@ -124,31 +142,23 @@ def iterative_snip(
     def score(kernels: Tree) -> Tree:
         return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
 
-    return in_rounds(model, density, score, rounds=rounds, floor=floor)
+    return in_rounds(model, masking.Layers.of(model, layout), density, score, rounds=rounds, floor=floor)
 
 
-def in_rounds(model: Any, density: float, score: Callable[[Tree], Tree], *, rounds: int, floor: int) -> Tree:
+def in_rounds(
+    model: Any, layers: masking.Layers, density: float, score: Callable[[Tree], Tree], *, rounds: int, floor: int
+) -> Tree:
     """Score, prune to d^{k/n}, zero what is pruned, and score again, n times."""
     check_density(density)
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; need at least 1")
-    masks, kernels = as_masks(model, {}), applied(model)
+    kernels = applied(model)
+    masks: Tree = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), kernels)
     score = jax.jit(score)
     for done in range(1, rounds + 1):
-        scores = _scores(score, masking.apply(kernels, masks))
-        kept = masking.leaves(masks)
-        scores = {path: np.where(np.asarray(kept[path]), leaf, -np.inf) for path, leaf in scores.items()}
-        masks = as_masks(model, best(scores, density ** (done / rounds), floor=floor, tell=done == rounds))
+        scores = inside(values(layers, score(masking.apply(kernels, masks))), layers, kernels, masks)
+        masks = layers.masks(model, best(scores, density ** (done / rounds), floor=floor, tell=done == rounds))
     return masks
-
-
-def _scores(score: Callable[[Tree], Tree], kernels: Tree) -> dict[str, np.ndarray]:
-    return weights(score(kernels))
-
-
-def _only_weights(path: Any, leaf: jax.Array) -> jax.Array:
-    """The gradient's norm is that of the weights that can be pruned."""
-    return leaf if masking.is_weight(masking.name(path), leaf) else jnp.zeros_like(leaf)
 
 
 def gradient_of(model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0) -> Callable[[Tree], Tree]:
@@ -156,10 +166,10 @@ def gradient_of(model: nnx.Module, batch: Batch, loss: Loss, temperature: float 
     if batch is None:
         raise ValueError("no batch was given; this method scores weights on images and labels: batch=(x, y)")
     x, y = jnp.asarray(batch[0]), jnp.asarray(batch[1])
-    _, apply = pure(model)
+    _, others, apply = frozen(model)
 
     def value(kernels: Tree) -> jax.Array:
-        scores = apply(weight_norm.undone(kernels), x) / temperature
+        scores = apply(weight_norm.undone(kernels), others, x) / temperature
         losses = sample_losses(scores, y, loss) if isinstance(loss, str) else loss(scores, y)
         return jnp.mean(losses)
 

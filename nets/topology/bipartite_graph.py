@@ -1,6 +1,7 @@
 """A mask as a bipartite graph: inputs of a layer on the left, outputs on the right, an edge per kept weight."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import coo_array, csr_array
 
+from sparsebounds.nets.masks import Layout
 from sparsebounds.nets.topology.spectrum import two_largest_singular_values
 
 
@@ -76,23 +78,28 @@ class Bipartite:
         )
 
 
-def bipartite(mask: Any, weights: Any = None, *, groups: int = 1) -> Bipartite:
+def bipartite(
+    mask: Any, weights: Any = None, *, groups: int | None = None, layout: str | Layout | None = None
+) -> Bipartite:
     """The bipartite graph T of a mask: left nodes = input features of the layer, right nodes = its outputs.
 
     A dense mask (in, out) is T itself; of a convolution's mask (window…, in, out) a left node is one input channel at
-    one place of the window: T is (in·window, out).
+    one place of the window: T is (in·window, out). Several axes of inputs or outputs, as of attention's heads, are
+    one set of nodes.
 
     Args:
-        mask: booleans, (in, out) or (window…, in, out), as Flax stores kernels.
+        mask: booleans, (in, out) or (window…, in, out), as Flax stores kernels, or with axes as `layout` says.
         weights: of the same shape; edges then carry |w|.
-        groups: of a grouped convolution, whose kernel has in = channels/groups: a group's outputs read its own inputs.
+        groups: of a grouped convolution, whose kernel has in = channels/groups: a group's outputs read its own inputs;
+            None: as `layout` says, else 1.
+        layout: the roles of the axes, as in "in out out" or of `nets.masks.layouts`; no stack.
 
     Returns:
         The graph, isolated nodes dropped.
 
     Raises:
         ValueError: no booleans, fewer than two axes, weights of another shape or not finite, groups that do not
-            divide the outputs.
+            divide the outputs, a layout that does not fit.
 
     Example:
         >>> graph = bipartite(np.array([[True, True, False], [False, False, False]]))
@@ -111,18 +118,35 @@ def bipartite(mask: Any, weights: Any = None, *, groups: int = 1) -> Bipartite:
         raise ValueError(f"the weights have shape {values.shape}; need that of the mask, {keep.shape}")
     if not np.isfinite(values[keep]).all():
         raise ValueError("a kept weight is NaN or infinite; give finite weights")
-    if groups < 1 or keep.shape[-1] % groups:
-        raise ValueError(f"groups is {groups} for {keep.shape[-1]} outputs; need a number that divides them")
-    table = _left_by_right(keep)
-    rows, columns = np.nonzero(table)
-    data = _left_by_right(values)[rows, columns]
-    rows = rows + columns // (table.shape[1] // groups) * table.shape[0]
-    n_left, n_right = table.shape[0] * groups, table.shape[1]
+    roles = _roles(keep, layout)
+    groups = roles.groups if groups is None else groups
+    table, values = _left_by_right(keep, roles), _left_by_right(values, roles)
+    parts, left, right = table.shape
+    if groups < 1 or right % groups:
+        raise ValueError(f"groups is {groups} for {right} outputs; need a number that divides them")
+    part, rows, columns = np.nonzero(table)
+    data = values[part, rows, columns]
+    rows = rows + (part * groups + columns // (right // groups)) * left
+    columns = columns + part * right
+    n_left, n_right = left * groups * parts, right * parts
     return _without_isolated(csr_array(coo_array((data, (rows, columns)), shape=(n_left, n_right))), n_left, n_right)
 
 
-def _left_by_right(kernel: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    return np.moveaxis(kernel, -2, 0).reshape(-1, kernel.shape[-1])
+def _roles(keep: npt.NDArray[Any], layout: str | Layout | None) -> Layout:
+    if layout is None:
+        return Layout("kernel", ("window",) * (keep.ndim - 2) + ("in", "out"))
+    roles = layout if isinstance(layout, Layout) else Layout.of(layout)
+    if len(roles.axes) != keep.ndim or roles.along("stack"):
+        raise ValueError(f"the layout {' '.join(roles.axes) or roles.kind!r} is not that of one layer with a mask of "
+                         f"shape {keep.shape}; need a role for every axis, and no stack")  # fmt: skip
+    return roles
+
+
+def _left_by_right(kernel: npt.NDArray[Any], roles: Layout) -> npt.NDArray[Any]:
+    """As (groups, inputs at every place of the window, outputs)."""
+    group, left, right = roles.along("group"), roles.along("in") + roles.along("window"), roles.along("out")
+    sizes = [math.prod(kernel.shape[axis] for axis in axes) for axes in (group, left, right)]
+    return kernel.transpose((*group, *left, *right)).reshape(sizes)
 
 
 def _without_isolated(matrix: Any, n_left: int, n_right: int) -> Bipartite:

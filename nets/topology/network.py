@@ -3,14 +3,15 @@
 import dataclasses
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
+from sparsebounds.nets.masks import Layout
 from sparsebounds.nets.topology.bipartite_graph import bipartite
 from sparsebounds.nets.topology.scores import Convention, Score, imdb, imsg, length, narc, ramanujan_gap, spectral_gap
 
@@ -24,7 +25,7 @@ class LayerTopology:
     """Scores of one layer.
 
     Args:
-        path: of the layer's mask in the tree.
+        path: of the layer's mask in the tree; of a stack with an index, as in "blocks.kernel[2]".
         density: share of weights kept.
         left, right: nodes with an edge: input features and outputs.
         d_left, d_right: their mean degrees.
@@ -55,16 +56,19 @@ class LayerTopology:
         }
 
 
-def layer_topology(path: str, mask: Any, weights: Any, convention: Convention = "iclr") -> LayerTopology:
+def layer_topology(
+    path: str, mask: Any, weights: Any, convention: Convention = "iclr", layout: Layout | None = None
+) -> LayerTopology:
     """All scores of one layer.
 
     Args:
         path: its name.
-        mask: booleans (in, out) or (window…, in, out).
+        mask: booleans (in, out) or (window…, in, out), or as `layout` says.
         weights: of the same shape.
         convention: as for `ramanujan_gap`.
+        layout: as for `bipartite`.
     """
-    graph, weighted = bipartite(mask), bipartite(mask, weights)
+    graph, weighted = bipartite(mask, layout=layout), bipartite(mask, weights, layout=layout)
     chosen: dict[str, Any] = {"convention": convention}
     gap, mean_gap = ramanujan_gap(graph, **chosen), imdb(graph, **chosen)
     weighted_gap, mean_weighted_gap = spectral_gap(weighted, **chosen), imsg(weighted, **chosen)
@@ -91,7 +95,8 @@ def network_topology(
     weights: Tree = None,
     *,
     convention: Convention = "iclr",
-    select: Callable[[str, Any], bool] = masking.is_weight,
+    select: masking.Select | None = None,
+    layout: masking.Given = None,
 ) -> list[LayerTopology]:
     """The scores of every selected layer of a tree of masks.
 
@@ -99,14 +104,16 @@ def network_topology(
         masks: nested dict of booleans with the paths of the parameters, as of `nets.masks`.
         weights: the parameters, or an `nnx.Module`; None: every kept weight counts 1.
         convention: as for `ramanujan_gap`.
-        select: (path, mask) -> whether a layer counts; by default kernels and v, not biases and gains.
+        select: (path, mask) -> whether a layer counts; by default kernels, not biases and gains.
+        layout: the module that the masks belong to, where `weights` is none, or path → roles, as for
+            `nets.masks.layouts`.
 
     Returns:
-        One `LayerTopology` per layer, in the order of the tree.
+        One `LayerTopology` per layer, in the order of the tree; one for each layer of a stack.
 
     Raises:
-        ValueError: masks and weights that do not fit, or a layer of explicit predecessors, whose mask alone does not
-            say which inputs its weights read.
+        ValueError: masks and weights that do not fit, a kernel whose axes are not known, or a layer of explicit
+            predecessors, whose mask alone does not say which inputs its weights read.
 
     Example:
         >>> layers = network_topology({"a": {"kernel": np.ones((6, 6), bool)}, "b": {"kernel": np.eye(6, dtype=bool)}})
@@ -117,15 +124,26 @@ def network_topology(
     """
     if weights is not None:
         masking.check(weights, masks)
-    values = named(masks if weights is None else weights)
     found = []
-    for path, mask in named(masks).items():
-        if not select(path, mask):
-            continue
+    for name, (mask, values, own) in layers_of(masks, weights, select, layout).items():
+        found.append(layer_topology(name, mask, values, convention, own))
+    return found
+
+
+def layers_of(
+    masks: Tree, weights: Tree, select: masking.Select | None, layout: masking.Given
+) -> dict[str, tuple[Any, Any, Layout]]:
+    """Mask, weights (or the mask again) and layout of every selected layer, by name."""
+    described = masks if weights is None else weights
+    arrays = named(masks)
+    wanted = None if select is None else lambda path, _: select(path, arrays[path])
+    chosen = masking.kernels(described, layout, select=wanted)
+    for path in chosen:
         if re.fullmatch(r"block\d+", path.rsplit(".", 1)[-1]):
             raise ValueError(f"{path} is a layer of explicit predecessors; give its 0-1 matrix to bipartite()")
-        found.append(layer_topology(path, mask, values[path], convention))
-    return found
+    layers = masking.Layers(chosen, {path: arrays[path].shape for path in chosen})
+    parts, values = layers.parts(arrays), layers.parts(named(described))
+    return {name: (parts[name], values[name], own) for name, own in layers.each.items()}
 
 
 def network_score(layers: Sequence[LayerTopology]) -> float:

@@ -7,8 +7,8 @@ from typing import Any
 
 import jax
 
-from sparsebounds.nets.masks import masks as masking
-from sparsebounds.nets.topology.network import LayerTopology, layer_topology, named
+from sparsebounds.nets import masks as masking
+from sparsebounds.nets.topology.network import LayerTopology, layer_topology, layers_of, named
 from sparsebounds.nets.topology.scores import Convention
 
 Tree = Any
@@ -20,7 +20,7 @@ class PagsResult:
 
     Args:
         masks: the masks, as a nested dict.
-        replaced: per draw the paths whose masks were taken from it.
+        replaced: per draw the layers whose masks were taken from it.
         layers: the scores of the layers at the end.
     """
 
@@ -36,7 +36,8 @@ def pags(
     key: jax.Array,
     *,
     convention: Convention = "iclr",
-    select: Callable[[str, Any], bool] = masking.is_weight,
+    select: masking.Select | None = None,
+    layout: masking.Given = None,
 ) -> PagsResult:
     """Draw masks again and again; a layer takes a new mask where neither Δr_imdb nor its full-spectrum score falls.
 
@@ -48,7 +49,7 @@ def pags(
         weights: the parameters at initialisation, or an `nnx.Module`.
         batches: what the draws are made on; the first gives the masks that the others try to improve.
         key: split into one key per draw.
-        convention, select: as for `network_topology`.
+        convention, select, layout: as for `network_topology`; every layer of a stack is taken by itself.
 
     Returns:
         The masks. A score that is not defined counts as 0 in the comparison, as in the full-spectrum score.
@@ -68,24 +69,33 @@ def pags(
     """
     if not len(batches):
         raise ValueError("pags() came without batches; give one for every draw")
-    values = named(weights)
     kept: dict[str, Any] = {}
     scored: dict[str, LayerTopology] = {}
-    replaced = []
+    replaced: list[tuple[str, ...]] = []
+    first: Tree = None
     for key_, batch in zip(jax.random.split(key, len(batches)), batches, strict=True):
         masks = draw(key_, batch)
         masking.check(weights, masks)
         taken = []
-        for path, mask in named(masks).items():
-            if not select(path, mask):
-                kept.setdefault(path, mask)
-                continue
-            layer = layer_topology(path, mask, values[path], convention)
-            if path not in scored or _no_worse(layer, scored[path]):
-                kept[path], scored[path] = mask, layer
-                taken.append(path)
+        for name, (mask, values, own) in layers_of(masks, weights, select, layout).items():
+            layer = layer_topology(name, mask, values, convention, own)
+            if name not in scored or _no_worse(layer, scored[name]):
+                kept[name], scored[name] = mask, layer
+                taken.append(name)
+        first = first if replaced else masks
         replaced.append(tuple(taken))
-    return PagsResult(_like(masks, kept), tuple(replaced), tuple(scored.values()))
+    return PagsResult(_with_layers(first, weights, kept, select, layout), tuple(replaced), tuple(scored.values()))
+
+
+def _with_layers(
+    masks: Tree, weights: Tree, kept: dict[str, Any], select: masking.Select | None, layout: masking.Given
+) -> Tree:
+    """The first draw's masks with the layers that were kept in place of its own."""
+    params = masking.parameters(masks)
+    chosen = masking.kernels(weights, layout, select=select)
+    shapes = {path: leaf.shape for path, leaf in named(masks).items() if path in chosen}
+    arrays = masking.Layers(chosen, shapes).whole(kept)
+    return masking.with_leaves(jax.tree.map(jax.numpy.asarray, params), jax.tree.map(jax.numpy.asarray, arrays))
 
 
 def _no_worse(new: LayerTopology, old: LayerTopology) -> bool:
@@ -94,9 +104,3 @@ def _no_worse(new: LayerTopology, old: LayerTopology) -> bool:
 
 def _or_zero(score: float) -> float:
     return 0.0 if math.isnan(score) else score
-
-
-def _like(tree: Tree, leaves: dict[str, Any]) -> Tree:
-    """The leaves in the shape of a tree whose leaves are named alike."""
-    structure = jax.tree.structure(masking.parameters(tree))
-    return jax.tree.unflatten(structure, [jax.numpy.asarray(leaves[path]) for path in named(tree)])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.models.functional import Params
 from sparsebounds.nets.training.loop import Loop, Visits
 from sparsebounds.nets.training.step import State, make_advance

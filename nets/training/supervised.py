@@ -9,9 +9,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.data.datasets import Dataset, fingerprint
 from sparsebounds.nets.grow.transform import Rule
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.masks import statistics as mask_statistics
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.training.checkpoint import Checkpoints
@@ -187,7 +187,7 @@ class _Run:
         }
         if self.grows:
             positions = self.model.positions() if hasattr(self.model, "positions") else None
-            row["sparsity"] = mask_statistics.summary(self.masks(), positions)
+            row["sparsity"] = mask_statistics.summary(self.masks(), positions, layout=self.model)
         self.rows.append(row)
         self.save()
         if on_epoch is not None:

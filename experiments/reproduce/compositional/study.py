@@ -27,7 +27,7 @@ from sparsebounds.experiments.reproduce.compositional.targets import TARGETS, dr
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.many_runs import Apply, Params, Runs, errors, train_errors, train_many
 from sparsebounds.experiments.shared.rows import Row, RowFile, errors_row
-from sparsebounds.nets.masks.masks import set_parameters
+from sparsebounds.nets.masks import set_parameters
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.training.progress import Bar
 

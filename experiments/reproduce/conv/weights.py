@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds.experiments.shared.files import plain, prepare_folder, write_files
-from sparsebounds.nets.masks import masks
+from sparsebounds.nets import masks
 
 _ABOUT = "about"
 

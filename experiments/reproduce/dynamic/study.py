@@ -66,7 +66,7 @@ class DynamicConfig:
     until: float = 0.75
     fraction: float = 0.3
     extra: float = 0.5
-    seeds: tuple[int, ...] = (0,)
+    seeds: tuple[int, ...] = (0, 1, 2)
     channel_share: float = 0.5
     channel_changes: int = 9
     floor_share: float = 0.5
@@ -83,7 +83,7 @@ class DynamicConfig:
 
 QUICK = dataclasses.replace(
     DynamicConfig(), dataset="digits", train=None, halved=False, width=8, epochs=12, batch_size=32, milestones=(9,),
-    clock_images=360, methods=("random", "erk", "rigl", "chase"),
+    clock_images=360, methods=("random", "erk", "rigl", "chase"), seeds=(0,),
 )  # fmt: skip
 COLUMNS = (
     "method", "seed", "part", "epoch", "layer", "weights", "kept", "density", "channels", "alive", "spread",
@@ -139,7 +139,7 @@ def build(config: DynamicConfig, data: Dataset, seed: int) -> nets.ResNet:
 def start_masks(config: DynamicConfig, model: nets.ResNet, method: str, seed: int) -> Any:
     """Masks at the start: all weights, uniformly random, or ERK, from which dynamic training starts as well."""
     if method == "dense":
-        return jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), nets.masks.masks.parameters(model))
+        return jax.tree.map(lambda leaf: np.ones(leaf.shape, bool), nets.masks.parameters(model))
     draw = prune.random if method == "random" else prune.erk
     return draw(model, config.density, seed=seed, floor=1)
 

@@ -11,8 +11,8 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds import nets
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.strided import StridedNet
 from sparsebounds.nets.prune import METHODS, FloorApplied
@@ -154,5 +154,5 @@ def made_in_advance(method: str) -> bool:
 
 def _zeros(tree: Any) -> int:
     """How many weights of a model, or entries of masks, are zero: one that became zero is not of the mask."""
-    leaves = masking.leaves(masking.parameters(tree)).items()
-    return sum(leaf.size - int(np.count_nonzero(leaf)) for path, leaf in leaves if masking.is_weight(path, leaf))
+    leaves = masking.leaves(masking.parameters(tree))
+    return sum(leaves[path].size - int(np.count_nonzero(leaves[path])) for path in masking.kernels(tree))

@@ -26,7 +26,7 @@ from sparsebounds.experiments.reproduce.sparsity.summary import show_sparsity, s
 from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.experiments.shared.problems import one_line
 from sparsebounds.experiments.shared.rows import Row, RowFile
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 
 QUICK = SparsityConfig(
     dataset="digits", train=None, widths=(8, 16), densities=(1.0, 0.2, 0.05), seeds=1, floor=8, epochs=10,
@@ -41,7 +41,7 @@ def rows_of(study: Study, method: str, density: float, seed: int) -> list[Row]:
         model, masks, fixed = study.network(method, density, seed)
     except (nets.Diverged, ValueError) as error:
         return [about | {"bound": "none", "note": one_line(error)}]
-    leaves = [mask for path, mask in masking.leaves(masks).items() if masking.is_weight(path, mask)]
+    leaves = [masking.leaves(masks)[path] for path in masking.kernels(model)]
     kept = [int(np.sum(mask)) for mask in leaves]
     about |= {
         "mask_fixed": fixed,

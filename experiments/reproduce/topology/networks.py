@@ -9,9 +9,9 @@ import numpy as np
 import optax
 from flax import nnx
 
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets import prune
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.masks import masks as masking
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.init import dense

@@ -23,8 +23,8 @@ from sparsebounds.experiments.reproduce.topology.summary import summary
 from sparsebounds.experiments.shared.data import load_small, standardise
 from sparsebounds.experiments.shared.layers import layer_means
 from sparsebounds.experiments.shared.rows import Row, RowFile
-from sparsebounds.nets.masks.masks import density as density_of
-from sparsebounds.nets.masks.masks import parameters, zeroed
+from sparsebounds.nets.masks import density as density_of
+from sparsebounds.nets.masks import parameters, zeroed
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 from sparsebounds.nets.topology.network import SCORES, LayerTopology
 

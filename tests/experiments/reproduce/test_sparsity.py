@@ -17,7 +17,7 @@ from sparsebounds.experiments.reproduce.sparsity import rows as sparsity_rows
 from sparsebounds.experiments.reproduce.sparsity import study as sparsity_study
 from sparsebounds.experiments.reproduce.sparsity.summary import summary
 from sparsebounds.experiments.shared.rows import read_rows
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.models.strided import StridedNet
 from sparsebounds.nets.prune import METHODS
 

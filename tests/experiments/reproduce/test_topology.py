@@ -21,7 +21,7 @@ from sparsebounds.experiments.reproduce.topology.networks import METHODS, SmallR
 from sparsebounds.experiments.reproduce.topology.summary import centred_ranks, correlation
 from sparsebounds.experiments.shared import rows as row_files
 from sparsebounds.nets import prune
-from sparsebounds.nets.masks.masks import fingerprint, leaves, parameters
+from sparsebounds.nets.masks import fingerprint, leaves, parameters
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 
 TINY = dataclasses.replace(

@@ -10,10 +10,10 @@ import pytest
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.nets import grow, prune
+from sparsebounds.nets import grow, masks, prune
 from sparsebounds.nets.grow.alive import with_channels
 from sparsebounds.nets.grow.channel_scores import SCORES
-from sparsebounds.nets.masks import masks, removal
+from sparsebounds.nets.masks import removal
 from sparsebounds.nets.models.channels import removable
 from sparsebounds.nets.models.functional import pure
 
@@ -63,6 +63,23 @@ def test_chase_keeps_its_budget_and_its_schedules() -> None:
     assert sum((~here).sum() for here in seen[-1][2].values()) == 10
     for before, after in pairwise(seen):  # what is gone stays gone
         assert all(not (after[2][layer] & ~before[2][layer]).any() for layer in after[2])
+
+
+@pytest.mark.parametrize(("dropped", "value"), [("restart", 0.0), ("return", 1.0), ("stay_out", 0.0)])
+def test_what_chase_prunes_may_grow_back(dropped: str, value: float) -> None:
+    """Four weights are active and the budget is two: those of 2 and 1 go; then one grows by the largest gradient."""
+    params = {"kernel": jnp.array([[4.0, 3.0, 2.0, 1.0, 0.0, 0.0]])}
+    slope = {"kernel": jnp.array([[0.0, 0.0, 1.0, 9.0, 0.0, 5.0]])}
+    mask = {"kernel": jnp.array([[True, True, False, False, False, False]])}
+    rule = grow.Chase(every=4, until=8, extra=1.0, channel_share=0, dropped=dropped)  # 2 · (1 + ½) at step 4
+    tx = rule.around(optax.sgd(0.1), mask)
+    state = tx.init(params)._replace(step=jnp.int32(3), masks={"kernel": params["kernel"] > 0})
+    updates, state = tx.update(slope, state, params)
+    place = 5 if dropped == "stay_out" else 3
+    after = np.zeros((1, 6), np.float32)
+    after[0, [0, 1, place]] = [4.0, 3.0, value]
+    assert np.flatnonzero(state.masks["kernel"]).tolist() == [0, 1, place]
+    np.testing.assert_array_equal(optax.apply_updates(params, updates)["kernel"], after)
 
 
 def test_the_first_change_of_chase_against_a_literal_loop() -> None:
@@ -145,7 +162,7 @@ def test_removed_channels_are_cut_out_of_every_network() -> None:
         groups = removable(net.channels())
         alive = {group.layer: jnp.arange(group.count) % 2 == index % 2 for index, group in enumerate(groups)}
         # Denser than the gone half: every channel that stays is fed and read.
-        final = with_channels(prune.erk(net, 0.8), alive, groups)
+        final = with_channels(prune.erk(net, 0.8), alive, groups, masks.kernels(net))
         masks.apply(net, final)
         small, cut = removal.remove(net, masks=final)
         sizes = {group.layer: group.count for group in small.channels() if group.skip is None}

@@ -12,9 +12,8 @@ from flax import nnx
 from training import small, weights
 
 from sparsebounds import nets
-from sparsebounds.nets import grow, prune
+from sparsebounds.nets import grow, masks, prune
 from sparsebounds.nets.grow import ranks, schedule
-from sparsebounds.nets.masks import masks
 
 SHAPES = {"a": (6, 5), "b": (5, 4)}
 CONFIG = nets.TrainConfig(epochs=6, batch_size=8, learning_rate=0.1, momentum=0.9, weight_decay=1e-3, seed=4)
@@ -44,36 +43,66 @@ def one_change(rule: grow.Rule, params: dict, mask: dict, at: int = 1) -> tuple[
     return tx.update(gradient(at), state, params)
 
 
+def test_rigl_lets_a_dropped_weight_return_with_its_value() -> None:
+    """Algorithm 1 on paper: of 5, 4 and 0.1 the last is dropped, and has the largest gradient of all not kept."""
+    params = {"kernel": jnp.array([[5.0, 0.0], [4.0, 0.0], [0.1, 0.0]])}
+    slope = {"kernel": jnp.array([[0.0, 0.2], [0.0, 0.1], [9.0, 0.0]])}
+    mask = {"kernel": params["kernel"] != 0}
+    returned, elsewhere = [[1, 0], [1, 0], [1, 0]], [[1, 1], [1, 0], [0, 0]]
+    for dropped, wanted, value in (("return", returned, 0.1), ("restart", returned, 0), ("stay_out", elsewhere, 0)):
+        rule = grow.RigL(every=1, until=10, fraction=0.5, dropped=dropped)
+        tx = rule.around(optax.sgd(0.1, momentum=0.9), mask)
+        state = tx.init(params)
+        memory = jax.tree.map(jnp.ones_like, optax.tree.get(state.inner, "trace"))
+        state = state._replace(inner=optax.tree.set(state.inner, trace=memory))
+        updates, state = tx.update(slope, state, params)
+        assert state.masks["kernel"].astype(int).tolist() == wanted
+        after = np.asarray(optax.apply_updates(params, updates)["kernel"])
+        np.testing.assert_array_equal(after, np.array([[5, 0], [4, 0], [value, 0]], np.float32))
+        stay = np.array([[1, 0], [1, 0], [dropped == "return", 0]])
+        np.testing.assert_array_equal(optax.tree.get(state.inner, "trace")["kernel"], stay)
+    assert grow.RigL().dropped == grow.SET().dropped == "return" and grow.Chase().dropped == "restart"
+
+
+@pytest.mark.parametrize("dropped", ["return", "stay_out"])
 @pytest.mark.parametrize("step", [2, 6])
-def test_rigl_against_a_literal_loop(step: int) -> None:
+def test_rigl_against_a_literal_loop(step: int, dropped: str) -> None:
     params, mask = start()
-    rule = grow.RigL(every=2, until=10, fraction=0.7)
-    _, state = jax.jit(lambda p: one_change(rule, p, mask, step))(params)
+    rule = grow.RigL(every=2, until=10, fraction=0.7, dropped=dropped)
+    updates, state = jax.jit(lambda p: one_change(rule, p, mask, step))(params)
     share = 0.7 * 0.5 * (1 + np.cos(np.pi * step / 10))
     for path, before in arrays(mask).items():
         size, slope, now = np.abs(arrays(params)[path]), np.abs(arrays(gradient(step))[path]), before.copy()
-        count = min(int(share * before.sum()), int((~before).sum()))
-        assert count > 0
+        count = int(share * before.sum())
+        assert 0 < count < (~before).sum()
         now.flat[np.argsort(np.where(before, size, np.inf), axis=None)[:count]] = False
-        now.flat[np.argsort(np.where(before, np.inf, -slope), axis=None)[:count]] = True
+        worth = np.where(now if dropped == "return" else before, -np.inf, slope)
+        now.flat[np.argsort(-worth, axis=None)[:count]] = True
         np.testing.assert_array_equal(arrays(state.masks)[path], now)
         assert now.sum() == before.sum()
+        after = arrays(optax.apply_updates(params, updates))[path]
+        np.testing.assert_array_equal(after, np.where(now, arrays(params)[path], 0))
 
 
-def test_set_drops_the_same_and_grows_at_random() -> None:
+@pytest.mark.parametrize("dropped", ["return", "stay_out"])
+def test_set_drops_the_same_and_grows_at_random(dropped: str) -> None:
+    """What is kept is kept by every key; what is dropped returns as often as any other inactive weight grows."""
     params, mask = start()
-    tx = grow.SET(every=1, until=100, fraction=0.3).around(optax.sgd(0.1), mask)
-    update, seen = jax.jit(tx.update), set()
-    for seed in (0, 1, 2, 3, 4, 5, 0):
+    tx = grow.SET(every=1, until=100, fraction=0.3, dropped=dropped).around(optax.sgd(0.1), mask)
+    update, seen, back = jax.jit(tx.update), set(), 0
+    for seed in (*range(60), 0):
         begin = tx.init(params)._replace(key=jax.random.key_data(jax.random.key(seed)))
         _, state = update(gradient(1), begin, params)
         for path, before in arrays(mask).items():
             now, count = arrays(state.masks)[path], int(0.3 * before.sum() * 0.9997)
-            dropped = np.sort(np.argsort(np.where(before, np.abs(arrays(params)[path]), np.inf), axis=None)[:count])
-            assert np.flatnonzero(before & ~now).tolist() == dropped.tolist()
-            assert (now & ~before).sum() == count
+            smallest = np.argsort(np.where(before, np.abs(arrays(params)[path]), np.inf), axis=None)[:count]
+            kept = before.copy()
+            kept.flat[smallest] = False
+            assert now[kept].all() and now.sum() == before.sum()
+            back += now.flat[smallest].sum()
         seen.add(masks.fingerprint(state.masks))
-    assert len(seen) == 6  # the first key gave the same twice
+    # 3 of 21 and 2 of 14 places grow: 5/7 of a dropped weight each time, 61 times: 43.6 ± 5.3 (here five of these).
+    assert len(seen) > 55 and (abs(back - 43.6) < 26 if dropped == "return" else back == 0)
 
 
 def test_random_growth_prefers_no_place() -> None:
@@ -135,9 +164,22 @@ def test_a_layer_with_little_left_to_grow_changes_that_much() -> None:
     full = {name: {"kernel": np.ones(shape, bool)} for name, shape in SHAPES.items()}
     full["a"]["kernel"][0, 0] = False
     params = masks.apply(params, jax.tree.map(jnp.asarray, full))
-    _, state = one_change(grow.RigL(every=1, until=10, fraction=0.5), params, full)
+    _, state = one_change(grow.RigL(every=1, until=10, fraction=0.5, dropped="stay_out"), params, full)
     now = arrays(state.masks)
     assert now["a.kernel"].sum() == 29 and now["a.kernel"][0, 0] and now["b.kernel"].all()
+
+
+def test_a_dense_layer_does_not_change() -> None:
+    """All it drops is all it can grow, so every weight returns with its value."""
+    params, _ = start()
+    full = {name: {"kernel": np.ones(shape, bool)} for name, shape in SHAPES.items()}
+    full["a"]["kernel"][0, 0] = False
+    params = {"a": params["a"], "b": {"kernel": params["b"]["kernel"] + 1}}
+    params = masks.apply(params, jax.tree.map(jnp.asarray, full))
+    for rule in (grow.RigL(every=1, until=10, fraction=0.5), grow.SET(every=1, until=10, fraction=0.5)):
+        updates, state = one_change(rule, params, full)
+        assert arrays(state.masks)["b.kernel"].all() and not arrays(updates)["b.kernel"].any()
+        assert arrays(state.masks)["a.kernel"].sum() == 29
 
 
 @pytest.mark.parametrize(
@@ -146,6 +188,7 @@ def test_a_layer_with_little_left_to_grow_changes_that_much() -> None:
         (grow.SET(every=0), "every is 0"),
         (grow.RigL(until=0), "until is 0"),
         (grow.RigL(fraction=0.0), "fraction is 0.0"),
+        (grow.SET(dropped="again"), "dropped is 'again'"),
         (grow.Gradual(density=1.5), "density is 1.5"),
         (grow.Gradual(density=0.9), "density is 0.9 and the masks keep 0.4"),
         (grow.Gradual(density=0.02), "the floors keep 2 weights and the density 1"),
@@ -153,6 +196,7 @@ def test_a_layer_with_little_left_to_grow_changes_that_much() -> None:
         (grow.Gradual(floor=0), "floor is 0"),
         (grow.Chase(score="sum", channel_share=0), "score is 'sum'"),
         (grow.Chase(extra=-1, channel_share=0), "extra is -1"),
+        (grow.Chase(dropped="", channel_share=0), "dropped is ''"),
     ],
 )
 def test_settings_refused(rule: grow.Rule, said: str) -> None:

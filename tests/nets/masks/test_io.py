@@ -9,9 +9,8 @@ from flax import nnx
 from jax.experimental import sparse
 
 from sparsebounds import nets
-from sparsebounds.nets import prune
+from sparsebounds.nets import masks, prune
 from sparsebounds.nets.masks import io as mask_io
-from sparsebounds.nets.masks import masks
 from sparsebounds.nets.masks import statistics as mask_statistics
 
 

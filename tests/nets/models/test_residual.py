@@ -7,7 +7,7 @@ import pytest
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.nets.masks import masks
+from sparsebounds.nets import masks
 from sparsebounds.nets.models import conv_ops
 from sparsebounds.nets.models.functional import pure
 
@@ -78,8 +78,7 @@ def test_positions_of_a_6_by_5_image(net: nets.ResNet) -> None:
         "stem.v": 30, "dense.kernel": 1, "block1.conv1.v": 30, "block1.conv2.v": 30,
         "block2.conv1.v": 9, "block2.conv2.v": 9, "block3.conv1.v": 4, "block3.conv2.v": 4,
     }  # fmt: skip
-    weights = {path for path, leaf in masks.leaves(masks.parameters(net)).items() if masks.is_weight(path, leaf)}
-    assert weights == set(net.positions())
+    assert set(masks.kernels(net)) == set(net.positions())
 
 
 def test_every_network_declares_its_positions_and_channels(net: nets.ResNet) -> None:
@@ -88,8 +87,7 @@ def test_every_network_declares_its_positions_and_channels(net: nets.ResNet) -> 
     local = nets.LocalNet(nets.convolutional((4, 4), 1), 2, rngs=nnx.Rngs(0))
     assert conv.positions() == {"conv1.v": 12, "conv2.v": 6, "dense.kernel": 1}
     for model in (net, conv, dense, local):
-        leaves = masks.leaves(masks.parameters(model))
-        assert set(model.positions()) == {path for path, leaf in leaves.items() if masks.is_weight(path, leaf)}
+        assert set(model.positions()) == set(masks.kernels(model))
     for model in (net, conv, dense):
         leaves = masks.leaves(masks.parameters(model))
         for group in model.channels():

@@ -10,8 +10,7 @@ import pytest
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.nets import prune
-from sparsebounds.nets.masks import masks
+from sparsebounds.nets import masks, prune
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.conv_ops import conv2d
 from sparsebounds.nets.models.strided import StridedNet

@@ -8,8 +8,7 @@ import pytest
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.nets import prune
-from sparsebounds.nets.masks import masks
+from sparsebounds.nets import masks, prune
 from sparsebounds.nets.prune.select import best
 
 EXPECTED_SHAPES = {"stem": (3, 3, 3, 16), "conv": (3, 3, 16, 32), "last": (3, 3, 32, 64), "dense": (64, 10)}
@@ -122,13 +121,14 @@ def test_erk_densities_solve_their_equation() -> None:
 
 
 def test_erk_and_random_masks_meet_their_counts() -> None:
-    shapes = {"stem": {"v": (3, 3, 1, 4), "bias": (4,)}, "block": {"v": (3, 3, 4, 4)}, "dense": {"kernel": (16, 10)}}
+    shapes = {"stem": {"v": (3, 3, 1, 4), "g": (), "bias": (4,)}, "block": {"v": (3, 3, 4, 4), "g": (4,)}}
+    shapes |= {"dense": {"kernel": (16, 10)}}
     net = {layer: {name: np.ones(shape) for name, shape in leaves.items()} for layer, leaves in shapes.items()}
     size = 36 + 144 + 160
     for density in (0.05, 0.1, 0.37):
         mask = prune.erk(net, density, seed=3)
         assert round(masks.density(mask) * size) == round(density * size)
-        p = prune.erk_densities({k: v.shape for k, v in masks.leaves(mask).items() if masks.is_weight(k, v)}, density)
+        p = prune.erk_densities({path: masks.leaves(mask)[path].shape for path in masks.kernels(mask)}, density)
         for path, leaf in masks.leaves(mask).items():
             if path in p:
                 assert abs(np.asarray(leaf).sum() - p[path] * leaf.size) <= 1

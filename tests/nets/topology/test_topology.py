@@ -228,6 +228,8 @@ def test_a_network_of_several_layers() -> None:
     keep[0] = True  # two edges per output of the first layer
     masks = jax.tree.map(lambda w: rng.random(w.shape) < 0.5, net) | {"conv1": {"v": keep, "bias": np.ones(8, bool)}}
     net["conv1"]["bias"] = np.zeros(8)
+    for layer in ("conv1", "conv2"):
+        net[layer]["g"], masks[layer]["g"] = np.ones(()), np.ones((), bool)
     layers = topology.network_topology(masks, net)
     assert [layer.path for layer in layers] == ["conv1.v", "conv2.v", "dense.kernel"]
     assert [(layer.left, layer.right) for layer in layers] == [(2, 8), (32, 8), (128, 10)]
@@ -251,7 +253,7 @@ def test_pags_takes_a_layer_only_where_both_scores_do_not_fall() -> None:
     assert found.replaced == (("kernel",), ("kernel",), ())
     np.testing.assert_array_equal(found.masks["kernel"], good)
     assert found.masks["bias"].all() and found.layers[0].imdb == pytest.approx(math.sqrt(3))
-    nets.masks.masks.check(weights, found.masks)
+    nets.masks.check(weights, found.masks)
     with pytest.raises(ValueError, match="without batches"):
         topology.pags(draw, weights, [], jax.random.key(0))
 

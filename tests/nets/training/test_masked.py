@@ -10,7 +10,7 @@ from flax import nnx
 from training import small
 
 from sparsebounds import nets
-from sparsebounds.nets.masks import masks as masking
+from sparsebounds.nets import masks as masking
 from sparsebounds.nets.models.functional import pure
 from sparsebounds.nets.models.strided import StridedNet
 from sparsebounds.nets.training import MaskedTrainer

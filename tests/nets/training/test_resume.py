@@ -28,7 +28,7 @@ import nets
 folder, out = sys.argv[1:3]
 data = nets.data.datasets.load("digits", train=300)
 net = nets.ConvNet(2, 4, in_shape=(8, 8, 1), rngs=nnx.Rngs(int(sys.argv[3])))
-mask = nets.masks.masks.random_mask(net, 0.5)
+mask = nets.masks.random_mask(net, 0.5)
 config = nets.TrainConfig(epochs=4, batch_size=8, learning_rate=0.1, momentum=0.9, weight_decay=1e-3,
                           milestones=(3,), seed=4)
 history = nets.train(net, data, config, masks=mask, checkpoint=folder, resume=True, checkpoint_every=13)

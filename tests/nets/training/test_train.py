@@ -11,8 +11,8 @@ from flax import linen, nnx
 from training import small, weights
 
 from sparsebounds import nets
+from sparsebounds.nets import masks
 from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.masks import masks
 from sparsebounds.nets.training.step import batches
 
 
