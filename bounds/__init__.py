@@ -9,6 +9,7 @@ from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
+from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.reader import ReadError, read_graph
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
@@ -21,6 +22,7 @@ __all__ = [
     "Declaration",
     "Graph",
     "ReadError",
+    "Reference",
     "Sample",
     "Theorem",
     "activations",

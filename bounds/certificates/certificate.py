@@ -42,6 +42,7 @@ def certificate(
     mask_fixed: bool = False,
     choices: Mapping[str, int] | None = None,
     preprocessing: str = "fixed",
+    repetitions: str = "counted",
     batch_size: int = 256,
 ) -> Bound:
     """With probability 1 − δ, the error of this network on new data is at most `value`.
@@ -67,6 +68,7 @@ def certificate(
         choices: of configurations compared with these samples at hand (front ends, architectures, …), by name: how many
             there were, from a list fixed before. Each costs its logarithm, and energies hold for all of them.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
         batch_size: samples per call of f.
 
     Returns:
@@ -90,7 +92,7 @@ def certificate(
     """
     check_delta(delta)
     graph = read_graph(f, np.asarray((x.values if isinstance(x, Received) else x)[:2]))
-    sample = Sample.measure(f, x, y, preprocessing=preprocessing, batch_size=batch_size)
+    sample = Sample.measure(f, x, y, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size)
     return certified(
         graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,
         left_out=left_out, nodes=nodes, mask_fixed=mask_fixed, choices=choices,
