@@ -67,5 +67,5 @@ def check_probes(graph: Graph, probes: Probes) -> None:
         raise ValueError(
             "the sample was measured of another network than the graph: on two of its inputs their scores differ by "
             f"{worst:.3g} (scores up to {scale:.3g}); measure the sample with the network that the graph was read "
-            "from, such as lambda x: bounds.evaluate(graph, x)"
+            "from, computed in float32, such as lambda x: bounds.evaluate(graph, x)"
         )
