@@ -9,6 +9,7 @@ from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
+from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
 from sparsebounds.bounds.reader import ReadError, read_graph
@@ -27,6 +28,7 @@ __all__ = [
     "Graph",
     "Listed",
     "ReadError",
+    "Reference",
     "Sample",
     "Seeds",
     "Theorem",

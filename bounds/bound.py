@@ -84,7 +84,8 @@ class Theorem(Generic[P]):
         nodes: partition of the layers into nodes, "position", "group" or "scalar"; None: the graph's own.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a zero that a
             bound counts on is paid for.
-        reference: a Graph with weights fixed without the sample, from which distances are measured; None: 0.
+        reference: a Graph with weights fixed without the sample, read before training, from which distances are
+            measured; None: 0. One with the network's own weights is refused unless `bounds.Reference` declares it.
         input_bound: a number with ‖x‖₂ ≤ input_bound for every input that can occur, not only those of the sample; or
         pixel_range: (low, high) of a coordinate as the network receives it, known in advance.
 
@@ -189,7 +190,7 @@ def check_gamma(gamma: float | str) -> None:
 
 
 def check_match(graph: Any, sample: Any) -> None:
-    """Raise ValueError unless the sample was measured on inputs and classes of the graph."""
+    """Raise ValueError unless the sample was measured on inputs and classes of the graph, and of this network."""
     if sample.energies.shape != graph.input.shape:
         raise ValueError(
             f"the sample has inputs of shape {sample.energies.shape}, the graph reads {graph.input.shape}; "
@@ -197,6 +198,7 @@ def check_match(graph: Any, sample: Any) -> None:
         )
     if sample.classes != graph.classes:
         raise ValueError(f"the sample has {sample.classes} classes, the graph {graph.classes} scores")
+    sample.check_network(graph)
 
 
 MASK_FIXED = "fixed without the sample, as stated"

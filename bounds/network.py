@@ -26,7 +26,7 @@ class Network:
         f: function of one batched input, or a Flax NNX module.
 
     Raises:
-        ValueError: it cannot be called.
+        ValueError: it cannot be called, or is a class.
 
     Example:
         >>> import jax.numpy as jnp
@@ -41,6 +41,11 @@ class Network:
     """Where each array stands in the module, such as "conv.kernel"."""
 
     def __init__(self, f: Any) -> None:
+        if isinstance(f, type):
+            raise ValueError(
+                f"the network is the class {f.__name__}; an instance is needed, with its weights, such as "
+                f"{f.__name__}(rngs=nnx.Rngs(0)) after training"
+            )
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}

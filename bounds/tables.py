@@ -12,6 +12,7 @@ import pandas as pd
 
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph, Partition
+from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
@@ -36,10 +37,12 @@ def table(
     *,
     delta: float = 1e-3,
     names: Iterable[str] | None = None,
-    reference: Graph | None = None,
+    reference: Graph | Reference | None = None,
     nodes: Partition = "position",
     mask_fixed: bool = False,
     preprocessing: str = "fixed",
+    repetitions: str = "counted",
+    simultaneous: bool = False,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
 ) -> pd.DataFrame:
@@ -50,12 +53,19 @@ def table(
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
             them its columns and these rows are NaN.
-        delta: allowed probability of failure of every single row, in (0, 1).
+        delta: allowed probability of failure of every single row, in (0, 1): each has its own δ, and of twenty
+            certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
         names: keys of `bounds.BOUNDS`, all of them by default.
-        reference: weights fixed without the sample, for the bounds that speak of a distance from them.
+        reference: weights fixed without the sample, read before training, for the bounds that speak of a distance from
+            them; one with the network's own weights is refused unless `bounds.Reference` declares it.
         nodes: the partition, "position", "group" or "scalar".
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        repetitions: "natural" if the distribution itself repeats inputs; "counted": inputs that repeat an earlier one,
+            and test samples that were trained on, are counted by fingerprints (8 bytes a sample), and more than
+            coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
+        simultaneous: all rows that call themselves certificates hold together with probability 1 − δ: δ is divided by
+            their number, that of the bounds asked for, covered or not.
         options: further keywords, each passed to the bounds that take it, such as {"pixel_range": (0.0, 1.0)}: the
             range of a coordinate as the network receives it, known in advance, which some theorems need.
         batch_size: samples per call of f.
@@ -84,11 +94,18 @@ def table(
     x_train, y_train = check_sample(x_train, y_train)
     network = Network.of(f)
     graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
-    sample = Sample.measure(network, x_train, y_train, preprocessing=preprocessing, batch_size=batch_size)
-    held_out = _held_out(network, test, batch_size)
+    sample = Sample.measure(
+        network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
+    )
+    held_out = _held_out(network, test, repetitions, batch_size)
     errors = _errors(sample, held_out)
-    given |= {"delta": delta, "reference": reference, "mask_fixed": mask_fixed, "test": held_out}
-    rows = [_row(*evaluation) | errors for evaluation in evaluations(chosen, graph, sample, given)]
+    given |= {"reference": reference, "mask_fixed": mask_fixed, "test": held_out}
+    deltas = _deltas(chosen, delta, simultaneous)
+    rows = [
+        _row(*evaluation) | errors
+        for name, bound in chosen.items()
+        for evaluation in evaluations({name: bound}, graph, sample, {**given, "delta": deltas[name]})
+    ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
@@ -113,7 +130,19 @@ def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
     return check_sample(x, y, what="test sample")
 
 
-def _held_out(network: Network, test: tuple[Any, np.ndarray] | None, batch_size: int) -> Margins | None:
+def certificates(chosen: Mapping[str, Theorem[...]]) -> list[str]:
+    """Names of the bounds whose rows call themselves certificates."""
+    return [name for name, bound in chosen.items() if bound.declaration.guarantee == "certificate"]
+
+
+def _deltas(chosen: Mapping[str, Theorem[...]], delta: float, simultaneous: bool) -> dict[str, float]:
+    divided = delta / max(len(certificates(chosen)), 1) if simultaneous else delta
+    return {name: divided if name in certificates(chosen) else delta for name in chosen}
+
+
+def _held_out(
+    network: Network, test: tuple[Any, np.ndarray] | None, repetitions: str, batch_size: int
+) -> Margins | None:
     """The margins on the test samples, for their error and for the bounds that take a `test`."""
     if test is None:
         return None
@@ -122,7 +151,7 @@ def _held_out(network: Network, test: tuple[Any, np.ndarray] | None, batch_size:
     for batch in batches(network, x, batch_size=batch_size, what="test sample"):
         check_classes(labels, batch.scores.shape[1], "test sample")
         margins[batch.where] = margins_of(batch.scores, labels[batch.where])
-    return Margins(margins)
+    return Margins.on(x, margins, repetitions)
 
 
 def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:

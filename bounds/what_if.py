@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.bound import Bound, check_match
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import layer_index, pruned
@@ -31,6 +31,7 @@ def what_if_pruned(
     density: float,
     delta: float = 1e-3,
     preprocessing: str = "fixed",
+    repetitions: str = "counted",
     **options: Any,
 ) -> Bound:
     """A bound of the network after magnitude pruning of one layer, without training it again.
@@ -45,7 +46,7 @@ def what_if_pruned(
         x, y: the sample that trained it.
         layer, density: as in `pruned`.
         delta: failure probability.
-        preprocessing: as in `Sample.measure`.
+        preprocessing, repetitions: as in `Sample.measure`.
         options: further arguments of the bound.
 
     Returns:
@@ -67,7 +68,9 @@ def what_if_pruned(
         if name in options:
             raise ValueError(f"{name} was given, but the network is another one after pruning: {why}; leave it out")
     sparse = pruned(graph, layer, density)
-    sample = Sample.measure(lambda batch: evaluate(sparse, np.asarray(batch)), x, y, preprocessing=preprocessing)
+    sample = Sample.measure(
+        lambda batch: evaluate(sparse, np.asarray(batch)), x, y, preprocessing=preprocessing, repetitions=repetitions
+    )
     found = bound(sparse, sample, delta=delta, **options)
     name = sparse.layers[layer_index(graph, layer)].name
     return replace(found, terms={"pruned layer": name, "density": density, **found.terms})
@@ -104,6 +107,7 @@ def what_if_samples(
         >>> round(now.complexity / found.complexity, 9), found.guarantee
         (10.0, 'shape')
     """
+    check_match(graph, sample)  # a scaled sample cannot be checked
     found = bound(graph, scaled(sample, m), delta=delta, **options)
     note = "; ".join(part for part in (found.note, NOT_A_CERTIFICATE.format(m=m)) if part)
     return replace(found, guarantee="shape", note=note)
@@ -147,6 +151,7 @@ def samples_needed(
         raise ValueError(f"target is {target}; need a positive number, such as 1")
     if not tolerance >= 0.0:
         raise ValueError(f"tolerance is {tolerance}; need 0 for the exact m, or a relative precision such as 0.05")
+    check_match(graph, sample)
 
     def below(m: int) -> bool:
         return bound(graph, scaled(sample, m), delta=delta, **options).value < target

@@ -59,12 +59,13 @@ def list_all(
 def evaluate(config: EvaluateConfig, as_json: Json = False) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.evaluate.evaluate import evaluate
+        from sparsebounds.experiments.evaluate.evaluate import evaluate, what_delta_means
         from sparsebounds.experiments.shared.tables import show_table
 
         frame = evaluate(config)
         if not as_json:
             show_table(console, frame, title=config.target)
+            console.print(what_delta_means(config, frame))
     if as_json:
         sys.stdout.write(to_json(frame.to_dict(orient="records")))
 

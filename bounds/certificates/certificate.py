@@ -43,6 +43,7 @@ def certificate(
     mask_fixed: bool = False,
     choices: Mapping[str, int] | Configuration | None = None,
     preprocessing: str = "fixed",
+    repetitions: str = "counted",
     batch_size: int = 256,
 ) -> Bound:
     """With probability 1 − δ, the error of this network on new data is at most `value`.
@@ -70,6 +71,7 @@ def certificate(
             `bounds.Configuration` that he ended with, of a space written down before. Its −log weight, or the
             logarithm of every count, enters the confidence and the energies.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
         batch_size: samples per call of f.
 
     Returns:
@@ -93,7 +95,7 @@ def certificate(
     """
     check_delta(delta)
     graph = read_graph(f, np.asarray((x.values if isinstance(x, Received) else x)[:2]))
-    sample = Sample.measure(f, x, y, preprocessing=preprocessing, batch_size=batch_size)
+    sample = Sample.measure(f, x, y, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size)
     return certified(
         graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,
         left_out=left_out, nodes=nodes, mask_fixed=mask_fixed, choices=choices,

@@ -11,6 +11,7 @@ import numpy as np
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Layer, Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.reference import Reference, check_moved, fixed_weights
 from sparsebounds.bounds.graph.terms import Term
 
 
@@ -19,13 +20,14 @@ def difference(graph: Graph, reference: object) -> Graph:
 
     Args:
         graph: the trained network.
-        reference: the same architecture with other weights, a Graph read by `read_graph`.
+        reference: the same architecture with other weights, a Graph read by `read_graph`, or a `Reference`.
 
     Returns:
         A graph for norms of its learned maps; it computes nothing of interest.
 
     Raises:
-        ValueError: not a Graph, or a structure that differs (the first layer that does is named).
+        ValueError: no Graph, a structure that differs (the first layer that does is named), or the network's own
+            weights without a declaration.
 
     Example:
         >>> import jax.numpy as jnp
@@ -34,12 +36,13 @@ def difference(graph: Graph, reference: object) -> Graph:
         >>> difference(two, one).layers[1].terms[0].weight[0].tolist()
         [[2.0, 0.0], [0.0, 2.0]]
     """
-    if not isinstance(reference, Graph):
-        raise ValueError(
-            f"reference is a {type(reference).__name__}; needed a Graph: "
-            "bounds.read_graph(f0, x[:2]) with the initial weights"
-        )
-    return _minus(graph, reference)
+    fixed = fixed_weights(reference)
+    if fixed is None:
+        raise ValueError("reference is None; needed a Graph with the initial weights")
+    found = _minus(graph, fixed)
+    if not isinstance(reference, Reference):
+        check_moved(graph, fixed)
+    return found
 
 
 @per_graph

@@ -13,6 +13,7 @@ from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.margin.step import MarginStep, smallest
 from sparsebounds.bounds.sample.margins import Measured
+from sparsebounds.bounds.sample.repetitions import NO_COPIES, Copies
 from sparsebounds.bounds.sample.sample import Sample
 
 UNFIXED = {
@@ -21,7 +22,7 @@ UNFIXED = {
 }
 """Preprocessing → why a row says less than its theorem."""
 KEPT = ("published", "shape")
-"""Guarantees that say so little that they hold whatever the preprocessing."""
+"""Guarantees that say so little that they hold whatever the preprocessing and the copies."""
 
 
 def conclude(
@@ -61,23 +62,27 @@ def bound_from_step(
     *,
     terms: Mapping[str, Any] | None = None,
     note: str = "",
+    objection: str = "",
 ) -> Bound:
     """The row of a bound whose parts are known.
 
     Args:
         step: the parts.
         theorem: what the row may claim, and its source.
-        sample: what the row speaks of; its preprocessing decides whether it may claim so much.
+        sample: what the row speaks of; its preprocessing and its copies decide whether it may claim so much.
         terms: what the theorem itself has to show, before the terms of the step.
         note: what a reader must know about the row.
+        objection: what else keeps it from claiming so much; empty: nothing.
 
     Returns:
         The bound with the theorem's own guarantee; "published" instead of a certificate or an expectation where the
-        inputs were normalised by statistics of the sample, or where nobody drew it.
+        inputs were normalised by statistics of the sample, where nobody drew it, where more of its inputs are copies
+        than `bounds.sample.repetitions` explains, or where there is an objection.
     """
     declared, preprocessing = theorem.declaration, getattr(sample, "preprocessing", "fixed")
-    fixed = preprocessing == "fixed" or declared.guarantee in KEPT
-    notes = (UNFIXED.get(preprocessing, ""), note)
+    copies: Copies = getattr(sample, "copies", NO_COPIES)
+    earned = preprocessing == "fixed" and not copies.excluded and not objection
+    notes = (UNFIXED.get(preprocessing, ""), objection, copies.note, note)
     return Bound(
         value=step.value,
         margin_error=step.margin_error,
@@ -85,7 +90,7 @@ def bound_from_step(
         confidence=step.confidence,
         gamma=step.gamma,
         delta=step.delta,
-        guarantee=declared.guarantee if fixed else "published",
+        guarantee=declared.guarantee if earned or declared.guarantee in KEPT else "published",
         terms={**(terms or {}), **step.terms},
         source=declared.source,
         note="; ".join(part for part in notes if part),

@@ -17,8 +17,8 @@ import numpy as np
 from sparsebounds.bounds.network import Network
 
 _SINGLE_OUTPUT = (
-    "this is a single-output network; margins need two scores: return (0, f), "
-    "for instance jnp.stack([jnp.zeros_like(f), f], axis=-1)"
+    "this is a single-output network; margins need two scores: return (0, f), for instance "
+    "lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1)"
 )
 
 

@@ -54,7 +54,12 @@ def _labels(y: Any, what: str) -> np.ndarray:
     if labels.ndim != 1:
         raise ValueError(f"the labels of the {what} have shape {labels.shape}; one integer per sample is needed")
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"the labels of the {what} are {labels.dtype}; integers 0..C-1 are needed (y.astype(int))")
+        named = labels.dtype.kind not in "fb"
+        raise ValueError(
+            f"the labels of the {what} are {'text or objects' if named else labels.dtype}; integers 0..C-1 are needed, "
+            "in the order of the network's scores: "
+            + ("np.unique(y, return_inverse=True)[1] if that is alphabetical" if named else "y.astype(int)")
+        )
     return labels.astype(np.int64)
 
 

@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
+from sparsebounds.bounds.sample.repetitions import input_space
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +26,8 @@ class Received:
     """float32 (m, …)."""
     fingerprints: np.ndarray
     """uint64 (m,)."""
+    input_space: float | None = None
+    """How many of those inputs are possible, see `bounds.sample.repetitions`; None: unknown."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -35,7 +38,7 @@ class Received:
 
     def then(self, apply: Callable[[Any], Any]) -> Received:
         """The same after another fixed function, as behind `FrontEnd.then`."""
-        return Received(np.asarray(apply(self.values), dtype=np.float32), self.fingerprints)
+        return Received(np.asarray(apply(self.values), dtype=np.float32), self.fingerprints, self.input_space)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +92,7 @@ class FrontEnd:
             raise ValueError(
                 f"{shared} of these {len(x)} inputs shaped the front end; needed inputs that had no part in it"
             )
-        return Received(self.outputs(x, batch_size=batch_size), marks)
+        return Received(self.outputs(x, batch_size=batch_size), marks, input_space(x))
 
     def outputs(self, x: Any, *, batch_size: int = 1000) -> np.ndarray:
         """The outputs alone, of any inputs, also of those left out: float32 (m, …)."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
+
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
+from sparsebounds.bounds.sample.repetitions import Copies, input_space, within
 
 
 class Measured(Protocol):
@@ -14,12 +18,54 @@ class Measured(Protocol):
     @property
     def margins(self) -> np.ndarray: ...
 
+    @property
+    def fingerprints(self) -> np.ndarray | None: ...
+
+    @property
+    def input_space(self) -> float | None: ...
+
+    @property
+    def repetitions(self) -> str: ...
+
+    @property
+    def copies(self) -> Copies: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Margins:
-    """The margins of the network on samples, float64 (n,), and nothing else about them."""
+    """The margins of the network on samples, float64 (n,), and by what they are known again.
+
+    Args:
+        margins: (n,).
+        fingerprints: uint64 (n,) of the inputs; None: that they were not used in training cannot be checked.
+        input_space: how many inputs are possible, see `input_space` of `bounds.sample.repetitions`.
+        repetitions: "counted", or "natural" where the distribution itself repeats inputs.
+    """
 
     margins: np.ndarray
+    fingerprints: np.ndarray | None = None
+    input_space: float | None = None
+    repetitions: str = "counted"
+
+    def __post_init__(self) -> None:
+        if self.fingerprints is None:
+            return
+        object.__setattr__(self, "fingerprints", as_fingerprints(self.fingerprints))
+        if np.shape(self.fingerprints) != np.shape(self.margins):
+            raise ValueError(
+                f"fingerprints of shape {np.shape(self.fingerprints)} for margins of shape {np.shape(self.margins)}; "
+                "needed one per sample, in the same order"
+            )
+
+    @classmethod
+    def on(cls, x: Any, margins: np.ndarray, repetitions: str = "counted") -> Margins:
+        """Those of a network on inputs x, (n, …), from which the rest is computed."""
+        return cls(margins, fingerprints(x), input_space(x), repetitions)
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Inputs that repeat an earlier one."""
+        return within(self.fingerprints, self.input_space, self.repetitions)
 
 
 def margins_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -9,15 +9,21 @@ from typing import Any, Self
 
 import numpy as np
 
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.probes import Probes, check_probes, probed
 from sparsebounds.bounds.sample.ramps import Ramps
+from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
 
 PREPROCESSING = ("fixed", "sample")
-_DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | {s.name: s.dtype for s in STATISTICS}
+_PROBES = {"probe_inputs": np.float64, "probe_scores": np.float64}
+_DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | _PROBES
+_DTYPES |= {s.name: s.dtype for s in STATISTICS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +37,11 @@ class Sample:
 
     A measured sample has all that `STATISTICS` declares, float64: also `class_fourths` (C, …), Σ_i x_ij⁴ per label,
     which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
-    and `fingerprints` (m,), a hash of each input (see `fingerprints`), by which samples that must not meet are told
-    apart. One built by hand may lack these (None).
+    and `fingerprints` (m,), a hash of each input (see `fingerprints`; 8 bytes a sample), by which copies are found and
+    samples that must not meet are told apart. Besides, `input_space`, how many inputs are possible, and `repetitions`,
+    "natural" where the caller states that the distribution itself repeats inputs (`copies` follows from these, see
+    `bounds.sample.repetitions`); and `probe_inputs` (2, …) with `probe_scores` (2, C), by which every bound checks that
+    its graph is the network that was measured. One built by hand may lack these (None), and is then not checked.
 
     Example:
         >>> import numpy as np
@@ -53,20 +62,35 @@ class Sample:
     largest: np.ndarray | None = None
     largest_norm: float | None = None
     fingerprints: np.ndarray | None = None
+    input_space: float | None = None
+    repetitions: str = "counted"
+    probe_inputs: np.ndarray | None = None
+    probe_scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in _DTYPES.items():
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else _frozen(value, dtype))
-        if self.largest_norm is not None:
-            object.__setattr__(self, "largest_norm", float(self.largest_norm))
+        for name in ("largest_norm", "input_space"):
+            if (number := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(number))
         object.__setattr__(self, "m", int(self.m))
         object.__setattr__(self, "classes", int(self.classes))
         object.__setattr__(self, "preprocessing", str(self.preprocessing))
+        object.__setattr__(self, "repetitions", str(self.repetitions))
         _check(self)
 
     @classmethod
-    def measure(cls, f: Any, x: Any, y: Any, preprocessing: str = "fixed", *, batch_size: int = 256) -> Self:
+    def measure(
+        cls,
+        f: Any,
+        x: Any,
+        y: Any,
+        preprocessing: str = "fixed",
+        *,
+        repetitions: str = "counted",
+        batch_size: int = 256,
+    ) -> Self:
         """Pass once over the data, in batches, summing in float64.
 
         Args:
@@ -75,6 +99,8 @@ class Sample:
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
             y: (m,) integer labels 0..C-1.
             preprocessing: "fixed" or "sample", see the class.
+            repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
+                than coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
             batch_size: samples per call of f.
 
         Returns:
@@ -82,7 +108,7 @@ class Sample:
 
         Raises:
             ValueError: an empty sample, wrong shapes, labels that are not integers 0..C-1 or all the same,
-                inputs or scores that are not finite, a single-output network, an unknown preprocessing.
+                inputs or scores that are not finite, a single-output network, an unknown preprocessing or repetitions.
 
         Example:
             >>> import numpy as np
@@ -91,27 +117,33 @@ class Sample:
         """
         if preprocessing not in PREPROCESSING:
             raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
-        marks = x.fingerprints if isinstance(x, Received) else None
-        x, labels = check_sample(x.values if isinstance(x, Received) else x, y)
+        if repetitions not in REPETITIONS:
+            raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
+        received, network = x if isinstance(x, Received) else None, Network.of(f)
+        x, labels = check_sample(x if received is None else received.values, y)
         if (labels == labels[0]).all():
             raise ValueError(
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
         gathered = Gathered()
-        for batch in batches(f, x, batch_size=batch_size):
+        for batch in batches(network, x, batch_size=batch_size):
             if batch.where.start == 0:
                 check_classes(labels, batch.scores.shape[1])
-            part = None if marks is None else marks[batch.where]
+            part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
         found = gathered.result()
-        class_energies = found["class_energies"]
+        class_energies, probes = found["class_energies"], probed(network, x, labels)
         return cls(
             m=len(labels),
             classes=len(class_energies),
             energies=class_energies.sum(axis=0),
             class_counts=np.bincount(labels, minlength=len(class_energies)),
             preprocessing=preprocessing,
+            input_space=input_space(x) if received is None else received.input_space,
+            repetitions=repetitions,
+            probe_inputs=probes.inputs,
+            probe_scores=probes.scores,
             **found,
         )
 
@@ -119,6 +151,31 @@ class Sample:
     def train_error(self) -> float:
         """Share of the sample with margin ≤ 0."""
         return float(np.mean(self.margins <= 0))
+
+    @cached_property
+    def copies(self) -> Copies:
+        """Inputs that repeat an earlier one, and whether they leave a certificate.
+
+        Example:
+            >>> x, f = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32), lambda x: x
+            >>> again = Sample.measure(f, np.tile(x, (1000, 1)), np.arange(200_000) % 2, batch_size=10_000)
+            >>> again.copies.number, again.copies.excluded
+            (199800, True)
+            >>> Sample.measure(f, np.eye(2)[[0, 1] * 5000], np.arange(10_000) % 2).copies.excluded
+            False
+        """
+        return within(self.fingerprints, self.input_space, self.repetitions)
+
+    @cached_property
+    def _probes(self) -> Probes | None:
+        if self.probe_inputs is None or self.probe_scores is None:
+            return None
+        return Probes(self.probe_inputs, self.probe_scores)
+
+    def check_network(self, graph: Graph) -> None:
+        """Raise ValueError unless the graph gives the scores that were measured, on two of the inputs."""
+        if self._probes is not None:
+            check_probes(graph, self._probes)
 
     def ramp(self, gamma: float) -> float:
         """Mean ramp loss min(1, max(0, 1 − M/γ)); between the error and `margin_error(gamma)`.
@@ -167,7 +224,7 @@ class Sample:
             FileNotFoundError: no such file.
             ValueError: a damaged file, another kind of file, or numbers that contradict each other.
         """
-        optional = {f.name for f in fields(cls) if f.default is None}
+        optional = {f.name for f in fields(cls) if f.default is None} | {"repetitions"}  # older files lack it
         values = read(path, required={f.name for f in fields(cls)} - optional, optional=optional)
         try:
             return cls(**values)
@@ -197,6 +254,9 @@ def _check(s: Sample) -> None:
         "energies must be finite and ≥ 0": not _proper(s.energies),
         "margins must be finite": not np.isfinite(s.margins).all(),
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in PREPROCESSING,
+        f"repetitions must be one of {REPETITIONS}": s.repetitions not in REPETITIONS,
+        "input_space must be at least 1": s.input_space is not None and not s.input_space >= 1,
+        "probe_inputs and probe_scores must be two of each": not _proper_probes(s),
     }
     wrong = [text for text, failed in problems.items() if failed]
     for statistic in STATISTICS:
@@ -209,6 +269,13 @@ def _check(s: Sample) -> None:
         wrong.append("class_energies must sum to energies")
     if wrong:
         raise ValueError(f"this is no sample: {'; '.join(wrong)}; measure it with Sample.measure")
+
+
+def _proper_probes(s: Sample) -> bool:
+    if s.probe_inputs is None or s.probe_scores is None:
+        return s.probe_inputs is s.probe_scores
+    shapes = s.probe_inputs.shape == (2, *s.energies.shape) and s.probe_scores.shape == (2, s.classes)
+    return shapes and bool(np.isfinite(s.probe_inputs).all() and np.isfinite(s.probe_scores).all())
 
 
 def _proper(array: np.ndarray) -> bool:

@@ -6,13 +6,16 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, NotCovered, declare
+from sparsebounds.bounds.bound import Bound, NotCovered, check_match, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.margins import Measured
+from sparsebounds.bounds.sample.repetitions import Copies, overlap, repeats, shared
 from sparsebounds.bounds.sample.sample import Sample
+
+ABOUT = "about {n} held-out samples, not about the training sample"
 
 
 @declare(
@@ -27,6 +30,9 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     err ≤ max { e : P(Bin(n, e) ≤ errors on the held-out samples) ≥ δ }, w.p. ≥ 1 − δ over these n samples.
     It says nothing about why the network generalises, and costs data that could have trained it.
 
+    Held-out samples whose inputs are in the training sample too are counted, by their fingerprints: more than
+    `bounds.sample.repetitions` explains leave no certificate, those taken for coincidence count as errors.
+
     Args:
         graph: every architecture.
         sample: for comparison alone: the bound does not use it.
@@ -34,11 +40,11 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
             choosing anything. Normalised by constants that do not come from these data themselves.
 
     Returns:
-        A certificate over the draw of the held-out samples. `margin_error` is the error on them, `complexity` 0. Value
-        NaN without them.
+        A certificate over the draw of the held-out samples; "published", with the reason in the note, where too many of
+        them were trained on. `margin_error` is the error on them, `complexity` 0. Value NaN without them.
 
     Raises:
-        ValueError: `test` is the training sample itself, is empty or not finite.
+        ValueError: `test` is the training sample itself, was measured of another network, is empty or not finite.
 
     Example:
         >>> from sparsebounds.bounds.sample import Margins
@@ -50,16 +56,23 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     """
     if test is None:
         raise NotCovered("no held-out samples were given (x_test and y_test of the table, test= of this bound)")
-    errors, n = _errors(sample, test)
+    if isinstance(test, Sample):
+        check_match(graph, test)
+    trained_on = overlap(test, sample)
+    errors, n = _errors(sample, test, trained_on)
     value = max(binomial_upper(errors, n, math.log(delta)), errors / n)
     terms = {"errors": errors, "held-out samples": n, "delta": delta}
     step = MarginStep(errors / n, 0.0, value - errors / n, 0.0, delta, terms, whole=value)
-    note = f"for orientation: about {n} held-out samples, not about the training sample"
-    return bound_from_step(step, held_out, test, note=note)
+    notes = ("" if trained_on.excluded else trained_on.note, f"for orientation: {ABOUT.format(n=n)}")
+    return bound_from_step(
+        step, held_out, test,
+        note="; ".join(part for part in notes if part),
+        objection=trained_on.note if trained_on.excluded else "",
+    )  # fmt: skip
 
 
-def _errors(sample: Sample, test: Measured) -> tuple[int, int]:
-    """Errors among the held-out samples, and how many there are."""
+def _errors(sample: Sample, test: Measured, trained_on: Copies) -> tuple[int, int]:
+    """Errors among the held-out samples, copies taken for coincidence among them, and how many samples there are."""
     margins = np.asarray(test.margins)
     if test is sample:
         raise ValueError("test is the training sample itself; needed samples that had no part in training")
@@ -67,4 +80,8 @@ def _errors(sample: Sample, test: Measured) -> tuple[int, int]:
         raise ValueError(
             f"held-out margins of shape {margins.shape}; needed one finite number per sample, at least one"
         )
-    return int((margins <= 0).sum()), margins.size
+    wrong = margins <= 0
+    for copies, which in ((trained_on, shared(test, sample)), (test.copies, repeats(test.fingerprints))):
+        if copies.coincidence:
+            wrong = wrong | which
+    return int(wrong.sum()), margins.size

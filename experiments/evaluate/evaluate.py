@@ -49,10 +49,23 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             nodes=cast(Partition, config.nodes),
             mask_fixed=config.mask_fixed,
             preprocessing=config.preprocessing,
+            repetitions=config.repetitions,
+            simultaneous=config.simultaneous,
             options=None if config.pixel_range is None else {"pixel_range": config.pixel_range},
         )
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
+
+
+def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:
+    """A line below the table: of how many certificates together, or of which alone, δ speaks."""
+    count = int((frame["guarantee"] == "certificate").sum())
+    if config.simultaneous:
+        return f"All {count} certificates together hold with probability 1 - {config.delta:g}."
+    return (
+        f"Each of the {count} certificates alone holds with probability 1 - {config.delta:g}; "
+        "--simultaneous makes it all of them together."
+    )
 
 
 def _check_range(pixel_range: tuple[float, float] | None, arrays: Arrays) -> None:

@@ -19,6 +19,8 @@ class EvaluateConfig:
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
     preprocessing: Annotated[str, Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed"
+    repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
+    simultaneous: Annotated[bool, Option(help="All certificates together fail with probability delta.")] = False
     pixel_range: Annotated[
         tuple[float, float] | None, Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
     ] = None

@@ -83,7 +83,8 @@ def take_snapshot(
         "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
     }
     options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
-    options |= {"pixel_range": data.pixel_range, "test": Margins(test.margins)}
+    held_out = Margins(test.margins, test.fingerprints, test.input_space)  # normalised by the training set alone
+    options |= {"pixel_range": data.pixel_range, "test": held_out}
     followed = {form.bound for form in FORMS}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}

@@ -170,3 +170,17 @@ def test_options_reach_the_bounds_that_take_them(data):
     assert without["value"]["galanti"] == given["value"]["galanti"]
     with pytest.raises(ValueError, match=r"no bound takes the option 'pixel_rnge'.*pixel_range"):
         table(net, *data, delta=0.01, names=["galanti"], options={"pixel_rnge": (0.0, 1.0)})
+
+
+def test_every_row_has_its_own_delta_or_a_share_of_it(net, data):
+    """Two certificates and one that is none: the certificates hold at δ/2, the other row is as before."""
+    names = ["galanti", "occam", "galanti_published"]
+    alone = table(net, *data, delta=0.01, names=names).set_index("bound")
+    half = table(net, *data, delta=0.005, names=names).set_index("bound")
+    together = table(net, *data, delta=0.01, names=names, simultaneous=True).set_index("bound")
+    assert together.value[:2].tolist() == half.value[:2].tolist() != alone.value[:2].tolist()
+    assert together.value.galanti_published == alone.value.galanti_published != half.value.galanti_published
+    one = table(net, *data, delta=0.01, names=names[1:], simultaneous=True).set_index("bound")
+    assert one.value.occam == alone.value.occam
+    none = table(net, *data, delta=0.01, names=names[2:], simultaneous=True)
+    assert none.value.tolist() == [alone.value.galanti_published]

@@ -62,7 +62,7 @@ def test_a_kernel_shared_by_positions_is_pruned_once_and_stays_shared():
     np.testing.assert_allclose(
         bounds.evaluate(sparse, x), f(np.where(np.abs(kernel) >= threshold, kernel, 0))(x), rtol=1e-4, atol=1e-5
     )
-    code = bounds.occam(sparse, sample_of(f(kernel), x), delta=0.1).terms
+    code = bounds.occam(sparse, sample_of(lambda x: bounds.evaluate(sparse, x), x), delta=0.1).terms
     assert code["nonzeros"] == 8 + top.size and code["parameters"] == 32 + top.size
 
 
@@ -125,7 +125,7 @@ def test_a_pruned_network_has_a_mask_and_margins_of_its_own(two, option):
 
 def test_terms_say_what_was_assumed_of_the_zeros_and_what_they_cost(two):
     """One linear layer, scalar nodes: 2 of 4 blocks are there, log(5 · 6) nats for the mask, log 3 for the form."""
-    _, sample, x, _ = two
+    _, sample, x, y = two
     graph = bounds.read_graph(linear(np.eye(2)), x[:2]).partition("scalar")
     fixed = bounds.galanti(graph, sample, delta=0.01, mask_fixed=True)
     assert (fixed.terms["mask"], fixed.terms["nats for the mask"]) == (MASK_FIXED, 0.0)
@@ -135,8 +135,9 @@ def test_terms_say_what_was_assumed_of_the_zeros_and_what_they_cost(two):
     assert few.terms["nats for the mask"] == many.terms["nats for the mask"] == pytest.approx(math.log(5 * 6))
     assert few.terms["nats paid for choices"] == pytest.approx(math.log(5 * 6) + 2 * math.log(3))
     assert few.value > fixed.value
-    whole = bounds.read_graph(linear([[1.0, 0.5], [0.5, 1.0]]), x[:2]).partition("scalar")
-    assert bounds.galanti(whole, sample, delta=0.01).terms["mask"] == MASK_NONE
+    f = linear([[1.0, 0.5], [0.5, 1.0]])
+    whole = bounds.read_graph(f, x[:2]).partition("scalar")
+    assert bounds.galanti(whole, bounds.Sample.measure(f, x, y), delta=0.01).terms["mask"] == MASK_NONE
 
 
 def test_zeros_that_are_not_worth_their_price_are_not_counted_on(two):

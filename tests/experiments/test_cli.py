@@ -288,6 +288,13 @@ def test_evaluate_for_people(tmp_path: Path, sample: Path, capsys: pytest.Captur
     assert run("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample)) == 0
     out = capsys.readouterr().out
     assert "galanti" in out and "certificate" in out
+    assert "certificates alone holds with probability 1 - 0.001; --simultaneous" in " ".join(out.split())
+
+
+def test_evaluate_all_certificates_together(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), "--bound", "galanti")
+    assert run(*arguments, "--bound", "occam", "--simultaneous", "--repetitions", "natural") == 0
+    assert "All 2 certificates together hold with probability 1 - 0.001." in " ".join(capsys.readouterr().out.split())
 
 
 def test_evaluate_takes_the_range_of_the_inputs(

@@ -1,5 +1,7 @@
 """Samples without images: energies, margins and counts written down."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from sparsebounds import bounds
@@ -17,3 +19,8 @@ def sample_of(energies, m=50, classes=4, preprocessing="fixed", margins=None):
     parts = np.stack([energies / classes] * classes)
     margins = np.linspace(-1, 3, m) if margins is None else np.broadcast_to(margins, m).copy()
     return bounds.Sample(m, classes, energies, parts, margins, counts, preprocessing)
+
+
+def of_any_network(sample):
+    """The sample without the scores by which its network is known: for graphs whose weights a test has changed."""
+    return replace(sample, probe_inputs=None, probe_scores=None)

@@ -14,6 +14,7 @@ from scipy.special import gammaln
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import grid_up
@@ -77,17 +78,17 @@ def long_sedghi(
     Source: as above.
     """
     chain, chi = read_chain(graph, reference), largest_norm(sample, input_bound, pixel_range)
-    forms = _forms(chain, reference, chi, sample.m, mask_fixed)
+    forms = _forms(chain, fixed_weights(reference), chi, sample.m, mask_fixed)
     # A cover and Hoeffding's inequality: nothing stands before the complexity.
     return conclude(long_sedghi, forms, graph, sample, Payment(delta, gamma, factor=1.0))
 
 
-def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
+def _forms(chain: LipschitzChain, reference: Graph | None, chi: float, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
     """The class of all weights, and the class of all weights on one mask."""
     moved = [spectral_upper(chain.difference, i) for i in chain.learned]
     beta, nats = grid_up(math.fsum(moved))
     nu = 0.0
-    if isinstance(reference, Graph):
+    if reference is not None:
         nu = max(0.0, max(spectral_upper(reference, i) for i in chain.learned) - 1.0)
     layers = len(chain.learned)
     # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
@@ -117,7 +118,7 @@ def _forms(chain: LipschitzChain, reference: object, chi: float, m: int, mask_fi
         yield curve(present, _log_choose(total, present))
 
 
-def _weights(chain: LipschitzChain, reference: object, mask_fixed: bool) -> tuple[int, int]:
+def _weights(chain: LipschitzChain, reference: Graph | None, mask_fixed: bool) -> tuple[int, int]:
     """How many weights the class has, and how many differ from the reference."""
     total, present = 0, 0
     for i in chain.learned:
@@ -125,7 +126,7 @@ def _weights(chain: LipschitzChain, reference: object, mask_fixed: bool) -> tupl
         free = np.ones(moved.shape, dtype=bool)
         if mask_fixed:
             free = chain.dot(i).weight != 0
-            if isinstance(reference, Graph):
+            if reference is not None:
                 free |= reference.dot(i).weight != 0
         total, present = total + int(free.sum()), present + int((moved != 0).sum())
     return total, present

@@ -61,7 +61,7 @@ def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bit
     """
     graph = bounds.read_graph(model, data.x_train[:2])
     sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = Margins(margins(lambda x: _SCORES(model, x), data.x_test, data.y_test, batch=BATCH))
+    test = Margins.on(data.x_test, margins(lambda x: _SCORES(model, x), data.x_test, data.y_test, batch=BATCH))
     errors = errors_row(sample.train_error, float(np.mean(test.margins <= 0)), len(test.margins))
     options: Row = {"delta": delta, "mask_fixed": mask_fixed, "gamma": 1.0}
     options |= {"pixel_range": data.pixel_range, "test": test}
@@ -87,7 +87,8 @@ def _quantised(graph: bounds.Graph, sample: bounds.Sample, data: Dataset, option
     """The Occam bound of another network, the one with fewer values: the inputs are the same, its margins are not."""
     small = bounds.quantise(graph, bits)
     own = margins(lambda x: bounds.evaluate(small, x), data.x_train, data.y_train, batch=BATCH)
-    found = evaluated(bounds.occam, small, dataclasses.replace(sample, margins=own), options)
+    scores = None if sample.probe_inputs is None else bounds.evaluate(small, sample.probe_inputs)
+    found = evaluated(bounds.occam, small, dataclasses.replace(sample, margins=own, probe_scores=scores), options)
     return _row(QUANTISED, "", found) | {"samples_needed": math.nan}
 
 

@@ -97,7 +97,7 @@ def test_methods_are_computed_once(graph: Graph) -> None:
 
 
 def test_a_difference_is_kept_per_reference(graph: Graph) -> None:
-    one, two = replace(graph), doubled(graph)
+    one, two = doubled(graph), doubled(doubled(graph))
     assert difference(graph, one) is difference(graph, one) is not difference(graph, two)
     with pytest.raises(ValueError, match="reference is a dict"):
         difference(graph, {})

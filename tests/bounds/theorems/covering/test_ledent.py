@@ -6,6 +6,7 @@ import networks
 import numpy as np
 import pytest
 from networks import network
+from samples import of_any_network
 
 from sparsebounds import bounds
 from sparsebounds.bounds.theorems.covering.ledent import rademacher
@@ -14,7 +15,7 @@ RANGE = (-6.0, 6.0)
 
 
 def measured(net, **options):
-    return bounds.Sample.measure(net.f, net.x, np.arange(len(net.x)) % 2, **options)
+    return of_any_network(bounds.Sample.measure(net.f, net.x, np.arange(len(net.x)) % 2, **options))
 
 
 def test_printed_expression():

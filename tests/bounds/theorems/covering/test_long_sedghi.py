@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import reference as ref
 from networks import network
+from samples import of_any_network
 
 from sparsebounds import bounds
 from sparsebounds.bounds.sample.limits import largest_norm
@@ -17,7 +18,7 @@ RANGE = (-6.0, 6.0)
 
 
 def measured(net, **options):
-    return bounds.Sample.measure(net.f, net.x, np.arange(len(net.x)) % 2, **options)
+    return of_any_network(bounds.Sample.measure(net.f, net.x, np.arange(len(net.x)) % 2, **options))
 
 
 def read(name="strided_same"):

@@ -1,0 +1,198 @@
+"""Inputs that occur twice, in a sample or in two that must not meet: one rule for what they mean.
+
+Samples are drawn independently, so that an input occurs twice only if the distribution repeats inputs. Let L_j be the
+number of levels of the lattice that coordinate j of the sample spans: (max − min)/common step + 1, where all its values
+lie on an arithmetic lattice of at most 65536 levels, and of at most u² for u different values (a few numbers lie on
+some lattice by chance); else infinite. N = Π_j L_j inputs are then possible.
+
+* N ≤ pairs of samples compared (m²/2 in a sample, n m between two): a uniform draw would already collide, and
+  repetitions say nothing.
+* Otherwise at most one sample in a thousand may be a copy, which is taken for coincidence.
+* More: the samples are not taken for independent, and no row is a certificate, unless the caller states that the
+  distribution itself repeats inputs (`repetitions="natural"`).
+
+Copies are found by their fingerprints, 8 bytes for every sample, whatever their labels.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+REPETITIONS = ("counted", "natural")
+COINCIDENCE = 1000
+"""One sample in so many may be a copy."""
+LEVELS = 65536
+"""Of a coordinate, at most."""
+BITS = 64
+"""A space of more inputs than 2^BITS explains no repetition: so many pairs are never compared."""
+_ROWS = 4096
+_REMEDY = "leave out the copies, or state repetitions='natural' if the distribution itself repeats inputs"
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What copies among samples mean for a row."""
+
+    number: int
+    excluded: bool = False
+    """The samples cannot pass for independent: no certificate."""
+    coincidence: bool = False
+    """Few enough, and explained by nothing else."""
+    note: str = ""
+
+
+NO_COPIES = Copies(0)
+
+
+def judged(number: int, of: int, pairs: float, space: float | None, repetitions: str, said: str) -> Copies:
+    """Apply the rule.
+
+    Args:
+        number: of copies.
+        of: samples among which they are.
+        pairs: of samples compared.
+        space: how many inputs are possible, as `input_space` finds it; None: unknown, which explains nothing.
+        repetitions: "counted", or "natural" as stated by the caller.
+        said: what the copies are, such as "repeat an earlier input".
+
+    Returns:
+        The verdict, with a note unless there are none.
+
+    Example:
+        >>> judged(3, 5000, 5000**2 / 2, math.inf, "counted", "repeat an earlier input").note
+        '3 of 5000 samples repeat an earlier input: taken for coincidence'
+        >>> judged(6, 5000, 5000**2 / 2, math.inf, "counted", "repeat an earlier input").excluded
+        True
+    """
+    found = f"{number} of {of} samples {said}"
+    if number == 0:
+        return NO_COPIES
+    if repetitions == "natural":
+        return Copies(number, note=f"{found}: natural, as stated")
+    if space is not None and space <= pairs:
+        return Copies(number, note=f"{found}: the inputs span only {space:.0f} values")
+    if COINCIDENCE * number <= of:
+        return Copies(number, coincidence=True, note=f"{found}: taken for coincidence")
+    return Copies(number, excluded=True, note=f"no certificate: {found}; {_REMEDY}")
+
+
+def repeats(marks: np.ndarray | None) -> np.ndarray:
+    """Which samples have the input of an earlier one.
+
+    Args:
+        marks: (m,) fingerprints; None where they are unknown, as if all inputs differed.
+
+    Returns:
+        bool (m,), or (0,) without fingerprints.
+
+    Example:
+        >>> repeats(np.array([7, 5, 7, 7], dtype=np.uint64)).tolist()
+        [False, False, True, True]
+    """
+    if marks is None:
+        return np.zeros(0, dtype=bool)
+    again = np.ones(len(marks), dtype=bool)
+    again[np.unique(marks, return_index=True)[1]] = False
+    return again
+
+
+def within(marks: np.ndarray | None, space: float | None, repetitions: str) -> Copies:
+    """The rule for the copies in one sample: what `Sample.copies` and `Margins.copies` are."""
+    m = 0 if marks is None else len(marks)
+    return judged(int(repeats(marks).sum()), m, m * m / 2, space, repetitions, "repeat an earlier input")
+
+
+class Marked(Protocol):
+    """Samples that are known by their fingerprints: a `Sample`, or `Margins`."""
+
+    @property
+    def fingerprints(self) -> np.ndarray | None: ...
+
+    @property
+    def input_space(self) -> float | None: ...
+
+    @property
+    def repetitions(self) -> str: ...
+
+
+def shared(test: Marked, sample: Marked) -> np.ndarray:
+    """Which inputs of `test` are in `sample` too: bool (n,), or (0,) where fingerprints are missing."""
+    if test.fingerprints is None or sample.fingerprints is None:
+        return np.zeros(0, dtype=bool)
+    return np.isin(test.fingerprints, sample.fingerprints)
+
+
+def overlap(test: Marked, sample: Marked) -> Copies:
+    """The rule for inputs of test samples that were trained on.
+
+    Args:
+        test: samples that should have had no part in training.
+        sample: the training sample.
+
+    Returns:
+        The verdict; without fingerprints its note says that nothing was checked.
+    """
+    if test.fingerprints is None or sample.fingerprints is None:
+        return Copies(0, note="without fingerprints of both: whether they were trained on was not checked")
+    number, n, m = int(shared(test, sample).sum()), len(test.fingerprints), len(sample.fingerprints)
+    spaces = (test.input_space, sample.input_space)
+    space = max(math.inf if s is None else s for s in spaces)
+    stated = "natural" if "natural" in (test.repetitions, sample.repetitions) else "counted"
+    return judged(number, n, float(n) * m, space, stated, "have an input of the training sample")
+
+
+def input_space(x: Any) -> float:
+    """How many inputs the lattice has that the inputs span.
+
+    Args:
+        x: (m, …) inputs.
+
+    Returns:
+        N = Π_j L_j as above; infinite beyond 2^64.
+
+    Example:
+        >>> input_space(np.array([[0.0, 1.0], [0.5, 1.0], [1.0, 1.0]]))
+        3.0
+        >>> input_space(np.random.default_rng(0).normal(size=(100, 1)))
+        inf
+    """
+    starts = range(0, len(x), _ROWS)
+    first = _rows(x, 0)[:1]
+    moving = np.zeros(first.shape[1], dtype=bool)
+    for start in starts:
+        moving |= (_rows(x, start) != first).any(axis=0)
+        if moving.sum() > BITS:
+            return math.inf
+    columns = np.concatenate([_rows(x, start)[:, moving] for start in starts])
+    found = 1.0
+    for column in columns.T:
+        found *= _levels(column)
+        if found > 2.0**BITS:
+            return math.inf
+    return found
+
+
+def _rows(x: Any, start: int) -> np.ndarray:
+    part = np.asarray(x[start : start + _ROWS])
+    return part.reshape(len(part), -1)
+
+
+def _levels(column: np.ndarray) -> float:
+    """L of one coordinate: Euclid's algorithm on the gaps between its values, up to the rounding of float32."""
+    values = np.unique(column.astype(np.float64))
+    if len(values) > LEVELS:
+        return math.inf
+    gaps, slack = np.diff(values), 4 * 2.0**-24 * np.abs(values).max()
+    width = float(gaps.sum())
+    step = float(gaps.min())
+    while step * LEVELS > width and step > 32 * slack:
+        rest = np.abs(gaps - step * np.round(gaps / step))
+        if (rest <= slack).all():
+            levels = round(width / step) + 1
+            return float(levels) if levels <= min(LEVELS, len(values) ** 2) else math.inf
+        step = float(rest[rest > slack].min())
+    return math.inf
