@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from types import FunctionType
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
@@ -39,6 +43,8 @@ class Network:
     """Those of a module; what a function closes over is known only when it is traced."""
     names: tuple[str, ...]
     """Where each array stands in the module, such as "conv.kernel"."""
+    training: tuple[tuple[str, str], ...]
+    """Path and class of every layer of the module that is in training mode: dropout, normalisation by the batch."""
 
     def __init__(self, f: Any) -> None:
         if isinstance(f, type):
@@ -51,11 +57,16 @@ class Network:
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
         self.arrays, self.names = (), ()
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
+        self.training: tuple[tuple[str, str], ...] = ()
         if isinstance(f, nnx.Module):
             definition, state = nnx.split(f)
             entries, tree = jax.tree_util.tree_flatten_with_path(state)
-            self.arrays, self.names = tuple(leaf for _, leaf in entries), tuple(_name(path) for path, _ in entries)
-            self._run = lambda arrays, x: nnx.merge(definition, jax.tree.unflatten(tree, arrays), copy=True)(x)
+            self.arrays, self.names = (
+                tuple(_kept(leaf) for _, leaf in entries),
+                tuple(_name(path) for path, _ in entries),
+            )
+            self.training = tuple(_in_training(f))
+            self._run = lambda arrays, x: _scoped(_copied(definition, jax.tree.unflatten(tree, arrays)))(x)
 
     @classmethod
     def of(cls, f: Any) -> Network:
@@ -138,6 +149,63 @@ def _inner_constants(jaxpr: Jaxpr) -> Iterator[Any]:
                 yield from _inner_constants(value.jaxpr)
             elif isinstance(value, Jaxpr):
                 yield from _inner_constants(value)
+
+
+def _kept(leaf: Any) -> Any:
+    """An array of NumPy can be written to in place: a copy of it. One of JAX cannot."""
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
+
+
+def _copied(definition: Any, state: Any) -> Any:
+    """A module that shares nothing with the user's: neither arrays nor lists and dictionaries among its attributes."""
+    try:
+        definition = copy.deepcopy(definition)
+    except Exception:  # an attribute that cannot be copied, such as an open file
+        pass
+    return nnx.merge(definition, jax.tree.map(_kept, state), copy=True)
+
+
+def _scoped(module: Any) -> Any:
+    """The same module, its layers named in whatever is traced: by path, functions in lists of layers too."""
+    for path, layer in list(nnx.iter_modules(module)):
+        if isinstance(layer, nnx.List):
+            for i, part in enumerate(layer):
+                if isinstance(part, FunctionType) or hasattr(part, "lower"):  # a function, or a jitted one
+                    layer[i] = _named_function(part, _path((*path, i)))
+        if path and callable(layer):
+            _name_calls(layer, _path(path))
+    return module
+
+
+def _name_calls(layer: Any, name: str) -> None:
+    kind = type(layer)
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with jax.named_scope(name):
+            return kind.__call__(self, *args, **kwargs)
+
+    layer.__class__ = type(kind.__name__, (kind,), {"__call__": call})
+
+
+def _named_function(function: Any, name: str) -> Any:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with jax.named_scope(name):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def _in_training(module: Any) -> Iterator[tuple[str, str]]:
+    for path, layer in nnx.iter_modules(module):
+        drops = getattr(layer, "deterministic", None) is False
+        rate = getattr(layer, "rate", getattr(layer, "dropout_rate", 0.0))
+        if getattr(layer, "use_running_average", None) is False or (drops and rate != 0.0):
+            yield _path(path), type(layer).__name__
+
+
+def _path(path: tuple[Any, ...]) -> str:
+    return ".".join(map(str, path))
 
 
 def _name(path: tuple[Any, ...]) -> str:

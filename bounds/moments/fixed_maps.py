@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +15,10 @@ from sparsebounds.bounds.graph.terms import Fixed
 class FixedMap:
     """Σ_t P_t, where P_t shows each element of the layer one element of another: norms of its blocks, node by node."""
 
-    spectral2: tuple[sparse.csr_array, ...]
-    """Per t, ‖P_t,ji‖² for nodes j of the layer (rows) and nodes i of the graph (columns)."""
+    spectral2: sparse.csr_array
+    """‖P_t,ji‖² for pairs (t, j) of one t and a node j of the layer (rows) and nodes i of the graph (columns)."""
+    together: sparse.csr_array
+    """1 where a row of `spectral2` belongs to node j: adds up over t."""
     frobenius: sparse.csr_array
     """Σ_t ‖P_t,ji‖_F."""
     scale: float | None
@@ -25,9 +26,7 @@ class FixedMap:
 
     def linear(self, q: np.ndarray) -> np.ndarray:
         """Σ_t √(Σ_i ‖P_t,ji‖² q_i²): the rows of P_t,ji for different i are different coordinates of node j."""
-        return sum(
-            (np.sqrt(p @ np.square(q)) for p in self.spectral2), start=np.zeros((self.frobenius.shape[0], q.shape[1]))
-        )
+        return np.asarray(self.together @ np.sqrt(self.spectral2 @ np.square(q)))
 
     def activated(self, q: np.ndarray) -> np.ndarray:
         """Σ_i ‖P_ji‖_F q_i: below an activation a map counts row by row."""
@@ -41,23 +40,24 @@ def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
     return _map(graph, index, term.copies, factors, scale)
 
 
-def _map(
-    graph: Graph, index: int, shown: Sequence[np.ndarray], coefficient: np.ndarray, scale: float | None
-) -> FixedMap:
-    local, shape = graph.local_nodes(index), (graph.node_counts[index], int(graph.node_offsets[-1]))
-    spectral2, frobenius = [], sparse.csr_array(shape)
-    for elements in shown:
-        there = elements >= 0
-        j, e, squares = local[there], elements[there], np.square(coefficient[there])
-        # P has one entry per row, so PᵀP is diagonal: an element's own entry is the sum of its squares.
-        entries = sparse.coo_array((squares, (j, e)), shape=(shape[0], int(graph.offsets[-1])))
-        entries.sum_duplicates()
-        rows, columns = entries.coords[0], graph.node_of[entries.coords[1]]
-        largest = _reduced(np.maximum, rows, columns, entries.data, shape)
-        total = _reduced(np.add, rows, columns, entries.data, shape)
-        spectral2.append(largest)
-        frobenius = frobenius + total.sqrt()
-    return FixedMap(tuple(spectral2), sparse.csr_array(frobenius), scale)
+def _map(graph: Graph, index: int, shown: np.ndarray, coefficient: np.ndarray, scale: float | None) -> FixedMap:
+    """`shown` (T, size): the element that each element of the layer sees at t, or ABSENT."""
+    count, columns = graph.node_counts[index], int(graph.node_offsets[-1])
+    t, where = np.nonzero(shown >= 0)  # t ascending: sums over t are in this order
+    j = graph.local_nodes(index)[where].astype(np.int64)
+    # P_t has one entry per row, so P_tᵀP_t is diagonal: an element's own entry is the sum of its squares.
+    pairs, row = np.unique(t * count + j, return_inverse=True)
+    entries = sparse.coo_array(
+        (np.square(coefficient[where]), (row, shown[t, where])), shape=(len(pairs), int(graph.offsets[-1]))
+    )
+    entries.sum_duplicates()
+    row, seen = entries.coords[0], graph.node_of[entries.coords[1]]
+    largest = _reduced(np.maximum, row, seen, entries.data, (len(pairs), columns))
+    total = _reduced(np.add, row, seen, entries.data, (len(pairs), columns)).tocoo()
+    node = pairs % count
+    frobenius = _reduced(np.add, node[total.coords[0]], total.coords[1], np.sqrt(total.data), (count, columns))
+    ones = sparse.csr_array((np.ones(len(pairs)), (node, np.arange(len(pairs)))), shape=(count, len(pairs)))
+    return FixedMap(largest, ones, frobenius, scale)
 
 
 def _reduced(

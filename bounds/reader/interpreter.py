@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend import source_info_util
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
 from sparsebounds.bounds.reader.builder import Builder
@@ -17,7 +18,20 @@ from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 
-LIBRARIES = tuple(str(Path(m.__file__ or "").parent) for m in (jax, np))
+LIBRARIES = tuple(str(Path(m.__file__ or "").parent) for m in (jax, np, flax))
+OWN = Path(__file__).parents[1]
+NOT_THE_USERS = (*LIBRARIES, *{f"{path}{os.sep}" for path in (OWN, OWN.resolve())})
+WRAPS = frozenset(
+    "add add_any sub neg mul div rem integer_pow pow dot_general conv_general_dilated reduce_sum reduce_window_sum "
+    "reduce_prod cumsum cumprod shift_left shift_right_logical shift_right_arithmetic and or xor not abs sign".split()
+)
+"""Operations that are not those of the reals when they are done on integers or truth values."""
+
+
+COVERS = (
+    "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
+    "ReLU, average and max pooling, reshaping and sums"
+)
 
 
 class Interpreter:
@@ -60,6 +74,12 @@ class Interpreter:
         if all(isinstance(v, Const) for v in values):
             return constant(eqn, values)
         self.module = common_module([v for v in values if isinstance(v, Const)])
+        if eqn.primitive.name in WRAPS and (kind := integer_operand(eqn, values)):
+            raise self.refuse(
+                f"computes with integers ({kind}), where numbers wrap around and are cut off; convert first, as in "
+                "x.astype(jnp.float32)",
+                covers=False,
+            )
         rule = self.rules.get(eqn.primitive.name)
         if rule is None:
             raise self.refuse("is not an operation of the networks that bounds speak of")
@@ -67,15 +87,12 @@ class Interpreter:
 
     # ---- names and errors ---------------------------------------------------------------------------------------
 
-    def refuse(self, why: str) -> ReadError:
+    def refuse(self, why: str, *, covers: bool = True) -> ReadError:
         """An error that names the primitive, the layer and the source line."""
         assert self.eqn is not None
         layer = self.module or self.name_stack()
         where = " ".join(part for part in (f"in layer {layer}" if layer else "", f"at {self.source_line()}") if part)
-        return ReadError(
-            f"'{self.eqn.primitive.name}' {where} {why}; read_graph covers convolution, dense, locally connected and "
-            "gathered linear maps, bias, scale, ReLU and leaky ReLU, average and max pooling, reshaping and sums"
-        )
+        return ReadError(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
 
     def name_stack(self) -> str:
         return self.scope
@@ -89,9 +106,9 @@ class Interpreter:
             trace = eqn.source_info.traceback
             frames: list[Any] = trace.frames if trace is not None else []
             for frame in frames:
-                if not frame.file_name.startswith(LIBRARIES) and "/flax/" not in frame.file_name:
+                if not frame.file_name.startswith(NOT_THE_USERS):
                     return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
-        return source_info_util.summarize(self.eqn.source_info) if self.eqn is not None else ""
+        return ""
 
 
 def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -100,6 +117,12 @@ def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     names = frozenset().union(*(v.names for v in values if isinstance(v, Const))) if values else frozenset()
     out = eqn.primitive.bind(*arguments, **eqn.params)
     return [Const(o, names) for o in (out if eqn.primitive.multiple_results else [out])]
+
+
+def integer_operand(eqn: JaxprEqn, values: list[Value]) -> str:
+    """The type of the first operand that depends on the input and is no floating number; empty where all are."""
+    types = (atom.aval.dtype for atom, v in zip(eqn.invars, values, strict=True) if isinstance(v, View))  # type: ignore[attr-defined]
+    return next((str(t) for t in types if not jnp.issubdtype(t, jnp.floating)), "")
 
 
 def common_module(constants: list[Const]) -> str:

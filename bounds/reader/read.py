@@ -6,24 +6,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import jax
 import numpy as np
+from jax.extend.core import ClosedJaxpr
 
-from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
 from sparsebounds.bounds.graph.layers import Input
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
+from sparsebounds.bounds.reader.check import check
 from sparsebounds.bounds.reader.interpreter import Interpreter
 from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.trace import traced
+from sparsebounds.bounds.reader.training import check_draws, mode_error
 from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
 from sparsebounds.bounds.sample.front_end import FrontEnd
-
-TOLERANCE = 1e-3
-"""Largest difference between the graph and the function, relative to the largest score (float32 networks)."""
 
 
 def read_graph(
@@ -78,16 +76,28 @@ def read_graph(
     first = _input(x, input_nodes)
     builder = Builder(first)
     program, leaves = traced(network, x[:1])
+    check_draws(network, program, x[:1])
     interpreter = Interpreter(builder, RULES)
     start = View(builder.ids(0).reshape(1, *first.shape))
-    (out, *more) = interpreter.closed(program, [*leaves, start])
+    (out, *more) = _interpreted(interpreter, network, program, [*leaves, start])
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
     graph = Graph(simplify(builder, output)).partition(nodes, group_size)
     _require_finite(graph)
-    _check(graph, network, x)
+    check(graph, network, x)
     return graph
+
+
+def _interpreted(interpreter: Interpreter, network: Network, program: ClosedJaxpr, values: list[Value]) -> list[Value]:
+    """What the program returns; where it is refused and layers are in training mode, that is what the user is told."""
+    try:
+        return interpreter.closed(program, values)
+    except ReadError as error:
+        message = mode_error(network, interpreter.scope)
+        if not message:
+            raise
+        raise ReadError(message) from error
 
 
 def _input(x: np.ndarray, input_nodes: np.ndarray | None) -> Input:
@@ -134,22 +144,3 @@ def _require_finite(graph: Graph) -> None:
         arrays = [*(term.parameters for term in layer.terms), layer.bias]
         if not all(a is None or np.isfinite(a).all() for a in arrays):
             raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
-
-
-def _check(graph: Graph, network: Network, x: np.ndarray) -> None:
-    """The graph must equal the network on an example and on noise of its size; their batch of two shows mixing."""
-    examples = x[:1].astype(np.float32) if x.dtype.kind in "iub" else x[:1]
-    noise = np.random.default_rng(0).normal(size=(1, *x.shape[1:])) * (np.abs(examples).max() or 1.0)
-    inputs = np.concatenate([examples, noise.astype(examples.dtype)])
-    with jax.default_matmul_precision("highest"):
-        expected = np.asarray(network(inputs), dtype=np.float64)
-    found = evaluate(graph, inputs)
-    if expected.shape != found.shape:
-        raise ReadError(f"for {len(inputs)} inputs the function returns shape {expected.shape}; needed {found.shape}")
-    worst = float(np.max(np.abs(found - expected), initial=0.0))
-    scale = float(np.max(np.abs(expected), initial=1e-30))
-    if not worst <= TOLERANCE * scale:
-        raise ReadError(
-            f"the graph differs from the function by {worst:.3g} (scores up to {scale:.3g}) on a batch of "
-            f"{len(inputs)}; does the function mix the inputs of a batch, or compute in low precision?"
-        )

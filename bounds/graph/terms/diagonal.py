@@ -23,9 +23,9 @@ class Diagonal(LinearMap):
     """float64 (size,), None for ones."""
 
     @property
-    def copies(self) -> tuple[np.ndarray, ...]:
-        """The one P of which this is diag(scale) · P: the element that each element of the layer reads."""
-        return (self.elements,)
+    def copies(self) -> np.ndarray:
+        """The one P of which this is diag(scale) · P: (1, size), the element that each element of the layer reads."""
+        return self.elements[None]
 
     @property
     def factors(self) -> np.ndarray:

@@ -30,10 +30,10 @@ class Pool(LinearMap):
         return len(self.taps.sites), self.taps.channels
 
     @property
-    def copies(self) -> tuple[np.ndarray, ...]:
-        """P_t of Σ_t P_t, before the factors: the element that each element of the layer reads at t, or ABSENT."""
+    def copies(self) -> np.ndarray:
+        """P_t of Σ_t P_t, before the factors: (T, size), the element that each element reads at t, or ABSENT."""
         seen = self.taps.rows(0).reshape(self.shape[0], -1, self.shape[1])
-        return tuple(seen[:, t].ravel() for t in range(seen.shape[1]))
+        return seen.transpose(1, 0, 2).reshape(seen.shape[1], -1)
 
     @property
     def factors(self) -> np.ndarray:

@@ -112,7 +112,7 @@ SHAPES = {
     "feature map": (hidden, r"\(1, 5, 5, 3\)|one row of scores"),
     "two outputs": (lambda x: (flat(x) @ W2, x), "returns 2 arrays"),
     "constant": (lambda x: jnp.ones((len(x), 4)), "does not depend"),
-    "batch norm in training mode": (NormInTraining, "evaluation mode|traced|reduce|mul|square"),
+    "batch norm in training mode": (NormInTraining, r"^norm \(BatchNorm\) is in training mode; call model\.eval\(\)$"),
     "python branch": (python_branch, "branches|traced"),
     "batch mean": (mixes_the_batch, "batch"),
     "weights not finite": (not_finite, "not finite"),
