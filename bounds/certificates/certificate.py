@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
 from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, NotCovered, check_delta, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
@@ -37,7 +38,7 @@ def certificate(
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
     weights: Sequence[HeadAxes] = (UNIFORM,),
-    left_out: np.ndarray | None = None,
+    left_out: UInt64[np.ndarray, " n"] | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
     choices: Mapping[str, int] | None = None,
@@ -112,7 +113,7 @@ def certified(
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
     weights: Sequence[HeadAxes] = (UNIFORM,),
-    left_out: np.ndarray | None = None,
+    left_out: UInt64[np.ndarray, " n"] | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
     choices: Mapping[str, int] | None = None,

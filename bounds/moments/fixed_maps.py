@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 from scipy import sparse
 
 from sparsebounds.bounds.graph.graph import Graph
@@ -23,13 +24,13 @@ class FixedMap:
     scale: float | None
     """max |scale|, by which all this is to be multiplied; None where nothing is learned."""
 
-    def linear(self, q: np.ndarray) -> np.ndarray:
+    def linear(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
         """Σ_t √(Σ_i ‖P_t,ji‖² q_i²): the rows of P_t,ji for different i are different coordinates of node j."""
         return sum(
             (np.sqrt(p @ np.square(q)) for p in self.spectral2), start=np.zeros((self.frobenius.shape[0], q.shape[1]))
         )
 
-    def activated(self, q: np.ndarray) -> np.ndarray:
+    def activated(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
         """Σ_i ‖P_ji‖_F q_i: below an activation a map counts row by row."""
         return np.asarray(self.frobenius @ q)
 
@@ -42,7 +43,11 @@ def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
 
 
 def _map(
-    graph: Graph, index: int, shown: Sequence[np.ndarray], coefficient: np.ndarray, scale: float | None
+    graph: Graph,
+    index: int,
+    shown: Sequence[Int32[np.ndarray, " size"]],
+    coefficient: Float64[np.ndarray, " size"],
+    scale: float | None,
 ) -> FixedMap:
     local, shape = graph.local_nodes(index), (graph.node_counts[index], int(graph.node_offsets[-1]))
     spectral2, frobenius = [], sparse.csr_array(shape)
@@ -61,7 +66,11 @@ def _map(
 
 
 def _reduced(
-    combine: np.ufunc, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]
+    combine: np.ufunc,
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    values: Float64[np.ndarray, " n"],
+    shape: tuple[int, int],
 ) -> sparse.csr_array:
     """One number per (row, column) from several."""
     keys, where = np.unique(rows.astype(np.int64) * shape[1] + columns, return_inverse=True)

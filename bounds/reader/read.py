@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Int, Shaped
 
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
@@ -32,7 +33,7 @@ def read_graph(
     nodes: Partition = "position",
     *,
     group_size: int = 8,
-    input_nodes: np.ndarray | None = None,
+    input_nodes: Int[np.ndarray, " ..."] | None = None,
     front_end: FrontEnd | None = None,
 ) -> Graph:
     """Read a trained network from its function.
@@ -90,7 +91,7 @@ def read_graph(
     return graph
 
 
-def _input(x: np.ndarray, input_nodes: np.ndarray | None) -> Input:
+def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
     """The input layer: images and sequences keep their channels together, flat inputs have none."""
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
@@ -136,7 +137,7 @@ def _require_finite(graph: Graph) -> None:
             raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
 
 
-def _check(graph: Graph, network: Network, x: np.ndarray) -> None:
+def _check(graph: Graph, network: Network, x: Shaped[np.ndarray, "B ..."]) -> None:
     """The graph must equal the network on an example and on noise of its size; their batch of two shows mixing."""
     examples = x[:1].astype(np.float32) if x.dtype.kind in "iub" else x[:1]
     noise = np.random.default_rng(0).normal(size=(1, *x.shape[1:])) * (np.abs(examples).max() or 1.0)

@@ -6,9 +6,10 @@ import hashlib
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
 
-def fingerprints(x: Any) -> np.ndarray:
+def fingerprints(x: Any) -> UInt64[np.ndarray, " m"]:
     """A 64-bit hash of every input, of its float32 values: equal inputs have equal fingerprints.
 
     Args:
@@ -27,7 +28,7 @@ def fingerprints(x: Any) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def as_fingerprints(marks: Any) -> np.ndarray:
+def as_fingerprints(marks: Any) -> UInt64[np.ndarray, " n"]:
     """What a caller gave as fingerprints, if that is what it is.
 
     Inputs, indices or a sample in their place would match nothing, and signed or floating numbers only by chance: an

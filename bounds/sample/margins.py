@@ -6,23 +6,24 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 
 class Measured(Protocol):
     """Samples whose margins are known: a `Sample`, or `Margins`."""
 
     @property
-    def margins(self) -> np.ndarray: ...
+    def margins(self) -> Float64[np.ndarray, " m"]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Margins:
     """The margins of the network on samples, float64 (n,), and nothing else about them."""
 
-    margins: np.ndarray
+    margins: Float64[np.ndarray, " m"]
 
 
-def margins_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def margins_of(scores: Float64[np.ndarray, "B C"], labels: Int[np.ndarray, " B"]) -> Float64[np.ndarray, " B"]:
     """Margin f_y − max_{r≠y} f_r of every row.
 
     Args:
