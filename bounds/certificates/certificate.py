@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
 from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, NotCovered, check_delta, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
@@ -38,7 +39,7 @@ def certificate(
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
     weights: Sequence[HeadAxes] = (UNIFORM,),
-    left_out: np.ndarray | None = None,
+    left_out: UInt64[np.ndarray, " n"] | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
     choices: Mapping[str, int] | Configuration | None = None,
@@ -117,7 +118,7 @@ def certified(
     tree: Any = None,
     pixel_range: tuple[float, float] | None = None,
     weights: Sequence[HeadAxes] = (UNIFORM,),
-    left_out: np.ndarray | None = None,
+    left_out: UInt64[np.ndarray, " n"] | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
     choices: Mapping[str, int] | Configuration | None = None,

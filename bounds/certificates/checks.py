@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import UInt64
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
@@ -18,7 +19,7 @@ def check_every_class(sample: Sample) -> None:
         )
 
 
-def check_left_out(sample: Sample, left_out: np.ndarray | None) -> None:
+def check_left_out(sample: Sample, left_out: UInt64[np.ndarray, " n"] | None) -> None:
     """Raise ValueError if a sample that had to be left out is among the certified ones.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float, Float64, Int, Shaped
 
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
 from sparsebounds.bounds.moments.margin_forms import MarginForm
@@ -17,19 +18,17 @@ SLACK = 1e-3
 class EnergyWeights:
     """Z_S(x) = Σ_j inputs[S, j] x_j² + constant[S] ≥ 0: what a class weighs its inputs with."""
 
-    inputs: np.ndarray
-    """float64 (R, input elements)."""
-    constant: np.ndarray
-    """float64 (R,)."""
+    inputs: Float64[np.ndarray, "R D"]
+    constant: Float64[np.ndarray, " R"]
     p: float
     """The moment in which the hidden layers were peeled."""
 
-    def of(self, values: np.ndarray) -> np.ndarray:
+    def of(self, values: Shaped[np.ndarray, "m ..."]) -> Float64[np.ndarray, "m R"]:
         """Z_S of inputs (m, …): float64 (m, R)."""
         flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
         return np.square(flat) @ self.inputs.T + self.constant
 
-    def limits(self, largest: np.ndarray) -> np.ndarray:
+    def limits(self, largest: Float[np.ndarray, " ..."]) -> Float64[np.ndarray, " R"]:
         """What no Z_S can exceed if |x_j| ≤ largest_j: (R,)."""
         return np.square(np.ravel(largest)) @ self.inputs.T + self.constant
 
@@ -38,9 +37,9 @@ class EnergyWeights:
 class Energies:
     """Means of λ_k(y)² Z_S(x) and of its square over the sample, (R, K) each, and the range of Z_S, (R,)."""
 
-    means: np.ndarray
-    squares: np.ndarray
-    largest: np.ndarray
+    means: Float64[np.ndarray, "R K"]
+    squares: Float64[np.ndarray, "R K"]
+    largest: Float64[np.ndarray, " R"]
     m: int
     weights: EnergyWeights
     """What the inputs were weighed with."""
@@ -49,9 +48,9 @@ class Energies:
 def measure_energies(
     weights: EnergyWeights,
     form: MarginForm,
-    values: np.ndarray,
-    labels: np.ndarray,
-    limits: np.ndarray,
+    values: Shaped[np.ndarray, "m ..."],
+    labels: Int[np.ndarray, " m"],
+    limits: Float64[np.ndarray, " R"],
     *,
     batch_size: int = 4096,
 ) -> Energies:
@@ -89,7 +88,9 @@ def measure_energies(
     return Energies(means / len(values), squares / len(values), stated, len(values), weights)
 
 
-def bernstein_limits(form: MarginForm, energies: Energies, log_inverse: float) -> tuple[np.ndarray, np.ndarray]:
+def bernstein_limits(
+    form: MarginForm, energies: Energies, log_inverse: float
+) -> tuple[Float64[np.ndarray, "R K"], Float64[np.ndarray, "R K"]]:
     """U ≥ E λ_k(y)² Z(x) for every weighted energy Z and sub-sample k, w.p. 1 − ε each; and √(U/mean)."""
     reach = form.weights.max(axis=1)[None, :] * energies.largest[:, None]
     upper = np.minimum(bernstein_upper(energies.means, energies.squares, reach, energies.m, log_inverse), reach)

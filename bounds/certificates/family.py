@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
+from jaxtyping import Bool, Float64, UInt64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
@@ -44,12 +45,12 @@ class Family(Protocol):
         ...
 
     @property
-    def shaped_by(self) -> np.ndarray | None:
+    def shaped_by(self) -> UInt64[np.ndarray, " n"] | None:
         """Fingerprints of the samples that the family comes from, none of which may be certified; None without any."""
         ...
 
     @property
-    def counted(self) -> np.ndarray:
+    def counted(self) -> Bool[np.ndarray, "Z K"]:
         """bool (Z, K): for which sub-samples each weighted energy enters the complexity."""
         ...
 
@@ -61,15 +62,15 @@ class Family(Protocol):
         """
         ...
 
-    def scales(self, graph: Graph) -> np.ndarray:
+    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
         """(elements,): what every hidden element is divided by so that its row has radius 1; 1 for inputs."""
         ...
 
-    def radii(self, graph: Graph) -> np.ndarray:
+    def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """(R,): of the smallest class that holds the network, not below the exact ones."""
         ...
 
-    def reach(self, energies: np.ndarray, m: int) -> np.ndarray:
+    def reach(self, energies: Float64[np.ndarray, "Z K"], m: int) -> Float64[np.ndarray, " R"]:
         """(R,): what a radius of 1 adds to T, from the mean weighted energies (Z, K) of m samples."""
         ...
 
@@ -94,7 +95,7 @@ def certify_family(
     gamma: Gamma = "best",
     choices: Mapping[str, int] | Configuration | None = None,
     tied_only: bool = False,
-    left_out: np.ndarray | None = None,
+    left_out: UInt64[np.ndarray, " n"] | None = None,
 ) -> Bound:
     """The certificate of a network in a class of the family.
 
@@ -159,7 +160,9 @@ def _check_energies(measured: Energies, needed: EnergyWeights, sample: Sample) -
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
 
 
-def _sizes(name: str, reach: np.ndarray, own: np.ndarray, paid: dict[str, float], tied_only: bool) -> list[ClassSize]:
+def _sizes(
+    name: str, reach: Float64[np.ndarray, " R"], own: Float64[np.ndarray, " R"], paid: dict[str, float], tied_only: bool
+) -> list[ClassSize]:
     """One radius for all rows, and, unless that was settled in advance, a radius per row on each grid."""
     largest = float(own.max(initial=0.0))
     log_scale = math.log(largest) if largest > 0 else -math.inf

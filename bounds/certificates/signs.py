@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float64
 
 SLACK = 1e-4
 """Share of every row that may have other signs than the class says."""
@@ -28,8 +29,8 @@ HALF = 0.5
 class Orthants:
     """1 or −1 for every weight, fixed without looking at the sample; of the shapes of the axes."""
 
-    rows: np.ndarray
-    hidden: Mapping[int, np.ndarray] = field(default_factory=dict)
+    rows: Float64[np.ndarray, "R N"]
+    hidden: Mapping[int, Float64[np.ndarray, "_B _N _M"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for signs in (self.rows, *self.hidden.values()):
@@ -37,7 +38,9 @@ class Orthants:
                 raise ValueError("signs of weights that are neither 1 nor -1")
 
 
-def squares_in(over: np.ndarray, signs: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def squares_in(
+    over: Float64[np.ndarray, "*shape"], signs: Float64[np.ndarray, "*shape"] | None
+) -> tuple[Float64[np.ndarray, "*shape"], Float64[np.ndarray, "*shape"]]:
     """Squares of weights over axes: of those with the right sign, and of all others.
 
     Example:
@@ -52,7 +55,9 @@ def squares_in(over: np.ndarray, signs: np.ndarray | None) -> tuple[np.ndarray, 
     return np.where(right, square, 0.0), np.where(right, 0.0, square)
 
 
-def radius_of(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
+def radius_of(
+    right: Float64[np.ndarray, "*shape"], wrong: Float64[np.ndarray, "*shape"]
+) -> Float64[np.ndarray, "*shape"]:
     """The smallest a with ‖w'/τ‖ ≤ a and ‖w''/τ‖ ≤ SLACK·a, from the two sums of squares.
 
     Example:
@@ -62,7 +67,9 @@ def radius_of(right: np.ndarray, wrong: np.ndarray) -> np.ndarray:
     return np.maximum(np.sqrt(right), np.sqrt(wrong) / SLACK)
 
 
-def over_axes(weights: np.ndarray, axes: np.ndarray) -> np.ndarray:
+def over_axes(
+    weights: Float64[np.ndarray, "*#shape"], axes: Float64[np.ndarray, "*#shape"]
+) -> Float64[np.ndarray, "*#shape"]:
     """weights / axes, 0 where both are; ValueError where only the axis is."""
     if ((axes == 0) & (weights != 0)).any():
         raise ValueError("a weight differs from 0 where the class fixes its axis to 0; train inside the class")

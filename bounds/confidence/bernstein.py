@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 
 def bernstein_upper(
-    mean: np.ndarray, mean_square: np.ndarray, largest: np.ndarray | float, m: int, log_inverse: float
-) -> np.ndarray:
+    mean: Float64[np.ndarray, "*#shape"],
+    mean_square: Float64[np.ndarray, "*#shape"],
+    largest: Float64[np.ndarray, "*#shape"] | float,
+    m: int,
+    log_inverse: float,
+) -> Float64[np.ndarray, " ..."]:
     """mean + √(2 V L/m) + 7 R L/(3(m − 1)), V = m/(m − 1) (mean of squares − mean²), L = log(2/ε).
 
     Args:

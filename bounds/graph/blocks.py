@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32, Int64, Num
 from scipy import sparse
 
 from sparsebounds.bounds.graph.elements import ABSENT, CHUNK, names_twice, present_elements
@@ -25,12 +26,12 @@ MAX_EDGES = 2 * 10**8
 class Blocks:
     """The blocks of one linear term: node `out[b, f, m]` reads node `taps[b, f, t]`, norm² `norms2[b, t, m]`."""
 
-    taps: np.ndarray
-    """int32 (B, F, T): global node numbers, ABSENT for constant zeros; no node twice in a row."""
-    norms2: np.ndarray
-    """float64 (B, T, M): squared Frobenius norms."""
-    out: np.ndarray
-    """int32 (B, F, M): node number within the layer; every node of the layer once."""
+    taps: Int32[np.ndarray, "B F T"]
+    """Global node numbers, ABSENT for constant zeros; no node twice in a row."""
+    norms2: Float64[np.ndarray, "B T M"]
+    """Squared Frobenius norms."""
+    out: Int32[np.ndarray, "B F M"]
+    """Node number within the layer; every node of the layer once."""
     size: int
     """Nodes of the layer."""
 
@@ -39,7 +40,7 @@ class Blocks:
         """Whether no block is zero."""
         return bool((self.norms2 > 0).all())
 
-    def counts(self, structural: bool = False) -> np.ndarray:
+    def counts(self, structural: bool = False) -> Int64[np.ndarray, " nodes"]:
         """|pred(j)|: predecessors with a non-zero block, or (`structural`) all that the layer could read."""
         if structural or self.full:
             total = np.zeros(self.size, dtype=np.int64)
@@ -47,17 +48,19 @@ class Blocks:
             return total
         return np.rint(self._sum((self.norms2 > 0).astype(np.float64))).astype(np.int64)
 
-    def square_norms(self) -> np.ndarray:
+    def square_norms(self) -> Float64[np.ndarray, " nodes"]:
         """‖W_j‖²_F = Σ_i ‖W_ji‖²_F, for every node."""
         return self._sum(self.norms2)
 
-    def _sum(self, table: np.ndarray) -> np.ndarray:
+    def _sum(self, table: Float64[np.ndarray, "B T M"]) -> Float64[np.ndarray, " nodes"]:
         total = np.zeros(self.size)
         for b, rows in self._chunks():
             total[self.out[b, rows]] = (self.taps[b, rows] >= 0).astype(np.float64) @ table[b]
         return total
 
-    def largest(self, values: np.ndarray, structural: bool = False) -> np.ndarray:
+    def largest(
+        self, values: Float64[np.ndarray, " padded"], structural: bool = False
+    ) -> Float64[np.ndarray, " nodes"]:
         """max_{i ∈ pred(j)} values[i] for every node; −inf without predecessors.
 
         `values` is indexed by global node, and −inf at its end: ABSENT is −1.
@@ -90,7 +93,7 @@ class Blocks:
         return sparse.csr_array((data, (target[present], source[present])), shape=(self.size, columns))
 
 
-def _masked_max(seen: np.ndarray, norms2: np.ndarray) -> np.ndarray:
+def _masked_max(seen: Float64[np.ndarray, "R T"], norms2: Float64[np.ndarray, "T M"]) -> Float64[np.ndarray, "R M"]:
     """max over t with norms2[t, m] > 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
     present = norms2.T > 0
     _, first, which = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
@@ -107,7 +110,7 @@ class JoinedBlocks:
 
     parts: tuple[Blocks, ...]
 
-    def counts(self) -> np.ndarray:
+    def counts(self) -> Int64[np.ndarray, " nodes"]:
         """|pred(j)| of the sum: a node read by two terms counts once."""
         patterns = [p.edges() for p in self.parts]
         width = max(p.shape[1] for p in patterns)
@@ -121,17 +124,19 @@ class JoinedBlocks:
 class LayerNodes:
     """Which elements form one node, for the blocks of one layer."""
 
-    local: np.ndarray
-    """int32 (size,): node number within the layer, for every element of the layer."""
-    node_of: np.ndarray
-    """int32: global node number of every element that can be read, ABSENT at the end."""
+    local: Int32[np.ndarray, " size"]
+    """Node number within the layer, for every element of the layer."""
+    node_of: Int32[np.ndarray, " padded"]
+    """Global node number of every element that can be read, ABSENT at the end."""
     channels: int
     """Of the layer."""
     scalar: bool
     """Whether every element is a node of its own."""
 
 
-def row_blocks(taps: Taps, weight: np.ndarray, order: np.ndarray | None, nodes: LayerNodes) -> Blocks:
+def row_blocks(
+    taps: Taps, weight: Float64[np.ndarray, "B K N"], order: Int[np.ndarray, " size"] | None, nodes: LayerNodes
+) -> Blocks:
     """Blocks of rows (b, f) with weights (B, K, N).
 
     Args:
@@ -149,7 +154,7 @@ def row_blocks(taps: Taps, weight: np.ndarray, order: np.ndarray | None, nodes: 
     return blocks if nodes.scalar else _each_tap_once(blocks)
 
 
-def _output_groups(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _output_groups(targets: Int[np.ndarray, "B F N"]) -> tuple[Int[np.ndarray, " N"], Int[np.ndarray, "B F M"]]:
     """Outputs of a row that belong to one node: group of each output (N,), and the nodes (B, F, M)."""
     _, first, columns = np.unique(targets[0, 0], return_index=True, return_inverse=True)
     out = targets[:, :, first]
@@ -158,7 +163,9 @@ def _output_groups(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ravel(columns), np.ascontiguousarray(out)
 
 
-def _read_nodes(node_of: np.ndarray, taps: Taps, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _read_nodes(
+    node_of: Int32[np.ndarray, " padded"], taps: Taps, squares: Float64[np.ndarray, "B K M"]
+) -> tuple[Int32[np.ndarray, "B F T"], Float64[np.ndarray, "B T M"]]:
     """Node numbers (B, F, T') and norms² (B, T', M): columns of one tap that always show one node are joined."""
     source = node_of[taps.source]
     b_count, t = len(source), taps.sites.shape[1]
@@ -171,7 +178,9 @@ def _read_nodes(node_of: np.ndarray, taps: Taps, squares: np.ndarray) -> tuple[n
     return nodes.reshape(b_count, len(taps.sites), -1), together.reshape(b_count, t * len(first), -1)
 
 
-def joined(table: np.ndarray, group: np.ndarray, groups: int, axis: int) -> np.ndarray:
+def joined(
+    table: Num[np.ndarray, " ..."], group: Int[np.ndarray, " K"], groups: int, axis: int
+) -> Num[np.ndarray, " ..."]:
     """Sums along one axis over the members of each group."""
     if (group[1:] < group[:-1]).any():
         table = np.take(table, np.argsort(group, kind="stable"), axis=axis)
@@ -181,7 +190,7 @@ def joined(table: np.ndarray, group: np.ndarray, groups: int, axis: int) -> np.n
     return np.add.reduceat(table, np.cumsum(sizes) - sizes, axis=axis)  # each group begins where those before it end
 
 
-def _equal_columns(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _equal_columns(rows: Int[np.ndarray, "R K"]) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " groups"]]:
     """Columns that agree in every row: their group (K,), and one column of each group."""
     k = rows.shape[1]
     if k == 1:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32, Int64, Num, Shaped
 
 ABSENT = -1
-"""Element number of a constant zero."""
+"""Element number of a constant zero. Arrays of shape `padded` have a last entry more than elements, for this index."""
 
 CHUNK = 1 << 22
 """Elements gathered at once; keeps the memory of a pass over a large layer near 32 MiB."""
 
 
-def take_rows(values: np.ndarray, sites: np.ndarray, fill: float) -> np.ndarray:
+def take_rows(
+    values: Shaped[np.ndarray, "S C"], sites: Int[np.ndarray, "F T"], fill: float
+) -> Shaped[np.ndarray, "F K"]:
     """`values[sites]` with `fill` where a site is ABSENT: (S, C), (F, T) → (F, T·C)."""
     taken = values[sites]
     absent = sites < 0
@@ -22,7 +25,7 @@ def take_rows(values: np.ndarray, sites: np.ndarray, fill: float) -> np.ndarray:
     return taken.reshape(len(sites), -1)
 
 
-def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
+def owners(elements: Int[np.ndarray, " ..."], offsets: Int[np.ndarray, " layers"]) -> list[int]:
     """Indices of the layers that hold these elements, ascending; ABSENT belongs to none."""
     present = elements[elements >= 0]
     if not present.size:
@@ -33,14 +36,14 @@ def owners(elements: np.ndarray, offsets: np.ndarray) -> list[int]:
     return np.flatnonzero(np.bincount(np.searchsorted(offsets, present, side="right") - 1)).tolist()
 
 
-def present_elements(elements: np.ndarray) -> np.ndarray:
+def present_elements(elements: Int[np.ndarray, " ..."]) -> Int64[np.ndarray, " n"]:
     """The element numbers that occur, ascending, without ABSENT."""
     there = np.zeros(int(elements.max(initial=ABSENT)) + 2, dtype=bool)
     there[elements.ravel() + 1] = True
     return np.flatnonzero(there[1:])
 
 
-def names_twice(rows: np.ndarray) -> bool:
+def names_twice(rows: Int[np.ndarray, "... K"]) -> bool:
     """Whether some row names an element twice: (…, K); ABSENT does not count.
 
     Example:
@@ -52,11 +55,11 @@ def names_twice(rows: np.ndarray) -> bool:
     return any(_sorted_twice(np.sort(rows[i : i + step], axis=1)) for i in range(0, len(rows), step))
 
 
-def _sorted_twice(ordered: np.ndarray) -> bool:
+def _sorted_twice(ordered: Int[np.ndarray, "rows K"]) -> bool:
     return bool(((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] >= 0)).any())
 
 
-def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
+def largest_count(elements: Int[np.ndarray, " ..."], group: Int[np.ndarray, " ..."]) -> int:
     """How often an element occurs in one group, at most; absent ones do not count."""
     present = elements >= 0
     codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
@@ -65,11 +68,13 @@ def largest_count(elements: np.ndarray, group: np.ndarray) -> int:
     return int(np.unique(codes, return_counts=True)[1].max(initial=1))
 
 
-def counted(elements: np.ndarray, values: np.ndarray, size: int) -> np.ndarray:
+def counted(
+    elements: Int[np.ndarray, "*shape"], values: Num[np.ndarray, "*shape"], size: int
+) -> Float64[np.ndarray, " size"]:
     """The sum of the values that belong to each element: float64 (size,); what belongs to ABSENT is left out."""
     return np.bincount(elements.ravel() + 1, weights=values.ravel(), minlength=size + 1)[1:]
 
 
-def as_elements(ids: np.ndarray | Sequence[int]) -> np.ndarray:
+def as_elements(ids: Int[np.ndarray, "*shape"] | Sequence[int]) -> Int32[np.ndarray, " ..."]:
     """Element numbers as int32; a network has fewer than 2³¹ of them."""
     return np.asarray(ids, dtype=np.int32)

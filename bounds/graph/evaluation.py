@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float64, Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph
 
 
-def evaluate(graph: Graph, x: np.ndarray) -> np.ndarray:
+def evaluate(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Float64[np.ndarray, "B C"]:
     """The scores that the graph computes, in float64.
 
     Args:
@@ -35,13 +36,13 @@ def evaluate(graph: Graph, x: np.ndarray) -> np.ndarray:
     return last
 
 
-def activations(graph: Graph, x: np.ndarray) -> list[np.ndarray]:
+def activations(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> list[Float64[np.ndarray, "B _positions _channels"]]:
     """The values of every layer: one float64 (B, positions, channels) array per layer of the graph."""
     shapes = [(layer.positions, layer.channels) for layer in graph.layers]
     return [values.reshape(len(x), *shapes[i]) for i, values in _layer_values(graph, x)]
 
 
-def _layer_values(graph: Graph, x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _layer_values(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Iterator[tuple[int, Float64[np.ndarray, "B size"]]]:
     """Yield (layer index, (B, size) values); values are dropped once nobody reads them any more."""
     x = np.asarray(x, dtype=np.float64)
     if x.shape[1:] != graph.input.shape:
@@ -64,14 +65,14 @@ class _Values:
         self.graph = graph
         self.values: dict[int, np.ndarray] = {}
 
-    def store(self, index: int, values: np.ndarray) -> None:
+    def store(self, index: int, values: Float64[np.ndarray, "B size"]) -> None:
         self.values[index] = np.concatenate([values, np.zeros((len(values), 1))], axis=1)
 
     def drop(self, indices: list[int]) -> None:
         for i in indices:
             self.values.pop(i, None)
 
-    def read(self, elements: np.ndarray) -> np.ndarray:
+    def read(self, elements: Int[np.ndarray, "*shape"]) -> Float64[np.ndarray, " B *shape"]:
         """(B, *elements.shape) values of these elements."""
         first, *others = self.graph.layer_of(elements) or [0]
         out = self._of_layer(first, elements)
@@ -79,7 +80,7 @@ class _Values:
             out = out + self._of_layer(source, elements)
         return out
 
-    def _of_layer(self, index: int, elements: np.ndarray) -> np.ndarray:
+    def _of_layer(self, index: int, elements: Int[np.ndarray, "*shape"]) -> Float64[np.ndarray, " B *shape"]:
         """Their values, 0 where another layer has them."""
         low, high = self.graph.offsets[index], self.graph.offsets[index + 1]
         inside = (elements >= low) & (elements < high)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32, Int64, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
@@ -35,7 +36,7 @@ class Graph:
     """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 
     @cached_property
-    def offsets(self) -> np.ndarray:
+    def offsets(self) -> Int64[np.ndarray, " layers"]:
         """First element number of each layer, and the total: int64 (layers + 1,)."""
         return np.concatenate([[0], np.cumsum([layer.size for layer in self.layers])])
 
@@ -91,7 +92,7 @@ class Graph:
     def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
         return replace(self, nodes=nodes, group_size=group_size)
 
-    def layer_of(self, elements: np.ndarray) -> list[int]:
+    def layer_of(self, elements: Int[np.ndarray, " ..."]) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
         return owners(elements, self.offsets)
 
@@ -101,7 +102,7 @@ class Graph:
         return sorted({s for e in self.layers[index].elements_read for s in self.layer_of(e)})
 
     @per_graph
-    def local_nodes(self, index: int) -> np.ndarray:
+    def local_nodes(self, index: int) -> Int32[np.ndarray, " size"]:
         """Node number within the layer, for every element of layer `index`: int32 (size,), unwritable."""
         layer = self.layers[index]
         element = np.arange(layer.size, dtype=np.int32)
@@ -121,21 +122,21 @@ class Graph:
         return tuple(int(self.local_nodes(i).max()) + 1 for i in range(len(self.layers)))
 
     @cached_property
-    def node_offsets(self) -> np.ndarray:
+    def node_offsets(self) -> Int64[np.ndarray, " layers"]:
         """First global node number of each layer, and the total."""
         return np.concatenate([[0], np.cumsum(self.node_counts)])
 
     @cached_property
-    def node_of(self) -> np.ndarray:
+    def node_of(self) -> Int32[np.ndarray, " padded"]:
         """Global node number of every element; the last entry, for index ABSENT, is ABSENT: int32 (elements + 1,)."""
         parts = [self.local_nodes(i) + np.int32(self.node_offsets[i]) for i in range(len(self.layers))]
         return np.concatenate([*parts, [ABSENT]]).astype(np.int32)
 
-    def node_sums(self, index: int, values: np.ndarray) -> np.ndarray:
+    def node_sums(self, index: int, values: Num[np.ndarray, " ..."]) -> Float64[np.ndarray, " nodes"]:
         """Sum a number per element of layer `index` over each of its nodes: float64 (nodes,)."""
         return np.bincount(self.local_nodes(index), weights=np.ravel(values), minlength=self.node_counts[index])
 
-    def term_blocks(self, index: int, term: Term, local: np.ndarray | None = None) -> Blocks:
+    def term_blocks(self, index: int, term: Term, local: Int32[np.ndarray, " size"] | None = None) -> Blocks:
         """The blocks of one term of layer `index`. Fixed terms (pooling, skips) get their pattern: norm 1 per non-zero.
 
         `local` gives the elements of the layer other nodes than the graph's, numbered within the layer.
@@ -153,7 +154,7 @@ class Graph:
         parts = tuple(self.blocks(index, number) for number in range(len(self.linear(index).terms)))
         return parts[0] if len(parts) == 1 else JoinedBlocks(parts)
 
-    def pred_counts(self) -> dict[int, np.ndarray]:
+    def pred_counts(self) -> dict[int, Int64[np.ndarray, " _nodes"]]:
         """|pred(j)| for every node of every linear layer; padding and zero blocks do not count, nor does a bias."""
         return {i: self.layer_blocks(i).counts() for i, _ in self.linear_layers()}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 
 from sparsebounds.bounds.graph.blocks import joined
 from sparsebounds.bounds.graph.elements import present_elements
@@ -16,23 +17,22 @@ from sparsebounds.bounds.graph.graph import Graph
 class Head:
     """f_r(x) = Σ_k weights[r, k] z_{elements[k]}(x) + bias[r]."""
 
-    elements: np.ndarray
-    """int64 (K,): every element that the architecture lets the last layer read, once."""
-    weights: np.ndarray
-    """float64 (C, K)."""
-    bias: np.ndarray | None
-    """float64 (C,); None where the architecture has none."""
-    nodes: np.ndarray
-    """int64 (J,): the nodes of these elements, ascending."""
-    node_of: np.ndarray
-    """int64 (K,): index into `nodes`."""
+    elements: Int64[np.ndarray, " K"]
+    """Every element that the architecture lets the last layer read, once."""
+    weights: Float64[np.ndarray, "C K"]
+    bias: Float64[np.ndarray, " C"] | None
+    """None where the architecture has none."""
+    nodes: Int64[np.ndarray, " J"]
+    """The nodes of these elements, ascending."""
+    node_of: Int64[np.ndarray, " K"]
+    """Index into `nodes`."""
 
     @cached_property
-    def present(self) -> np.ndarray:
+    def present(self) -> Bool[np.ndarray, " J"]:
         """Whether a node has a weight that is not zero: bool (J,)."""
         return self.square_norms(self.weights).sum(axis=0) > 0
 
-    def square_norms(self, rows: np.ndarray) -> np.ndarray:
+    def square_norms(self, rows: Float64[np.ndarray, "R K"]) -> Float64[np.ndarray, "R J"]:
         """Σ over the elements of each node of rows²: (R, K) → (R, J)."""
         return joined(np.square(rows), self.node_of, len(self.nodes), axis=1)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Dot, Fixed, Read, Table, Term
@@ -36,7 +37,7 @@ class _NoTerms(_Elements):
     activated: ClassVar[bool] = False
     affine: ClassVar[bool] = False
 
-    def folded(self, factor: np.ndarray | None, shift: np.ndarray | None) -> None:
+    def folded(self, factor: Float64[np.ndarray, " size"] | None, shift: Float64[np.ndarray, " size"] | None) -> None:
         """A scale or shift that follows it needs a layer of its own."""
         return None
 
@@ -48,7 +49,7 @@ class Input(_NoTerms):
     shape: tuple[int, ...]
     positions: int
     channels: int
-    node: np.ndarray | None = None
+    node: Int32[np.ndarray, " size"] | None = None
     """The caller's own grouping of the coordinates into nodes, for every partition but "scalar"."""
     name: str = "input"
     where: str = ""
@@ -80,8 +81,8 @@ class Linear(_Elements):
     positions: int
     channels: int
     terms: tuple[Term, ...]
-    bias: np.ndarray | None = None
-    """float64 (size,); None where the function adds no constant."""
+    bias: Float64[np.ndarray, " size"] | None = None
+    """None where the function adds no constant."""
     slope: float = 1.0
     name: str = ""
     where: str = ""
@@ -120,7 +121,7 @@ class Linear(_Elements):
         return self.dots[0] if len(self.terms) == len(self.dots) == 1 else None
 
     @property
-    def elements_read(self) -> tuple[np.ndarray, ...]:
+    def elements_read(self) -> tuple[Int[np.ndarray, " ..."], ...]:
         """The element numbers that it reads, one array per term (a convolution's image once, not per window)."""
         return tuple(term.elements_read for term in self.terms)
 
@@ -138,7 +139,9 @@ class Linear(_Elements):
         terms = tuple(t if t.parameters is None else t.with_strengths(change(t.parameters)) for t in self.terms)
         return replace(self, terms=terms, bias=None if self.bias is None else change(self.bias))
 
-    def folded(self, factor: np.ndarray | None, shift: np.ndarray | None) -> Linear | None:
+    def folded(
+        self, factor: Float64[np.ndarray, " size"] | None, shift: Float64[np.ndarray, " size"] | None
+    ) -> Linear | None:
         """factor · layer + shift as one layer, factor and shift (size,) or None.
 
         None with an activation, or where a weight that rows share would have to differ between them.
@@ -156,7 +159,7 @@ class Linear(_Elements):
             bias = shift if bias is None else bias + shift
         return replace(self, terms=terms, bias=bias)
 
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         """Its values for a batch of inputs: float64 (batch, size)."""
         total: np.ndarray = np.sum([term.evaluate(read) for term in self.terms], axis=0)
         if self.bias is not None:
@@ -186,13 +189,13 @@ class MaxPool(_NoTerms):
         return int(self.taps.window_sizes.max())
 
     @property
-    def elements(self) -> np.ndarray:
+    def elements(self) -> Int32[np.ndarray, "size T"]:
         """int32 (size, T): the elements that each element of the layer compares, ABSENT left out."""
         seen = self.taps.rows(0).reshape(len(self.taps.sites), -1, self.taps.channels)
         return np.ascontiguousarray(seen.transpose(0, 2, 1)).reshape(self.size, -1)
 
     @property
-    def elements_read(self) -> tuple[np.ndarray, ...]:
+    def elements_read(self) -> tuple[Int32[np.ndarray, "B S C"], ...]:
         return (self.taps.source,)
 
     @property
@@ -205,11 +208,11 @@ class MaxPool(_NoTerms):
     def with_parameters(self, change: Table) -> MaxPool:
         return self
 
-    def windows(self, values: np.ndarray) -> Iterator[np.ndarray]:
+    def windows(self, values: Float64[np.ndarray, " padded"]) -> Iterator[Float64[np.ndarray, "rows T C"]]:
         """From one value per element of the graph, 0 at the end: (rows, T, C) of some rows after the others."""
         return (taken for _, _, taken in self.taps.windows(values))
 
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         """Its values for a batch of inputs: float64 (batch, size)."""
         source = self.taps.source[0]
         values = read(source)

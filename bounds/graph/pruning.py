@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Bool
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.terms import Dot
@@ -72,7 +73,7 @@ def _prunable(graph: Graph) -> list[str]:
     return [f"{i} ({layer.name!r})" for i, layer in enumerate(graph.layers) if layer.dots]
 
 
-def _thinned(dots: tuple[Dot, ...], keep: np.ndarray) -> list[Dot]:
+def _thinned(dots: tuple[Dot, ...], keep: Bool[np.ndarray, " ..."]) -> list[Dot]:
     found = []
     for term in dots:
         numbers = term.numbers

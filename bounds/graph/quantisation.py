@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float64, Int
 from sklearn.cluster import KMeans
 
 from sparsebounds.bounds.graph.graph import Graph
@@ -46,7 +47,7 @@ def quantise(graph: Graph, bits: int) -> Graph:
     return replace(graph, layers=tuple(x.with_parameters(lambda v: _rounded(v, bits)) for x in graph.layers))
 
 
-def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
+def _rounded(values: Float64[np.ndarray, "*shape"], bits: int) -> Float64[np.ndarray, "*shape"]:
     """Every non-zero value replaced by the nearest of 2^bits codewords; a value that repeats stays repeated."""
     if not np.isfinite(values).all():
         raise ValueError("weights that are NaN or infinite; needed finite ones: retrain or repair them")
@@ -58,7 +59,9 @@ def _rounded(values: np.ndarray, bits: int) -> np.ndarray:
     return out.astype(np.float32).astype(np.float64)[np.ravel(where)].reshape(values.shape)
 
 
-def _codewords(values: np.ndarray, counts: np.ndarray, size: int) -> np.ndarray:
+def _codewords(
+    values: Float64[np.ndarray, " ..."], counts: Int[np.ndarray, " ..."], size: int
+) -> Float64[np.ndarray, " ..."]:
     """The codeword of each value."""
     shares = (np.cumsum(counts) - counts / 2) / counts.sum()
     start = np.unique(np.interp((np.arange(size) + 0.5) / size, shares, values))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.elements import (
     ABSENT,
@@ -27,13 +28,13 @@ class Taps:
     locally connected layer has one tap (T = 1) and spells its elements out.
     """
 
-    source: np.ndarray
-    """int32 (B, S, C): element numbers, ABSENT for zeros."""
-    sites: np.ndarray
-    """int32 (F, T): indices into S, ABSENT for a tap that falls into padding."""
+    source: Int32[np.ndarray, "B S C"]
+    """Element numbers, ABSENT for zeros."""
+    sites: Int32[np.ndarray, "F T"]
+    """Indices into S, ABSENT for a tap that falls into padding."""
 
     @classmethod
-    def spelled(cls, rows: np.ndarray) -> Taps:
+    def spelled(cls, rows: Int[np.ndarray, "B F K"]) -> Taps:
         """Of rows that are written out: (B, F, K) element numbers."""
         return cls(np.ascontiguousarray(rows, dtype=np.int32), np.arange(rows.shape[1], dtype=np.int32)[:, None])
 
@@ -53,7 +54,7 @@ class Taps:
         return max(1, CHUNK // max(1, self.shape[2]))
 
     @property
-    def window_sizes(self) -> np.ndarray:
+    def window_sizes(self) -> Int[np.ndarray, " F"]:
         """Sites in each window that are not padding: int (F,)."""
         return np.asarray((self.sites >= 0).sum(axis=1))
 
@@ -77,16 +78,18 @@ class Taps:
         """The same taps of elements with other numbers."""
         return Taps(renumber(self.source), self.sites)
 
-    def rows(self, b: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+    def rows(self, b: int, start: int = 0, stop: int | None = None) -> Int32[np.ndarray, "rows K"]:
         """Element numbers read by rows (b, start:stop): int32 (rows, K)."""
         return take_rows(self.source[b], self.sites[start:stop], ABSENT)
 
-    def chunks(self) -> Iterator[tuple[int, np.ndarray]]:
+    def chunks(self) -> Iterator[tuple[int, Int32[np.ndarray, "rows T"]]]:
         """First row and sites of rows that are gathered at once."""
         for start in range(0, len(self.sites), self.step):
             yield start, self.sites[start : start + self.step]
 
-    def batches(self, values: np.ndarray, fill: float = 0.0) -> Iterator[tuple[int, np.ndarray]]:
+    def batches(
+        self, values: Float64[np.ndarray, "n S C"], fill: float = 0.0
+    ) -> Iterator[tuple[int, Float64[np.ndarray, "n rows T C"]]]:
         """From the values of one weight set's source for several inputs, (n, S, C): first row, (n, rows, T, C)."""
         for start, sites in self.chunks():
             taken = values[:, sites]
@@ -95,14 +98,16 @@ class Taps:
                 taken[:, absent] = fill
             yield start, taken
 
-    def windows(self, values: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+    def windows(
+        self, values: Float64[np.ndarray, " padded"]
+    ) -> Iterator[tuple[int, int, Float64[np.ndarray, "rows T C"]]]:
         """From one value per element of the graph, 0 at the end: weight set, first row, (rows, T, C)."""
         for b, source in enumerate(self.source):
             image = np.concatenate([values[source], np.zeros((1, self.channels))])  # ABSENT is −1
             for start, sites in self.chunks():
                 yield b, start, image[sites]
 
-    def scattered(self, values: Callable[[int, int, int], np.ndarray], size: int) -> np.ndarray:
+    def scattered(self, values: Callable[[int, int, int], np.ndarray], size: int) -> Float64[np.ndarray, " size"]:
         """Sum over all rows what each gives to the elements that it reads.
 
         Args:
@@ -119,7 +124,7 @@ class Taps:
                 result += counted(padded[sites], values(b, start, start + len(sites)), size)
         return result
 
-    def column_counts(self) -> Iterator[np.ndarray]:
+    def column_counts(self) -> Iterator[Float64[np.ndarray, " K"]]:
         """For every weight set: how many rows apply each of its columns, float64 (K,)."""
         for source in self.source:
             used = (source >= 0).astype(np.float64)

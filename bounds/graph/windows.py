@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
+from jaxtyping import Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT
 
@@ -24,7 +25,7 @@ class Axis:
     base_dilation: int = 1
     window_dilation: int = 1
 
-    def taps(self) -> np.ndarray:
+    def taps(self) -> Int[np.ndarray, "out window"]:
         """Input index read by output o at window offset k, ABSENT outside: (out, window)."""
         start = np.arange(self.out)[:, None] * self.stride - self.low
         at = start + np.arange(self.window) * self.window_dilation
@@ -32,10 +33,10 @@ class Axis:
         return np.where((rest == 0) & (index >= 0) & (index < self.size), index, ABSENT)
 
 
-def window_sites(axes: Sequence[Axis]) -> np.ndarray:
+def window_sites(axes: Sequence[Axis]) -> Int32[np.ndarray, "F T"]:
     """Row-major site numbers of all windows: int32 (Π out, Π window), ABSENT outside the array."""
 
-    def combine(sites: np.ndarray, axis: Axis) -> np.ndarray:
+    def combine(sites: Int[np.ndarray, "F T"], axis: Axis) -> Int[np.ndarray, "G U"]:
         taps = axis.taps()
         both = sites[:, None, :, None] * axis.size + taps[None, :, None, :]
         both[np.broadcast_to((sites < 0)[:, None, :, None] | (taps < 0)[None, :, None, :], both.shape)] = ABSENT

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.margin.grids import RATIO, exp_or_inf
 from sparsebounds.bounds.margin.space import Configuration
@@ -42,7 +43,7 @@ class ClassSize:
         """The bound on the expected supremum at the network's own norms, before rounding and union."""
         return exp_or_inf(self.log_scale) * self.unit if self.unit > 0 else 0.0
 
-    def at(self, c: np.ndarray, factor: float, m: int) -> np.ndarray:
+    def at(self, c: Float64[np.ndarray, "*shape"], factor: float, m: int) -> Float64[np.ndarray, "*shape"]:
         """What stands in the bound for classes of size c = scale/γ: (…,)."""
         if self.curve is not None:
             return np.array([self.curve(one) for one in c.tolist()])

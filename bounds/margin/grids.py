@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 RATIO = 1.1
 """Ratio of the grid of class sizes."""
@@ -57,7 +58,9 @@ def grid_up(value: float, ratio: float = RATIO) -> tuple[float, float]:
     return exp_or_inf(j * math.log(ratio)) * (1 + ROUNDING), -math.log(grid_delta(j, 1.0))
 
 
-def shares_up(values: np.ndarray, ratio: float = RATIO) -> tuple[np.ndarray, float]:
+def shares_up(
+    values: Float64[np.ndarray, "*shape"], ratio: float = RATIO
+) -> tuple[Float64[np.ndarray, "*shape"], float]:
     """Numbers between 0 and 1 that the class fixes beside a common scale: rounded up to ratio^{−k}, k = 0, 1, 2, …
 
     Grid point k has weight 0.9 / ((k+1)(k+2)); 0 is a grid point of its own with weight 0.1. Each number pays.

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING, exp_or_inf, grid_delta, grid_index
@@ -47,7 +48,7 @@ class MarginSample(Protocol):
 
     def ramp(self, gamma: float) -> float: ...
 
-    def ramps(self, gammas: np.ndarray) -> np.ndarray: ...
+    def ramps(self, gammas: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]: ...
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def _best_point(size: ClassSize, sample: MarginSample, payment: Payment) -> _Poi
     return _Point(size, payment, sample.m, int(j[best]), float(gammas[best]), float(values[best]))
 
 
-def _points(size: ClassSize, m: int, payment: Payment) -> tuple[np.ndarray, np.ndarray]:
+def _points(size: ClassSize, m: int, payment: Payment) -> tuple[Int64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Grid points to try, and γ at each."""
     fixed = payment.fixed_gamma
     if _at_zero(size, payment):

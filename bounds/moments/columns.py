@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.moments.constants import khintchine
 
@@ -17,31 +18,36 @@ class Columns:
     homogeneous: λ_i z_j(x_i) is a network of λ_i x_i and of a constant λ_i.
     """
 
-    energies: np.ndarray
-    """float64 (input nodes, K): Σ_i λ_i² ‖x_ij‖²."""
-    counts: np.ndarray
-    """float64 (K,): Σ_i λ_i², the energy of the constant 1."""
-    p: np.ndarray
-    """float64 (K,)."""
+    energies: Float64[np.ndarray, "nodes K"]
+    """Of every input node j and sub-sample: Σ_i λ_i² ‖x_ij‖²."""
+    counts: Float64[np.ndarray, " K"]
+    """Σ_i λ_i², the energy of the constant 1."""
+    p: Float64[np.ndarray, " K"]
 
     @classmethod
-    def of_labels(cls, class_energies: np.ndarray, class_counts: np.ndarray, weights: np.ndarray, p: float) -> Columns:
+    def of_labels(
+        cls,
+        class_energies: Float64[np.ndarray, "C nodes"],
+        class_counts: Float64[np.ndarray, " C"],
+        weights: Float64[np.ndarray, "K C"],
+        p: float,
+    ) -> Columns:
         """From energies per label (C, input nodes), counts per label (C,) and weights (K, C), all in moment p."""
         weights = np.atleast_2d(np.asarray(weights, dtype=np.float64))
         return cls((weights @ class_energies).T, weights @ class_counts, np.full(len(weights), float(p)))
 
     @classmethod
-    def of_moments(cls, energies: np.ndarray, count: float, p: np.ndarray) -> Columns:
+    def of_moments(cls, energies: Float64[np.ndarray, " nodes"], count: float, p: Float64[np.ndarray, " K"]) -> Columns:
         """The whole sample, once per moment."""
         p = np.asarray(p, dtype=np.float64)
         return cls(np.repeat(energies[:, None], len(p), axis=1), np.full(len(p), float(count)), p)
 
     @property
-    def inputs(self) -> np.ndarray:
+    def inputs(self) -> Float64[np.ndarray, "nodes K"]:
         """q of the input nodes: B √energy, (input nodes, K)."""
         return khintchine(self.p) * np.sqrt(self.energies)
 
     @property
-    def constant(self) -> np.ndarray:
+    def constant(self) -> Float64[np.ndarray, " K"]:
         """q of the constant 1: B √count, (K,)."""
         return khintchine(self.p) * np.sqrt(self.counts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64, Int
 from scipy.special import gammaln
 
 P_GRID: tuple[float, ...] = (
@@ -30,7 +31,9 @@ P_GRID: tuple[float, ...] = (
 """Moments p that are tried. The moment is a device of the proof: its choice costs nothing."""
 
 
-def contraction(p: np.ndarray | float, slope: np.ndarray | float = 0.0) -> np.ndarray:
+def contraction(
+    p: Float64[np.ndarray, " ..."] | float, slope: Float64[np.ndarray, " ..."] | float = 0.0
+) -> Float64[np.ndarray, " ..."]:
     """s = π + (1 − π) 2^{1/p}, π = (1 + a)/2: what an activation max(t, a·t) costs in the p-th moment.
 
     Args:
@@ -47,10 +50,10 @@ def contraction(p: np.ndarray | float, slope: np.ndarray | float = 0.0) -> np.nd
     Source: theorem 1 of the theory page, step (i).
     """
     share = (1.0 + slope) / 2.0
-    return share + (1.0 - share) * 2.0 ** (1.0 / np.asarray(p, dtype=np.float64))
+    return np.asarray(share + (1.0 - share) * 2.0 ** (1.0 / np.asarray(p, dtype=np.float64)))
 
 
-def khintchine(p: np.ndarray | float) -> np.ndarray:
+def khintchine(p: Float64[np.ndarray, "*shape"] | float) -> Float64[np.ndarray, "*shape"]:
     """B = √2 (Γ((p+1)/2)/√π)^{1/p}: (E ‖Σ ξ_i x_i‖ᵖ)^{1/p} ≤ B √Σ‖x_i‖², in any Hilbert space, p ≥ 2.
 
     Example:
@@ -60,10 +63,12 @@ def khintchine(p: np.ndarray | float) -> np.ndarray:
     Source: Khintchine's inequality with the constant of Haagerup, Studia Mathematica 70 (1981).
     """
     p = np.asarray(p, dtype=np.float64)
-    return math.sqrt(2.0) * np.exp((gammaln((p + 1.0) / 2.0) - 0.5 * math.log(math.pi)) / p)
+    return np.asarray(math.sqrt(2.0) * np.exp((gammaln((p + 1.0) / 2.0) - 0.5 * math.log(math.pi)) / p))
 
 
-def window(p: np.ndarray | float, size: np.ndarray | int, slope: float | None = None) -> np.ndarray:
+def window(
+    p: Float64[np.ndarray, " ..."] | float, size: Int[np.ndarray, " ..."] | int, slope: float | None = None
+) -> Float64[np.ndarray, " ..."]:
     """c_D = 2^{1/p} − (2^{1/p} − 1) 2^{−D}, D = ⌈log₂ k⌉: a maximum over k elements, then an activation or none.
 
     The activation is the last step: c = π c_D + (1 − π) 2^{1/p}, which for ReLU is c_{D+1}.
@@ -86,6 +91,6 @@ def window(p: np.ndarray | float, size: np.ndarray | int, slope: float | None = 
     depth = np.ceil(np.log2(np.maximum(np.asarray(size, dtype=np.float64), 1.0)) - 1e-12)
     value = root - (root - 1.0) * 2.0**-depth
     if slope is None:
-        return value
+        return np.asarray(value)
     share = (1.0 + slope) / 2.0
-    return share * value + (1.0 - share) * root
+    return np.asarray(share * value + (1.0 - share) * root)

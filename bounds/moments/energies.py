@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
@@ -27,11 +28,11 @@ from sparsebounds.bounds.sample.sample import Sample
 class EnergiesUpper:
     """m times upper bounds on E x_j² 1[y ∈ S] and on P(y ∈ S), for sets S fixed in advance; valid all together."""
 
-    sets: dict[frozenset[int], tuple[np.ndarray, float]]
+    sets: dict[frozenset[int], tuple[Float64[np.ndarray, " ..."], float]]
     """S → (like one input, number); the whole and every single class are always there."""
     classes: int
 
-    def of(self, weights: np.ndarray) -> tuple[np.ndarray, float]:
+    def of(self, weights: Float64[np.ndarray, " C"]) -> tuple[Float64[np.ndarray, " ..."], float]:
         """m times upper bounds on E λ(y)² x_j² and E λ(y)², for weights λ² of the labels with at most two values.
 
         A set that was not fixed in advance (of a tree chosen after looking) is the sum of its classes.
@@ -45,7 +46,7 @@ class EnergiesUpper:
         part = self._set(frozenset(np.flatnonzero(weights == high).tolist()))
         return low * whole[0] + (high - low) * part[0], low * whole[1] + (high - low) * part[1]
 
-    def _set(self, labels: frozenset[int]) -> tuple[np.ndarray, float]:
+    def _set(self, labels: frozenset[int]) -> tuple[Float64[np.ndarray, " ..."], float]:
         if labels in self.sets:
             return self.sets[labels]
         parts = [self.sets[frozenset([r])] for r in sorted(labels)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 from scipy import sparse
 
 from sparsebounds.bounds.graph.graph import Graph
@@ -24,11 +25,11 @@ class FixedMap:
     scale: float | None
     """max |scale|, by which all this is to be multiplied; None where nothing is learned."""
 
-    def linear(self, q: np.ndarray) -> np.ndarray:
+    def linear(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
         """Σ_t √(Σ_i ‖P_t,ji‖² q_i²): the rows of P_t,ji for different i are different coordinates of node j."""
         return np.asarray(self.together @ np.sqrt(self.spectral2 @ np.square(q)))
 
-    def activated(self, q: np.ndarray) -> np.ndarray:
+    def activated(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
         """Σ_i ‖P_ji‖_F q_i: below an activation a map counts row by row."""
         return np.asarray(self.frobenius @ q)
 
@@ -40,8 +41,14 @@ def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
     return _map(graph, index, term.copies, factors, scale)
 
 
-def _map(graph: Graph, index: int, shown: np.ndarray, coefficient: np.ndarray, scale: float | None) -> FixedMap:
-    """`shown` (T, size): the element that each element of the layer sees at t, or ABSENT."""
+def _map(
+    graph: Graph,
+    index: int,
+    shown: Int32[np.ndarray, "T size"],
+    coefficient: Float64[np.ndarray, " size"],
+    scale: float | None,
+) -> FixedMap:
+    """`shown`: the element that each element of the layer sees at t, or ABSENT."""
     count, columns = graph.node_counts[index], int(graph.node_offsets[-1])
     t, where = np.nonzero(shown >= 0)  # t ascending: sums over t are in this order
     j = graph.local_nodes(index)[where].astype(np.int64)
@@ -61,7 +68,11 @@ def _map(graph: Graph, index: int, shown: np.ndarray, coefficient: np.ndarray, s
 
 
 def _reduced(
-    combine: np.ufunc, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, shape: tuple[int, int]
+    combine: np.ufunc,
+    rows: Int[np.ndarray, " n"],
+    columns: Int[np.ndarray, " n"],
+    values: Float64[np.ndarray, " n"],
+    shape: tuple[int, int],
 ) -> sparse.csr_array:
     """One number per (row, column) from several."""
     keys, where = np.unique(rows.astype(np.int64) * shape[1] + columns, return_inverse=True)

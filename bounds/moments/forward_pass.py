@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.elements import CHUNK
@@ -27,10 +28,10 @@ class Pass:
     plan: Plan
     numbers: Numbers
     columns: Columns
-    q: np.ndarray
+    q: Float64[np.ndarray, "padded K"]
 
 
-def forward(plan: Plan, numbers: Numbers, columns: Columns) -> np.ndarray:
+def forward(plan: Plan, numbers: Numbers, columns: Columns) -> Float64[np.ndarray, "padded K"]:
     """q of every node below the scores.
 
     Args:
@@ -54,7 +55,7 @@ def forward(plan: Plan, numbers: Numbers, columns: Columns) -> np.ndarray:
     return q
 
 
-def _linear(step: LinearStep, state: Pass) -> np.ndarray:
+def _linear(step: LinearStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
     """s (Σ_i α_i q_i + ‖b‖ B √m); without an activation s = 1 and fixed maps count with their spectral norms."""
     own = state.numbers.steps[step.index]
     total = np.zeros((state.plan.graph.node_counts[step.index], state.q.shape[1]))
@@ -68,18 +69,22 @@ def _linear(step: LinearStep, state: Pass) -> np.ndarray:
     return contraction(state.columns.p, step.slope) * (total + _bias(own, state))
 
 
-def _bias(own: StepNumbers, state: Pass) -> np.ndarray:
+def _bias(own: StepNumbers, state: Pass) -> Float64[np.ndarray, " K"]:
     return (own.bias or 0.0) * state.columns.constant
 
 
-def _reach(learned: Learned, number: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _reach(
+    learned: Learned, number: Float64[np.ndarray, " ..."], q: Float64[np.ndarray, "padded K"]
+) -> Float64[np.ndarray, "nodes K"]:
     """Σ_i α_i q_i (tap form), or A √(Σ_i q_i²)."""
     if number.ndim:
         return _gathered(learned.blocks, number, q)
     return float(number) * np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
 
 
-def _gathered(blocks: Blocks, table: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _gathered(
+    blocks: Blocks, table: Float64[np.ndarray, "B T M"], q: Float64[np.ndarray, "padded K"]
+) -> Float64[np.ndarray, "nodes K"]:
     """Σ_t table[b, t, m] · q[taps[b, f, t]] for every node of the layer: (nodes, K)."""
     out = np.zeros((blocks.size, q.shape[1]))
     tables = table.transpose(0, 2, 1)
@@ -103,7 +108,7 @@ def _pieces(blocks: Blocks, k: int) -> list[tuple[slice, slice]]:
     ]
 
 
-def _maximum(step: WindowStep, state: Pass) -> np.ndarray:
+def _maximum(step: WindowStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
     """The smaller of two bounds: peeled together with the linear map below, or as √c identity rows."""
     source = step.window.source
     if source is None:
@@ -114,7 +119,7 @@ def _maximum(step: WindowStep, state: Pass) -> np.ndarray:
     return np.minimum(shared, _maximum_apart(step, state)) if per_tap else shared
 
 
-def _maximum_apart(step: WindowStep, state: Pass) -> np.ndarray:
+def _maximum_apart(step: WindowStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
     """Row by row: √(Σ_rows (c_D Σ_t q_t)²)."""
     graph, windows = state.plan.graph, step.window
     local = graph.local_nodes(step.index)
@@ -127,7 +132,7 @@ def _maximum_apart(step: WindowStep, state: Pass) -> np.ndarray:
     return np.sqrt(out)
 
 
-def _maximum_shared(step: WindowStep, state: Pass) -> np.ndarray:
+def _maximum_shared(step: WindowStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
     """c (√(Σ_t α_t²/τ_t²) Σ_w √(Σ_t τ_t² q_{t,w}²) + ‖b‖ B √m), any τ; with one number A: A Σ_w √(Σ_t q_{t,w}²)."""
     windows = step.window
     assert windows.source is not None
@@ -143,13 +148,20 @@ def _maximum_shared(step: WindowStep, state: Pass) -> np.ndarray:
     return c * (reach + _bias(own, state))
 
 
-def _window_ball(learned: Learned, number: float, nodes: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _window_ball(
+    learned: Learned, number: float, nodes: Int[np.ndarray, "nodes T"], q: Float64[np.ndarray, "padded K"]
+) -> Float64[np.ndarray, "nodes K"]:
     single = np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
     padded = np.concatenate([single, np.zeros((1, q.shape[1]))])
     return number * padded[nodes].sum(axis=1)
 
 
-def _window_taps(learned: Learned, alpha: np.ndarray, nodes: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _window_taps(
+    learned: Learned,
+    alpha: Float64[np.ndarray, "taps M"],
+    nodes: Int[np.ndarray, "nodes T"],
+    q: Float64[np.ndarray, "padded K"],
+) -> Float64[np.ndarray, "nodes K"]:
     """Tap form; α (T, M), every node of the source layer reads `taps` in the order of α."""
     blocks = learned.blocks
     row, column = np.zeros(blocks.size, dtype=np.int64), np.zeros(blocks.size, dtype=np.int64)
@@ -165,7 +177,7 @@ def _window_taps(learned: Learned, alpha: np.ndarray, nodes: np.ndarray, q: np.n
     return out
 
 
-def _common_tau(alpha: np.ndarray, q: np.ndarray) -> np.ndarray:
+def _common_tau(alpha: Float64[np.ndarray, "J T"], q: Float64[np.ndarray, "J W T K"]) -> Float64[np.ndarray, "J K"]:
     """√(Σ α²/τ²) Σ_w √(Σ τ² q²) for α (J, T), q (J, W, T, K): any τ is allowed, τ² = α / Σ_w q is near the best."""
     sums = q.sum(axis=1)  # (J, T, K)
     used = (alpha[:, :, None] > 0) & (sums > 0)

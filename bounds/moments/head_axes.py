@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
@@ -24,13 +25,13 @@ class HeadAxes:
     """
 
     name: str
-    tau2: np.ndarray | None = None
-    """float64 (rows of the form, head nodes) or (head nodes,): τ_{S,i}²; None for ones."""
+    tau2: Float64[np.ndarray, "... J"] | None = None
+    """τ_{S,i}², of every head node i for every row S of the form, or for all rows alike; None for ones."""
     form: MarginForm | None = None
     """The form whose rows these are; None where every row has the same."""
     guess: float | None = None
     """scale/γ around which the grid lies; None: what the architecture suggests."""
-    shaped_by: np.ndarray | None = None
+    shaped_by: UInt64[np.ndarray, " n"] | None = None
     """Fingerprints of the samples that the axes come from, none of which may be certified; None without any."""
 
     def __post_init__(self) -> None:
@@ -47,7 +48,7 @@ class HeadAxes:
             return False
         return self.tau2 is None or self.tau2.shape in ((nodes,), (len(form.rows), nodes))
 
-    def of(self, rows: int, nodes: int) -> np.ndarray:
+    def of(self, rows: int, nodes: int) -> Float64[np.ndarray, "R J"]:
         """τ² of every row and node."""
         return np.ones((rows, nodes)) if self.tau2 is None else np.broadcast_to(self.tau2, (rows, nodes))
 

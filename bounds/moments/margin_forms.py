@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.moments.tree import Tree, log_trees
 
@@ -23,12 +24,11 @@ class MarginForm:
     """Rows, and what each is multiplied with."""
 
     name: str
-    rows: np.ndarray
-    """float64 (R, C): D = rows · W."""
-    weights: np.ndarray
-    """float64 (K, C): λ² of each label, for every sub-sample; the first is the whole sample."""
-    multipliers: np.ndarray
-    """float64 (R, K)."""
+    rows: Float64[np.ndarray, "R C"]
+    """D = rows · W."""
+    weights: Float64[np.ndarray, "K C"]
+    """λ² of each label, for every sub-sample; the first is the whole sample."""
+    multipliers: Float64[np.ndarray, "R K"]
     prices: Mapping[str, float] = field(default_factory=dict)
     """log(1/weight) of what was chosen after looking: the tree."""
 

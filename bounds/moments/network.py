@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
@@ -131,7 +132,7 @@ class PeeledNetwork:
             ratio=setting.ratio,
         )
 
-    def _guess(self, tau2: np.ndarray, bias_weight: float) -> float:
+    def _guess(self, tau2: Float64[np.ndarray, "R J"], bias_weight: float) -> float:
         """The scale/γ around which the grid lies: a complexity of 0.1 if all inputs were ±1 and all norms 1.
 
         A matter of the architecture, of m and of the axes τ, nothing else.
@@ -145,18 +146,26 @@ class PeeledNetwork:
         q2 = np.square(self.passes.by_class).sum(axis=0)
         weights = self._scaled(self.passes.numbers(False).log_scales)[0]
 
-        def cost(left: Sequence[int], right: Sequence[int], row: np.ndarray) -> float:
+        def cost(left: Sequence[int], right: Sequence[int], row: Float64[np.ndarray, " K"]) -> float:
             under = q2[[1 + r for r in (*left, *right)]].sum()
             return float(np.linalg.norm(row) * (math.sqrt(q2[0]) + math.sqrt(under)))
 
         return greedy_tree(self.graph.classes, cost, weights)
 
-    def reach(self, q: np.ndarray, counts: np.ndarray, tau2: np.ndarray, bias_weight: float) -> np.ndarray:
+    def reach(
+        self,
+        q: Float64[np.ndarray, "J K"],
+        counts: Float64[np.ndarray, " K"],
+        tau2: Float64[np.ndarray, "R J"],
+        bias_weight: float,
+    ) -> Float64[np.ndarray, "R K"]:
         """√(Σ_i τ_{S,i}² q_i² + τ_0² count), (rows, sub-samples): what a row with a_S = 1 reaches in each."""
         constant = 0.0 if self.head.bias is None else bias_weight**2 * counts
         return np.asarray(np.sqrt(tau2 @ np.square(q) + constant))
 
-    def _rows(self, form: MarginForm, setting: Setting, tau2: np.ndarray) -> tuple[float, np.ndarray, dict[str, float]]:
+    def _rows(
+        self, form: MarginForm, setting: Setting, tau2: Float64[np.ndarray, "R J"]
+    ) -> tuple[float, Float64[np.ndarray, " R"], dict[str, float]]:
         """log of the largest a_S = √(Σ_i ‖D_{S,i}‖²/τ_{S,i}² + d_S²/τ_0²), all relative to it on a grid, the price."""
         blocks, biases, shift = self._row_squares(form, setting.tap)
         norms = np.sqrt((blocks / tau2).sum(axis=1) + biases / setting.bias_weight**2)
@@ -168,14 +177,16 @@ class PeeledNetwork:
         shares, nats = shares_up(norms / largest, setting.ratio)
         return math.log(largest) + shift, shares, {"numbers of the last layer": nats}
 
-    def _square_rows(self, form: MarginForm, tap: bool) -> tuple[np.ndarray, np.ndarray, float]:
+    def _square_rows(
+        self, form: MarginForm, tap: bool
+    ) -> tuple[Float64[np.ndarray, "R J"], Float64[np.ndarray, " R"], float]:
         """‖D_{S,i}‖² (rows, nodes) and d_S² (rows,), both times exp(−2 shift), and the shift, a logarithm."""
         weights, shift = self._scaled(self.passes.numbers(tap).log_scales)
         blocks = self.head.square_norms(form.rows @ weights)[:, self.read]
         bias = np.zeros(self.graph.classes) if self.head.bias is None else self.head.bias
         return blocks, np.square(form.rows @ bias * exp_or_inf(-shift)), shift
 
-    def _scaled(self, log_scales: np.ndarray) -> tuple[np.ndarray, float]:
+    def _scaled(self, log_scales: Float64[np.ndarray, " layers"]) -> tuple[Float64[np.ndarray, "C K"], float]:
         """The last layer's weights after the rescaling of the layers that they read, times exp(−shift); the shift."""
         logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
         shift = float(logs.max(initial=0.0))

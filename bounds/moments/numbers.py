@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan
@@ -23,7 +24,7 @@ MOST_TAPS = 64
 class StepNumbers:
     """The numbers of one layer."""
 
-    learned: tuple[np.ndarray, ...]
+    learned: tuple[Float64[np.ndarray, " ..."], ...]
     """Per learned map: a scalar A ≥ max_j ‖W_j‖_F, or (tap form) α ≥ ‖W_ji‖ of shape (1, T, M)."""
     scales: tuple[float | None, ...]
     """Per fixed map: max |scale|, None where nothing is learned."""
@@ -36,8 +37,8 @@ class Numbers:
     """The numbers of all layers, and what each layer was multiplied by."""
 
     steps: dict[int, StepNumbers]
-    log_scales: np.ndarray
-    """float64 (layers,): log λ."""
+    log_scales: Float64[np.ndarray, " layers"]
+    """log λ."""
     free: frozenset[tuple[int, int]]
     """(layer, learned map) whose largest number is 1 by the rescaling: nothing to pay for it."""
 
@@ -75,23 +76,23 @@ def is_tap(learned: Learned) -> bool:
     return b_count == 1 and 1 < t * m <= MOST_TAPS
 
 
-def _norms(learned: Learned, tap: bool) -> np.ndarray:
+def _norms(learned: Learned, tap: bool) -> Float64[np.ndarray, " ..."]:
     if tap and is_tap(learned):
         used = np.asarray((learned.blocks.taps >= 0).any(axis=1))[:, :, None]
         return np.where(used, learned.norms, 0.0)
     return np.asarray(learned.node_norms.max(initial=0.0))
 
 
-def _numbers(step: LinearStep, norms: list[np.ndarray], below: list[float], own: float) -> StepNumbers:
+def _numbers(step: LinearStep, norms: list[Float64[np.ndarray, " ..."]], below: list[float], own: float) -> StepNumbers:
     bias = None if step.bias is None else float(step.bias.max(initial=0.0)) * exp_or_inf(own)
     return StepNumbers(
-        learned=tuple(n * exp_or_inf(own - b) for n, b in zip(norms, below, strict=True)),
+        learned=tuple(np.asarray(n * exp_or_inf(own - b)) for n, b in zip(norms, below, strict=True)),
         scales=tuple(f.scale for f in step.fixed),
         bias=bias,
     )
 
 
-def _source_scale(plan: Plan, learned: Learned, log_scales: np.ndarray) -> float:
+def _source_scale(plan: Plan, learned: Learned, log_scales: Float64[np.ndarray, " layers"]) -> float:
     """log λ of the layers that a map reads; they are tied, so they have one."""
     nodes = learned.blocks.taps
     first = nodes.max(initial=-1)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from sparsebounds.bounds.graph.head import Head
 from sparsebounds.bounds.moments.columns import Columns
@@ -34,16 +35,16 @@ class Passes:
     plan: Plan
     head: Head
     sample: Sample
-    read: np.ndarray
-    """bool (head nodes,): those that count."""
+    read: Bool[np.ndarray, " nodes"]
+    """Those that count."""
 
     @cached_property
-    def energies(self) -> np.ndarray:
+    def energies(self) -> Float64[np.ndarray, " inputs"]:
         """Σ_i ‖x_ij‖² per input node."""
         return self.plan.graph.node_sums(0, self.sample.energies)
 
     @cached_property
-    def class_energies(self) -> np.ndarray:
+    def class_energies(self) -> Float64[np.ndarray, "C inputs"]:
         """The same per label, (C, input nodes)."""
         return np.stack([self.plan.graph.node_sums(0, e) for e in self.sample.class_energies])
 
@@ -67,17 +68,17 @@ class Passes:
         """The sub-samples of a form in moment p: of the sample, or of upper bounds on expected energies."""
         return cache(self._columns)
 
-    def q(self, tap: bool, ratio: float, form: MarginForm, upper: EnergiesUpper | None) -> np.ndarray:
+    def q(self, tap: bool, ratio: float, form: MarginForm, upper: EnergiesUpper | None) -> Float64[np.ndarray, "J K"]:
         """(J, K): of the class on these grids, per sub-sample."""
         on_grids = any_paid(self.numbers(tap))  # otherwise all ratios share one pass
         return self._on_grids(tap, ratio if on_grids else UNUSED, form, upper)
 
-    def of(self, numbers: Numbers, columns: Columns) -> np.ndarray:
+    def of(self, numbers: Numbers, columns: Columns) -> Float64[np.ndarray, "J K"]:
         """One pass."""
         return forward(self.plan, numbers, columns)[self.head.nodes[self.read]]
 
     @cached_property
-    def structure(self) -> np.ndarray:
+    def structure(self) -> Float64[np.ndarray, "J 1"]:
         """(J, 1), p = 2: if all inputs were ±1 and all norms 1; a matter of the architecture and of m."""
         own = self.numbers(False)
         ones = replace(own, steps={i: all_ones(step) for i, step in own.steps.items()})
@@ -86,7 +87,7 @@ class Passes:
         return self.of(ones, Columns.of_moments(energies, m, np.array([2.0])))
 
     @cached_property
-    def by_class(self) -> np.ndarray:
+    def by_class(self) -> Float64[np.ndarray, "J columns"]:
         """(J, 1 + C), p = 2, with the network's own numbers: of the whole sample, and of every label alone."""
         classes = self.plan.graph.classes
         weights = np.concatenate([np.ones((1, classes)), np.eye(classes)])
@@ -106,7 +107,7 @@ class Passes:
             q = self.of(self.numbers(tap), Columns.of_moments(self.energies, self.sample.m, np.array(P_GRID)))
         return P_GRID[int(np.argmin(np.square(q).sum(axis=0)))]
 
-    def _of_labels(self, weights: np.ndarray, p: float) -> Columns:
+    def _of_labels(self, weights: Float64[np.ndarray, "K C"], p: float) -> Columns:
         return Columns.of_labels(self.class_energies, self.sample.class_counts.astype(np.float64), weights, p)
 
     def _columns(self, form: MarginForm, p: float, upper: EnergiesUpper | None) -> Columns:

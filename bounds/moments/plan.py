@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
@@ -20,16 +21,16 @@ class Learned:
     """A learned linear map, block by block."""
 
     blocks: Blocks
-    present: np.ndarray
-    """float64 (B, T, M) or (B, T, 1): 1 where the class lets a block differ from zero."""
+    present: Float64[np.ndarray, "B T N"]
+    """1 where the class lets a block differ from zero; N is M, or 1 where all may."""
 
     @property
-    def norms(self) -> np.ndarray:
+    def norms(self) -> Float64[np.ndarray, "B T M"]:
         """‖W_ji‖_F, (B, T, M)."""
         return np.sqrt(self.blocks.norms2)
 
     @property
-    def node_norms(self) -> np.ndarray:
+    def node_norms(self) -> Float64[np.ndarray, " nodes"]:
         """‖W_j‖_F for every node."""
         return np.sqrt(self.blocks.square_norms())
 
@@ -41,7 +42,7 @@ class LinearStep:
     index: int
     learned: tuple[Learned, ...]
     fixed: tuple[FixedMap, ...]
-    bias: np.ndarray | None
+    bias: Float64[np.ndarray, " nodes"] | None
     """‖b_j‖ per node; None where the layer has none."""
     slope: float
 

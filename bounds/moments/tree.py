@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 Nested = Any
 """A class number, or a pair of Nested."""
@@ -97,7 +98,7 @@ class Tree:
         visit(self.nested, 0)
         return tuple(found)
 
-    def haar(self, rows: np.ndarray) -> np.ndarray:
+    def haar(self, rows: Float64[np.ndarray, "C K"]) -> Float64[np.ndarray, "splits K"]:
         """The coefficients D_S of rows w_r: (C, K) → (C − 1, K), in the order of `splits`.
 
         Example:
@@ -106,7 +107,7 @@ class Tree:
         """
         found: list[np.ndarray] = []
 
-        def visit(nested: Nested) -> np.ndarray:
+        def visit(nested: Nested) -> Float64[np.ndarray, " K"]:
             if not isinstance(nested, tuple):
                 return np.asarray(rows[nested], dtype=np.float64)
             place = len(found)
@@ -118,7 +119,7 @@ class Tree:
         visit(self.nested)
         return np.stack(found)
 
-    def members(self, classes: int) -> np.ndarray:
+    def members(self, classes: int) -> Float64[np.ndarray, "splits C"]:
         """1 where a class lies under a split: float64 (C − 1, C)."""
         out = np.zeros((len(self.splits), classes))
         for i, split in enumerate(self.splits):
@@ -137,7 +138,7 @@ def log_trees(classes: int) -> float:
 
 
 def greedy_tree(
-    classes: int, cost: Callable[[Sequence[int], Sequence[int], np.ndarray], float], rows: np.ndarray
+    classes: int, cost: Callable[[Sequence[int], Sequence[int], np.ndarray], float], rows: Float64[np.ndarray, "C K"]
 ) -> Tree:
     """Join two subtrees at a time, those whose split costs least; to be paid for with `log_trees`.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int, Int32, Num
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
@@ -14,20 +15,20 @@ from sparsebounds.bounds.graph.graph import Graph
 class Window:
     """A layer of maxima, element by element and, where the windows allow it, node by node."""
 
-    elements: np.ndarray
-    """int32 (size, T): the elements that each element of the layer compares, ABSENT left out."""
+    elements: Int32[np.ndarray, "size T"]
+    """The elements that each element of the layer compares, ABSENT left out."""
     source: int | None
     """The linear layer below whose shared map may be peeled together with the maximum; None where there is none."""
-    nodes: np.ndarray
-    """int32 (nodes, T): with a source, the node that each node of the layer sees at t, within the source layer."""
+    nodes: Int32[np.ndarray, "nodes U"]
+    """With a source, the node that each node of the layer sees at t, within the source layer."""
 
     @property
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> Int[np.ndarray, " size"]:
         """k: elements in each window, (size,)."""
         return np.asarray((self.elements >= 0).sum(axis=1))
 
     @property
-    def node_sizes(self) -> np.ndarray:
+    def node_sizes(self) -> Int[np.ndarray, " nodes"]:
         """k per node; with a source."""
         return np.asarray((self.nodes >= 0).sum(axis=1))
 
@@ -41,7 +42,9 @@ def read_window(graph: Graph, index: int) -> Window:
     return Window(elements, graph.sources(index)[0], nodes)
 
 
-def _shared_source(graph: Graph, index: int, elements: np.ndarray) -> np.ndarray | None:
+def _shared_source(
+    graph: Graph, index: int, elements: Int32[np.ndarray, "size T"]
+) -> Int32[np.ndarray, "nodes T"] | None:
     """The node seen at each t, or None where the elements of some window do not share weights, bias and node."""
     below = graph.sources(index)
     if len(below) != 1:
@@ -60,14 +63,14 @@ def _shared_source(graph: Graph, index: int, elements: np.ndarray) -> np.ndarray
     return _one_node_each(graph, index, np.where(there, graph.local_nodes(below[0])[local], ABSENT))
 
 
-def _constant(values: np.ndarray, there: np.ndarray) -> bool:
+def _constant(values: Num[np.ndarray, "size T"], there: Bool[np.ndarray, "size T"]) -> bool:
     """Whether every row has one value where it is there."""
     low = np.where(there, values, values.max(initial=0)).min(axis=1)
     high = np.where(there, values, values.min(initial=0)).max(axis=1)
     return bool((low >= high).all())
 
 
-def _one_node_each(graph: Graph, index: int, seen: np.ndarray) -> np.ndarray | None:
+def _one_node_each(graph: Graph, index: int, seen: Int[np.ndarray, "size T"]) -> Int32[np.ndarray, "nodes T"] | None:
     """(elements, T) → (nodes, T), if all elements of a node see the same nodes."""
     local = graph.local_nodes(index)
     first = np.unique(local, return_index=True)[1]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from jaxtyping import Float64, Inexact
 from scipy.linalg import lapack
 from scipy.sparse.linalg import ArpackError, eigsh
 
@@ -22,7 +23,7 @@ SMALL = 64
 """Matrices up to this size are decomposed by LAPACK, larger ones searched by Lanczos."""
 
 
-def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
+def largest_eigenvalue_upper(batches: Iterable[Inexact[np.ndarray, "matrices n n"]]) -> float:
     """λ ≥ λ_max(G) for every matrix G of every batch.
 
     λ is above the largest eigenvalue by a factor of at most about 1 + 1e-9, and rounding: a factorisation that
@@ -51,7 +52,7 @@ def largest_eigenvalue_upper(batches: Iterable[np.ndarray]) -> float:
     return found * (1 + 4 * (n + 2) * n * EPS)
 
 
-def _raised(found: float, grams: np.ndarray) -> float:
+def _raised(found: float, grams: Inexact[np.ndarray, "matrices n n"]) -> float:
     """`found`, or as much more as these matrices need."""
     if not len(grams):
         return found
@@ -65,7 +66,7 @@ def _raised(found: float, grams: np.ndarray) -> float:
     return found
 
 
-def _proved(value: float, grams: np.ndarray) -> float:
+def _proved(value: float, grams: Inexact[np.ndarray, "matrices n n"]) -> float:
     """`value`, raised until the factorisation succeeds."""
     margin = MARGIN
     while not _all_above(value * (1 + margin), grams):
@@ -73,7 +74,7 @@ def _proved(value: float, grams: np.ndarray) -> float:
     return value * (1 + margin)
 
 
-def _all_above(value: float, grams: np.ndarray) -> bool:
+def _all_above(value: float, grams: Inexact[np.ndarray, "matrices n n"]) -> bool:
     """Whether value·I − G has a Cholesky factor for every G."""
     if len(grams) == 1:
         return _above(value, grams[0])
@@ -84,7 +85,7 @@ def _all_above(value: float, grams: np.ndarray) -> bool:
     return True
 
 
-def _above(value: float, gram: np.ndarray) -> bool:
+def _above(value: float, gram: Inexact[np.ndarray, "n n"]) -> bool:
     """Whether value·I − G has a Cholesky factor; in place, because the copies cost as much as the factor."""
     difference = -gram
     difference[np.diag_indices(len(gram))] += value
@@ -93,7 +94,7 @@ def _above(value: float, gram: np.ndarray) -> bool:
     return int(factor(difference.T, lower=1, clean=0, overwrite_a=1)[1]) == 0
 
 
-def _proposal(gram: np.ndarray) -> float:
+def _proposal(gram: Inexact[np.ndarray, "n n"]) -> float:
     """The largest eigenvalue, nearly; where Lanczos gives up, LAPACK decides."""
     start = np.random.default_rng(0).normal(size=len(gram)).astype(gram.dtype)
     try:
@@ -102,7 +103,7 @@ def _proposal(gram: np.ndarray) -> float:
         return float(np.linalg.eigvalsh(gram)[-1])
 
 
-def gram_iteration_upper(batches: Iterable[np.ndarray], steps: int = 6) -> float:
+def gram_iteration_upper(batches: Iterable[Inexact[np.ndarray, "matrices n n"]], steps: int = 6) -> float:
     """λ ≥ λ_max(G) for every G, by squaring: λ_max(G) ≤ ‖G^(2^t)‖_F^(2^−t).
 
     Every step rescales to Frobenius norm 1 and keeps the logarithm, so nothing overflows. At most n^(2^−t−1) above the
@@ -135,7 +136,9 @@ def gram_iteration_upper(batches: Iterable[np.ndarray], steps: int = 6) -> float
     return float(np.exp(best)) * (1 + 16 * n**1.5 * EPS + 64 * EPS) if best > -np.inf else 0.0
 
 
-def _normalised(grams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _normalised(
+    grams: Inexact[np.ndarray, "matrices n n"],
+) -> tuple[Inexact[np.ndarray, "matrices n n"], Float64[np.ndarray, " matrices"]]:
     """Matrices of Frobenius norm 1 and the logarithms of the norms they had; zero matrices stay."""
     norms = np.sqrt(np.square(np.abs(grams)).sum(axis=(1, 2)))
     safe = np.where(norms > 0, norms, 1.0)

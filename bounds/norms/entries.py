@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, Real
 from scipy import sparse
 
 from sparsebounds.bounds.graph.elements import present_elements
@@ -28,7 +29,7 @@ def linear_layer(graph: Graph, index: int) -> Linear:
     return layer
 
 
-def power_of_two(values: np.ndarray) -> float:
+def power_of_two(values: Real[np.ndarray, " ..."]) -> float:
     """The power of two above max |value|; dividing by it is exact, and squares of the quotients never overflow."""
     largest = float(np.max(np.abs(values), initial=0.0))
     return float(np.ldexp(1.0, int(np.clip(np.frexp(largest)[1], -1021, 1023)))) if largest > 0 else 1.0
@@ -39,7 +40,7 @@ def layer_scale(layer: Linear) -> float:
     return max(power_of_two(term.strengths) for term in layer.terms)
 
 
-def row_sums(layer: Linear, table: Table) -> np.ndarray:
+def row_sums(layer: Linear, table: Table) -> Float64[np.ndarray, " size"]:
     """Σ over the entries of every row of the layer's matrix, of `table(entry)`: float64 (size,)."""
     if _needs_merging(layer):
         matrix = operator(layer)

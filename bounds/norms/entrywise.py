@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
@@ -44,7 +45,7 @@ def frobenius_norm(graph: Graph, index: int) -> float:
 
 
 @per_graph
-def row_norms(graph: Graph, index: int) -> np.ndarray:
+def row_norms(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
     """‖A_j‖₂ for every row j of a layer's operator: the ℓ2 norm of what comes into each element.
 
     Args:

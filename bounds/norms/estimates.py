@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int
 
 from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
@@ -113,7 +114,7 @@ def linear_map(layer: Linear, scale: float = 1.0) -> tuple[Callable[[jax.Array],
     """
     elements = present_elements(np.concatenate([read.ravel() for read in layer.elements_read]))
 
-    def place(numbers: np.ndarray) -> np.ndarray:
+    def place(numbers: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
         """Index into the compact vector; the zero at its end stands for ABSENT."""
         return np.where(numbers < 0, len(elements), np.searchsorted(elements, numbers))
 

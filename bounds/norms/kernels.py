@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64, Int64, Real
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.terms import Dot
@@ -12,7 +13,7 @@ from sparsebounds.bounds.norms import entries as parts
 from sparsebounds.bounds.norms.lattice import find_lattice, grid_codes
 
 
-def layer_kernel(graph: Graph, index: int) -> np.ndarray:
+def layer_kernel(graph: Graph, index: int) -> Float64[np.ndarray, " taps in out"]:
     """The learned weights of a layer as one table (taps, in, out), however the program wrote them.
 
     Taps are the window offsets of a convolution; a layer whose rows share no weights (dense, locally connected) has
@@ -53,7 +54,7 @@ def layer_kernel(graph: Graph, index: int) -> np.ndarray:
     return kernel.transpose(1, 2, 0, 3).reshape(taps, channels, -1)
 
 
-def tap_of_columns(graph: Graph, dot: Dot) -> np.ndarray:
+def tap_of_columns(graph: Graph, dot: Dot) -> Int64[np.ndarray, " K"]:
     """Number of the tap that each column belongs to, −1 for columns that no row applies: int (K,)."""
     used = np.any(np.array(list(dot.taps.column_counts())) > 0, axis=0)
     tap = np.full(len(used), -1, dtype=np.int64)
@@ -72,7 +73,7 @@ def tap_of_columns(graph: Graph, dot: Dot) -> np.ndarray:
     return tap
 
 
-def kernel_frobenius_norm(kernel: np.ndarray) -> float:
+def kernel_frobenius_norm(kernel: Real[np.ndarray, " ..."]) -> float:
     """‖K‖_F of a kernel of any shape.
 
     Args:
@@ -92,7 +93,7 @@ def kernel_frobenius_norm(kernel: np.ndarray) -> float:
     return math.sqrt(float(np.square(kernel).sum())) * scale
 
 
-def kernel_two_one_norm(kernel: np.ndarray) -> float:
+def kernel_two_one_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
     """Σ_o ‖K_o‖₂: over output channels, of the ℓ2 norm of the whole filter.
 
     Args:
@@ -114,7 +115,7 @@ def kernel_two_one_norm(kernel: np.ndarray) -> float:
     return math.fsum(np.sqrt(np.square(kernel).reshape(-1, kernel.shape[-1]).sum(axis=0))) * scale
 
 
-def kernel_tensor_norm(kernel: np.ndarray) -> float:
+def kernel_tensor_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
     """Σ_{taps, o} (Σ_c K²)^½: ℓ2 over the input channels, summed over taps and output channels.
 
     Args:
@@ -136,7 +137,7 @@ def kernel_tensor_norm(kernel: np.ndarray) -> float:
     return math.fsum(np.sqrt(np.square(kernel).sum(axis=-2)).ravel()) * scale
 
 
-def _scaled(kernel: np.ndarray) -> tuple[np.ndarray, float]:
+def _scaled(kernel: Real[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
     kernel = np.asarray(kernel, dtype=np.float64)
     if not np.isfinite(kernel).all():
         raise ValueError("a kernel with weights that are NaN or infinite; needed finite ones: retrain or repair it")

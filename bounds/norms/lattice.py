@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int, Int64
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
@@ -32,15 +33,17 @@ class Lattice:
     modulus: tuple[int, ...]
     stride: tuple[int, ...]
     """Per axis, a divisor of the modulus."""
-    offset: np.ndarray
-    """int64 (K, axes), counted from the first start."""
-    used: np.ndarray
-    """bool (K,): False for columns that lie in the padding for every row; their weights are never applied."""
+    offset: Int64[np.ndarray, "K axes"]
+    """Counted from the first start."""
+    used: Bool[np.ndarray, " K"]
+    """False for columns that lie in the padding for every row; their weights are never applied."""
     copies: int = 1
     """How many rows at most read the same elements; their outputs repeat."""
 
 
-def grid_codes(graph: Graph, elements: np.ndarray) -> tuple[np.ndarray, list[tuple[int, ...]]] | None:
+def grid_codes(
+    graph: Graph, elements: Int[np.ndarray, "*shape"]
+) -> tuple[Int64[np.ndarray, "*shape"], list[tuple[int, ...]]] | None:
     """Element numbers as numbers in a grid (layer, position, channel), and guesses at the shape of that grid.
 
     None where the layers that are read have different numbers of positions.
@@ -75,7 +78,7 @@ def grid_shapes(positions: int) -> Iterator[tuple[int, ...]]:
     yield from sorted(triples, key=lambda shape: max(shape) / min(shape))[:MAX_GUESSES]
 
 
-def find_lattice(codes: np.ndarray, shapes: Iterable[tuple[int, ...]]) -> Lattice | None:
+def find_lattice(codes: Int[np.ndarray, "F K"], shapes: Iterable[tuple[int, ...]]) -> Lattice | None:
     """The lattice of a map whose row f reads the grid points `codes[f]`, or None.
 
     Args:
@@ -106,7 +109,7 @@ def find_lattice(codes: np.ndarray, shapes: Iterable[tuple[int, ...]]) -> Lattic
     return None
 
 
-def _fit(codes: np.ndarray, shape: tuple[int, ...], used: np.ndarray) -> Lattice | None:
+def _fit(codes: Int[np.ndarray, "F K"], shape: tuple[int, ...], used: Bool[np.ndarray, " columns"]) -> Lattice | None:
     """The lattice for one guess of the grid."""
     present = codes >= 0
     points = np.stack(np.unravel_index(np.where(present, codes, 0), shape))
@@ -126,7 +129,9 @@ def _fit(codes: np.ndarray, shape: tuple[int, ...], used: np.ndarray) -> Lattice
     return _lattice(start, offset, shape, circular, used)
 
 
-def _offsets(points: np.ndarray, present: np.ndarray) -> np.ndarray | None:
+def _offsets(
+    points: Int[np.ndarray, "axes F K"], present: Bool[np.ndarray, "F K"]
+) -> Int64[np.ndarray, "axes K"] | None:
     """Offsets (axes, K) of all columns from the first; rows that share a column with known ones tell the rest."""
     offset = np.zeros((len(points), present.shape[1]), dtype=np.int64)
     known = np.zeros(present.shape[1], dtype=bool)
@@ -144,10 +149,10 @@ def _offsets(points: np.ndarray, present: np.ndarray) -> np.ndarray | None:
 
 
 def _padding_is_unread(
-    codes: np.ndarray,
-    present: np.ndarray,
-    start: np.ndarray,
-    offset: np.ndarray,
+    codes: Int[np.ndarray, "F K"],
+    present: Bool[np.ndarray, "F K"],
+    start: Int[np.ndarray, "axes F"],
+    offset: Int[np.ndarray, "axes K"],
     shape: tuple[int, ...],
     circular: list[bool],
 ) -> bool:
@@ -162,7 +167,11 @@ def _padding_is_unread(
 
 
 def _lattice(
-    start: np.ndarray, offset: np.ndarray, shape: tuple[int, ...], circular: list[bool], used: np.ndarray
+    start: Int[np.ndarray, "axes F"],
+    offset: Int[np.ndarray, "axes K"],
+    shape: tuple[int, ...],
+    circular: list[bool],
+    used: Bool[np.ndarray, " columns"],
 ) -> Lattice:
     modulus, stride = [], []
     for a, size in enumerate(shape):

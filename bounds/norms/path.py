@@ -11,6 +11,7 @@ import math
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool, label
@@ -22,7 +23,7 @@ SMALLEST = 1e-280
 
 
 @per_graph
-def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> np.ndarray:
+def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> Float64[np.ndarray, " C"]:
     """log of the path norm of every output: log Σ_{paths into r} Π |w_e|.
 
     Where several terms of one layer read the same element (a linear skip beside a convolution), each is an edge of its
@@ -92,7 +93,9 @@ def log_path_norm(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> f
     return float(np.logaddexp.reduce(log_path_norms(graph, max_pool=max_pool)))
 
 
-def _common_scale(graph: Graph, index: int, values: np.ndarray, logs: np.ndarray) -> tuple[np.ndarray, float, float]:
+def _common_scale(
+    graph: Graph, index: int, values: Float64[np.ndarray, " padded"], logs: Float64[np.ndarray, " layers"]
+) -> tuple[Float64[np.ndarray, " padded"], float, float]:
     """The values that layer `index` reads, all divided by exp of one number; that number; the smallest of them."""
     sources = [s for s in graph.sources(index) if logs[s] > -math.inf]
     log = max((logs[s] for s in sources), default=-math.inf)
@@ -105,7 +108,9 @@ def _common_scale(graph: Graph, index: int, values: np.ndarray, logs: np.ndarray
     return seen, log, smallest
 
 
-def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tuple[np.ndarray, float]:
+def _linear(
+    layer: Linear, seen: Float64[np.ndarray, " padded"], log: float, smallest: float
+) -> tuple[Float64[np.ndarray, " size"], float]:
     """Σ of the terms and |bias|, divided by exp of the number that is returned with it."""
     scale = parts.layer_scale(layer)
     for term in layer.terms:
@@ -123,17 +128,17 @@ def _linear(layer: Linear, seen: np.ndarray, log: float, smallest: float) -> tup
     return together, common
 
 
-def _pooled(layer: MaxPool, seen: np.ndarray, max_pool: str) -> np.ndarray:
+def _pooled(layer: MaxPool, seen: Float64[np.ndarray, " padded"], max_pool: str) -> Float64[np.ndarray, " size"]:
     taken = layer.windows(seen)
     return np.concatenate([v.max(axis=1) * layer.window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
 
 
-def _logs(values: np.ndarray) -> np.ndarray:
+def _logs(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     with np.errstate(divide="ignore"):
         return np.log(values)
 
 
-def _smallest(values: np.ndarray) -> float:
+def _smallest(values: Float64[np.ndarray, " ..."]) -> float:
     """The smallest |value| that is not zero; inf if there is none."""
     sizes = np.abs(values)
     return float(sizes.min(initial=math.inf, where=sizes > 0))

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64, Real
 
 from sparsebounds.bounds.graph.elements import names_twice
 from sparsebounds.bounds.graph.graph import Graph
@@ -73,7 +74,7 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     return _rescaled(min(combined * (1 + 4 * EPS), _frobenius_upper(layer)), scale)
 
 
-def matrix_upper(matrix: np.ndarray, *, method: Method = "cholesky") -> float:
+def matrix_upper(matrix: Real[np.ndarray, "m n"], *, method: Method = "cholesky") -> float:
     """An upper bound on the largest singular value of a matrix.
 
     Args:
@@ -101,7 +102,7 @@ def matrix_upper(matrix: np.ndarray, *, method: Method = "cholesky") -> float:
 
 
 def convolution_upper(
-    kernel: np.ndarray,
+    kernel: Real[np.ndarray, "*window in out"],
     size: Sequence[int],
     *,
     stride: Sequence[int] | int = 1,
@@ -170,7 +171,7 @@ def _check_method(method: str) -> None:
         raise ValueError(f"method={method!r}; needed one of {', '.join(map(repr, METHODS))}")
 
 
-def _finite(array: np.ndarray, dimensions: int) -> np.ndarray:
+def _finite(array: Real[np.ndarray, "*shape"], dimensions: int) -> Float64[np.ndarray, "*shape"]:
     array = np.asarray(array, dtype=np.float64)
     if array.ndim != dimensions or array.size == 0:
         raise ValueError(f"an array of shape {array.shape}; needed {dimensions} axes, none of them empty")

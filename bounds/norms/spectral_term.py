@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.taps import Taps
@@ -51,7 +52,7 @@ def _lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
     return found
 
 
-def _shifted(a: np.ndarray, b: np.ndarray) -> bool:
+def _shifted(a: Int[np.ndarray, "*shape"], b: Int[np.ndarray, "*shape"]) -> bool:
     """Whether b = a + constant: then one map is the other on renamed elements."""
     present = a >= 0
     return np.array_equal(present, b >= 0) and (not present.any() or np.ptp((b - a)[present]) == 0)
@@ -84,7 +85,7 @@ def _runs(lattices: Sequence[Lattice | None]) -> list[range]:
     return [range(start, stop) for start, stop in pairwise([*starts, len(lattices)])]
 
 
-def _reads(taps: Taps, b: int, once: bool) -> np.ndarray:
+def _reads(taps: Taps, b: int, once: bool) -> Int[np.ndarray, " elements"]:
     """How many rows of set b read each element (at most once, if so asked)."""
     if once:
         counts = np.bincount(taps.source[b].ravel() + 1)[1:]
@@ -96,7 +97,7 @@ def _reads(taps: Taps, b: int, once: bool) -> np.ndarray:
     return total
 
 
-def _squares(weight: np.ndarray, lattice: Lattice | None, method: str) -> float:
+def _squares(weight: Float64[np.ndarray, "sets K N"], lattice: Lattice | None, method: str) -> float:
     """Not below ‖A_b‖² for every weight set (sets, K, N) with this lattice, or ‖W_b‖² without one."""
     if lattice is None:
         return Symbol(weight[:, None], np.zeros((1, 1), dtype=np.int64), (1,)).largest_square_upper(method)

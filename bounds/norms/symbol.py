@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from jaxtyping import Complex, Float64, Inexact, Int, Int64
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from sparsebounds.bounds.norms.eigenvalue import EPS, gram_iteration_upper, largest_eigenvalue_upper
@@ -27,14 +28,13 @@ THREADED = 768
 class Symbol:
     """K̂(ω) = Σ_t kernel[:, t] e^{i ω·tap_t}, for several kernels with the same taps."""
 
-    kernel: np.ndarray
-    """float64 (kernels, taps, inputs, outputs), inputs counting the phases of a stride."""
-    taps: np.ndarray
-    """int64 (taps, axes)."""
+    kernel: Float64[np.ndarray, "kernels taps inputs outputs"]
+    """The inputs count the phases of a stride."""
+    taps: Int64[np.ndarray, "taps axes"]
     grid: tuple[int, ...]
     """Number of frequencies per axis."""
 
-    def frequencies(self) -> np.ndarray:
+    def frequencies(self) -> Int64[np.ndarray, "n axes"]:
         """One of each pair ω, −ω (K̂(−ω) is the conjugate), and 0 along axes where all taps agree: int64 (n, axes)."""
         grid = tuple(1 if (self.taps[:, a] == self.taps[0, a]).all() else size for a, size in enumerate(self.grid)) or (
             1,
@@ -57,7 +57,7 @@ class Symbol:
         with _threads().limit(limits=1 if few else None):
             return upper(self._grams()) + slack
 
-    def _grams(self) -> Iterator[np.ndarray]:
+    def _grams(self) -> Iterator[Inexact[np.ndarray, "matrices n n"]]:
         """K̂*K̂ or K̂K̂*, the smaller, in batches (matrices, n, n)."""
         kernel = self.kernel if self.kernel.shape[2] >= self.kernel.shape[3] else self.kernel.transpose(0, 1, 3, 2)
         frequencies = self.frequencies()
@@ -72,12 +72,16 @@ class Symbol:
         for one in kernel:
             yield from self._by_lags(one, frequencies) if by_lags else self._direct(one, frequencies)
 
-    def _phases(self, frequencies: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    def _phases(
+        self, frequencies: Int[np.ndarray, "frequencies axes"], taps: Int[np.ndarray, "taps axes"]
+    ) -> Complex[np.ndarray, "frequencies taps"]:
         """e^{i ω·t}, (frequencies, taps); the turns are reduced in integers, so the angle is exact to rounding."""
         turns = (frequencies[:, None] * taps[None]) % np.array(self.grid)
         return np.exp(2j * np.pi * (turns / np.array(self.grid)).sum(axis=2))
 
-    def _direct(self, kernel: np.ndarray, frequencies: np.ndarray) -> Iterator[np.ndarray]:
+    def _direct(
+        self, kernel: Float64[np.ndarray, "taps inputs n"], frequencies: Int[np.ndarray, "frequencies axes"]
+    ) -> Iterator[Complex[np.ndarray, "matrices n n"]]:
         taps, inputs, n = kernel.shape
         step = max(1, BYTES // (16 * inputs * n))
         for start in range(0, len(frequencies), step):
@@ -85,7 +89,9 @@ class Symbol:
             hat = (phases @ kernel.reshape(taps, -1)).reshape(-1, inputs, n)
             yield hat.conj().transpose(0, 2, 1) @ hat
 
-    def _by_lags(self, kernel: np.ndarray, frequencies: np.ndarray) -> Iterator[np.ndarray]:
+    def _by_lags(
+        self, kernel: Float64[np.ndarray, "taps inputs n"], frequencies: Int[np.ndarray, "frequencies axes"]
+    ) -> Iterator[Complex[np.ndarray, "matrices n n"]]:
         """K̂*K̂ = Σ_t K_tᵀK_t + Σ_{t<u} P e^{iωδ} + Pᵀ e^{−iωδ}, P = K_tᵀK_u, δ = tap_u − tap_t.
 
         So no matrix product per frequency: real parts are Σ_δ cos ωδ (P + Pᵀ), imaginary parts Σ_δ sin ωδ (P − Pᵀ),
@@ -114,7 +120,7 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def symbol(lattice: Lattice, weight: np.ndarray) -> Symbol:
+def symbol(lattice: Lattice, weight: Float64[np.ndarray, "kernels K N"]) -> Symbol:
     """The symbol of maps with this lattice and weights (kernels, K, N): phases of the stride become inputs."""
     stride, modulus = np.array(lattice.stride), np.array(lattice.modulus)
     offset = lattice.offset[lattice.used]

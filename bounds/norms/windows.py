@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Dot
@@ -16,13 +17,13 @@ PADDINGS = ("VALID", "SAME", "CIRCULAR")
 class _Circle(Axis):
     """An axis without ends."""
 
-    def taps(self) -> np.ndarray:
+    def taps(self) -> Int[np.ndarray, "out window"]:
         at = np.arange(self.out)[:, None] * self.stride + np.arange(self.window) * self.window_dilation
         return at % self.size
 
 
 def convolution_dot(
-    kernel: np.ndarray,
+    kernel: Float[np.ndarray, "*window in out"],
     size: Sequence[int],
     *,
     stride: Sequence[int] | int = 1,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear
@@ -40,11 +41,11 @@ class Builder:
         module, where = self.where()
         return self.add(make(name=name or module, where=where, **fields))
 
-    def ids(self, index: int) -> np.ndarray:
+    def ids(self, index: int) -> Int32[np.ndarray, "*shape"]:
         """Element numbers of layer `index`."""
         return np.arange(self.offsets[index], self.offsets[index + 1], dtype=np.int32)
 
-    def layer_indices(self, ids: np.ndarray) -> np.ndarray:
+    def layer_indices(self, ids: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
         """Index of the layer of each element (ABSENT gives −1)."""
         return np.searchsorted(np.asarray(self.offsets), ids, side="right") - 1
 
@@ -95,7 +96,7 @@ class Builder:
             None if shift is None or (done.all() or not shift[~done].any()) else shift,
         )
 
-    def _folded(self, layer: Layer, view: View, mine: np.ndarray, offset: int) -> Linear | None:
+    def _folded(self, layer: Layer, view: View, mine: Bool[np.ndarray, " ..."], offset: int) -> Linear | None:
         """`layer` with the view's scale and shift, or None where an element is seen with two or cannot be scaled."""
         local = view.ids[mine] - offset
         parts: list[np.ndarray | None] = []
@@ -199,12 +200,16 @@ class Builder:
 
     # ---- layers with windows --------------------------------------------------------------------------------------
 
-    def dot(self, view: View, taps: Taps, weight: np.ndarray, shape: tuple[int, int], **fields: Any) -> int:
+    def dot(
+        self, view: View, taps: Taps, weight: Float64[np.ndarray, "B K N"], shape: tuple[int, int], **fields: Any
+    ) -> int:
         """A learned linear layer of (positions, channels) = shape; `view` is arranged like `taps.source`."""
         term = merged_repeats(Dot(Taps(as_elements(view.ids), taps.sites), weight, fields.pop("order", None)))
         return self.new(Linear, positions=shape[0], channels=shape[1], terms=(term,), **fields)
 
-    def pool(self, taps: Taps, coefficient: np.ndarray, bias: np.ndarray | None) -> int:
+    def pool(
+        self, taps: Taps, coefficient: Float64[np.ndarray, " ..."], bias: Float64[np.ndarray, " ..."] | None
+    ) -> int:
         """A fixed sum over windows."""
         f, c = len(taps.sites), taps.source.shape[2]
         term = Pool(taps, np.asarray(coefficient, dtype=np.float64))

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jaxtyping import Float64
 
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
@@ -151,7 +152,7 @@ def one_view(interpreter: Interpreter, values: list[Value]) -> tuple[int, View]:
     return views[0][0], views[0][1]
 
 
-def constant_array(value: Value) -> np.ndarray:
+def constant_array(value: Value) -> Float64[np.ndarray, " ..."]:
     """A constant in float64."""
     if not isinstance(value, Const):
         raise ReadError("a value that depends on the input stands where the weights of a layer are needed")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr
+from jaxtyping import Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
 from sparsebounds.bounds.graph.layers import Input
@@ -30,7 +31,7 @@ def read_graph(
     nodes: Partition = "position",
     *,
     group_size: int = 8,
-    input_nodes: np.ndarray | None = None,
+    input_nodes: Int[np.ndarray, " ..."] | None = None,
     front_end: FrontEnd | None = None,
 ) -> Graph:
     """Read a trained network from its function.
@@ -100,7 +101,7 @@ def _interpreted(interpreter: Interpreter, network: Network, program: ClosedJaxp
         raise ReadError(message) from error
 
 
-def _input(x: np.ndarray, input_nodes: np.ndarray | None) -> Input:
+def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
     """The input layer: images and sequences keep their channels together, flat inputs have none."""
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr
+from jaxtyping import Shaped
 
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.values import Const, ReadError, Value
 
 
-def traced(network: Network, x: np.ndarray) -> tuple[ClosedJaxpr, list[Value]]:
+def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxpr, list[Value]]:
     """The program of a network, and the arrays that are passed to it as arguments (named, for an NNX module)."""
     try:
         program, _ = network.traced(x)

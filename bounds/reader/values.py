@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT
 
@@ -23,7 +24,7 @@ class Const:
     names: frozenset[str] = frozenset()
 
     @property
-    def array(self) -> np.ndarray:
+    def array(self) -> Float64[np.ndarray, " ..."]:
         """The value in float64."""
         return np.asarray(self.value).astype(np.float64)
 
@@ -35,15 +36,15 @@ class View:
     `scale` and `shift` are float64, None (1 and 0) or of the shape of `ids`.
     """
 
-    ids: np.ndarray
-    scale: np.ndarray | None = None
-    shift: np.ndarray | None = None
+    ids: Int32[np.ndarray, "*shape"]
+    scale: Float64[np.ndarray, "*shape"] | None = None
+    shift: Float64[np.ndarray, "*shape"] | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.ids.shape
 
-    def take(self, index: np.ndarray, fill: float = 0.0) -> View:
+    def take(self, index: Int[np.ndarray, " ..."], fill: float = 0.0) -> View:
         """The view at flat indices `index`; ABSENT indices become the constant `fill`."""
         absent = index < 0
         ids = np.where(absent, ABSENT, self.ids.ravel()[index]).astype(np.int32)
@@ -55,14 +56,14 @@ class View:
             shift = np.where(absent, fill, shift)
         return View(ids, scale, shift)
 
-    def scaled(self, factor: np.ndarray) -> View:
+    def scaled(self, factor: Float64[np.ndarray, " ..."] | np.float64) -> View:
         """factor · view. A factor of zero is kept (a mask is not structure: whoever counts on it has to say so)."""
         factor = np.broadcast_to(factor, self.shape)
         scale = factor if self.scale is None else self.scale * factor
         shift = None if self.shift is None else self.shift * factor
         return View(self.ids, None if (scale == 1.0).all() else scale, shift)
 
-    def shifted(self, offset: np.ndarray) -> View:
+    def shifted(self, offset: Float64[np.ndarray, " ..."] | np.float64) -> View:
         """view + offset. A shift of zeros stays a shift: a bias that happens to be zero is still a bias."""
         offset = np.broadcast_to(offset, self.shape)
         return View(self.ids, self.scale, np.array(offset) if self.shift is None else self.shift + offset)
@@ -81,7 +82,7 @@ class View:
         """No scale and no shift."""
         return self.scale is None and self.shift is None
 
-    def full_scale(self) -> np.ndarray:
+    def full_scale(self) -> Float64[np.ndarray, " ..."]:
         return np.ones(self.shape) if self.scale is None else self.scale
 
 
@@ -96,7 +97,7 @@ class Sign:
 Value = Const | View | Sign
 
 
-def same_ratio(a: View, b: View) -> np.ndarray | None:
+def same_ratio(a: View, b: View) -> Float64[np.ndarray, " ..."] | None:
     """a = r · b with one ratio r per element: r, or None when there is none."""
     if a.shape != b.shape or not np.array_equal(a.ids, b.ids):
         return None

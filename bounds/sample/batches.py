@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Float64
 
 from sparsebounds.bounds.network import Network
 
@@ -28,8 +29,8 @@ class Batch:
 
     where: slice
     inputs: jax.Array
-    values: np.ndarray
-    scores: np.ndarray
+    values: Float[np.ndarray, "B ..."]
+    scores: Float64[np.ndarray, "B C"]
 
 
 def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterator[Batch]:

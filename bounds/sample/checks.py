@@ -6,6 +6,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Int64
 
 
 def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarray]:
@@ -78,7 +79,7 @@ def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:
             )
 
 
-def check_classes(labels: np.ndarray, classes: int, what: str = "sample") -> None:
+def check_classes(labels: Int64[np.ndarray, " m"], classes: int, what: str = "sample") -> None:
     """Raise ValueError when a label does not name one of the network's `classes` scores.
 
     Example:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from jaxtyping import UInt64
 
 
-def fingerprints(x: Any) -> np.ndarray:
+def fingerprints(x: Any) -> UInt64[np.ndarray, " m"]:
     """A 64-bit hash of every input, of its float32 values: equal inputs have equal fingerprints. 8 bytes a sample.
 
     Args:
@@ -33,7 +34,7 @@ def _rows(x: Any, together: int = 4096) -> Iterator[Any]:
         yield from np.ascontiguousarray(part.reshape(len(part), -1) + np.float32(0.0))  # −0 becomes 0
 
 
-def as_fingerprints(marks: Any) -> np.ndarray:
+def as_fingerprints(marks: Any) -> UInt64[np.ndarray, " n"]:
     """What a caller gave as fingerprints, if that is what it is.
 
     Inputs, indices or a sample in their place would match nothing, and signed or floating numbers only by chance: an

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float32, UInt64
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
 from sparsebounds.bounds.sample.repetitions import input_space
@@ -22,10 +23,8 @@ from sparsebounds.bounds.sample.repetitions import input_space
 class Received:
     """What a network behind a front end receives, and the fingerprints of the inputs that it came from."""
 
-    values: np.ndarray
-    """float32 (m, …)."""
-    fingerprints: np.ndarray
-    """uint64 (m,)."""
+    values: Float32[np.ndarray, "m ..."]
+    fingerprints: UInt64[np.ndarray, " m"]
     input_space: float | None = None
     """How many of those inputs are possible, see `bounds.sample.repetitions`; None: unknown."""
 
@@ -64,7 +63,7 @@ class FrontEnd:
     """
 
     apply: Callable[[Any], Any]
-    shaped_by: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
+    shaped_by: UInt64[np.ndarray, " n"] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
@@ -94,7 +93,7 @@ class FrontEnd:
             )
         return Received(self.outputs(x, batch_size=batch_size), marks, input_space(x))
 
-    def outputs(self, x: Any, *, batch_size: int = 1000) -> np.ndarray:
+    def outputs(self, x: Any, *, batch_size: int = 1000) -> Float32[np.ndarray, "m ..."]:
         """The outputs alone, of any inputs, also of those left out: float32 (m, …)."""
         x, run = np.asarray(x), jax.jit(self.apply)
         starts = range(0, len(x), batch_size)

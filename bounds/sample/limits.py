@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.terms import Dot
@@ -77,7 +78,7 @@ def largest_patch(sample: Sample, dot: Dot, input_bound: float | None, pixel_ran
     return min(norm, math.sqrt(most))
 
 
-def coordinate_squares(sample: Sample, pixel_range: Range | None) -> np.ndarray | None:
+def coordinate_squares(sample: Sample, pixel_range: Range | None) -> Float64[np.ndarray, " ..."] | None:
     """The largest square of every coordinate, of the shape of one input; None without a range."""
     if pixel_range is None:
         return None

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
+from jaxtyping import Float64, Int, UInt64
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
 from sparsebounds.bounds.sample.repetitions import Copies, input_space, within
@@ -16,7 +17,7 @@ class Measured(Protocol):
     """Samples whose margins are known: a `Sample`, or `Margins`."""
 
     @property
-    def margins(self) -> np.ndarray: ...
+    def margins(self) -> Float64[np.ndarray, " m"]: ...
 
     @property
     def fingerprints(self) -> np.ndarray | None: ...
@@ -42,8 +43,8 @@ class Margins:
         repetitions: "counted", or "natural" where the distribution itself repeats inputs.
     """
 
-    margins: np.ndarray
-    fingerprints: np.ndarray | None = None
+    margins: Float64[np.ndarray, " n"]
+    fingerprints: UInt64[np.ndarray, " n"] | None = None
     input_space: float | None = None
     repetitions: str = "counted"
 
@@ -58,7 +59,7 @@ class Margins:
             )
 
     @classmethod
-    def on(cls, x: Any, margins: np.ndarray, repetitions: str = "counted") -> Margins:
+    def on(cls, x: Any, margins: Float64[np.ndarray, " n"], repetitions: str = "counted") -> Margins:
         """Those of a network on inputs x, (n, …), from which the rest is computed."""
         return cls(margins, fingerprints(x), input_space(x), repetitions)
 
@@ -68,7 +69,7 @@ class Margins:
         return within(self.fingerprints, self.input_space, self.repetitions)
 
 
-def margins_of(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def margins_of(scores: Float64[np.ndarray, "B C"], labels: Int[np.ndarray, " B"]) -> Float64[np.ndarray, " B"]:
     """Margin f_y − max_{r≠y} f_r of every row.
 
     Args:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 
 class Ramps:
     """Margins, sorted once."""
 
-    def __init__(self, margins: np.ndarray) -> None:
+    def __init__(self, margins: Float64[np.ndarray, " m"]) -> None:
         """Of a sample, in any order."""
         self.measured = len(margins)
         self.positive = np.sort(margins[margins > 0])
         self.sums = np.concatenate([[0.0], np.cumsum(self.positive)])
 
-    def at(self, gammas: np.ndarray) -> np.ndarray:
+    def at(self, gammas: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
         """Mean of max(0, min(1, 1 − M/γ)) at each γ.
 
         Args:

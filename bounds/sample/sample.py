@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+from jaxtyping import Float64, Int64, Shaped, UInt64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.network import Network
@@ -53,19 +54,19 @@ class Sample:
 
     m: int
     classes: int
-    energies: np.ndarray
-    class_energies: np.ndarray
-    margins: np.ndarray
-    class_counts: np.ndarray
+    energies: Float64[np.ndarray, "*input"]
+    class_energies: Float64[np.ndarray, " C *input"]
+    margins: Float64[np.ndarray, " m"]
+    class_counts: Int64[np.ndarray, " C"]
     preprocessing: str = "fixed"
-    class_fourths: np.ndarray | None = None
-    largest: np.ndarray | None = None
+    class_fourths: Float64[np.ndarray, " C *input"] | None = None
+    largest: Float64[np.ndarray, "*input"] | None = None
     largest_norm: float | None = None
-    fingerprints: np.ndarray | None = None
+    fingerprints: UInt64[np.ndarray, " m"] | None = None
     input_space: float | None = None
     repetitions: str = "counted"
-    probe_inputs: np.ndarray | None = None
-    probe_scores: np.ndarray | None = None
+    probe_inputs: Shaped[np.ndarray, " probes *input"] | None = None
+    probe_scores: Float64[np.ndarray, " probes C"] | None = None
 
     def __post_init__(self) -> None:
         for name, dtype in _DTYPES.items():
@@ -187,7 +188,7 @@ class Sample:
         """
         return float(np.mean(np.clip(1.0 - self.margins / _gamma(gamma), 0.0, 1.0)))
 
-    def ramps(self, gammas: np.ndarray) -> np.ndarray:
+    def ramps(self, gammas: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
         """`ramp` at many γ, up to rounding: float64 of their shape."""
         return self._ramps.at(gammas)
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float64, Int, UInt64
 
 from sparsebounds.bounds.sample.batches import Batch
 from sparsebounds.bounds.sample.fingerprinting import fingerprints
@@ -25,21 +26,21 @@ class LabelledBatch:
     """A batch with its labels, and what several statistics need of it, computed once."""
 
     batch: Batch
-    labels: np.ndarray
-    marks: np.ndarray | None = None
+    labels: Int[np.ndarray, " B"]
+    marks: UInt64[np.ndarray, " B"] | None = None
     """Fingerprints of what the inputs were before a front end."""
 
     @cached_property
-    def squares(self) -> np.ndarray:
+    def squares(self) -> Float64[np.ndarray, "B D"]:
         """x_ij², float64 (B, D)."""
         return np.square(self.batch.values).reshape(len(self.labels), -1)
 
     @cached_property
-    def one_hot(self) -> np.ndarray:
+    def one_hot(self) -> Float64[np.ndarray, "B C"]:
         """1 at the label, float64 (B, C)."""
         return (self.labels[:, None] == np.arange(self.batch.scores.shape[1])).astype(np.float64)
 
-    def per_class(self, rows: np.ndarray) -> np.ndarray:
+    def per_class(self, rows: Float64[np.ndarray, "B D"]) -> Float64[np.ndarray, "C ..."]:
         """Sums of (B, D) rows over the samples of every class, each in the shape of an input: (C, …)."""
         return (self.one_hot.T @ rows).reshape(self.one_hot.shape[1], *self.batch.values.shape[1:])
 
@@ -69,7 +70,7 @@ class Statistic:
         shapes = {"sample": (m,), "coordinate": coordinates, "class and coordinate": (classes, *coordinates), "all": ()}
         return shapes[self.over]
 
-    def scaled(self, value: np.ndarray, factor: float) -> Any:
+    def scaled(self, value: np.ndarray | float, factor: float) -> Any:
         """The statistic if there were `factor` times as many samples like these; None where nobody can say."""
         if self.kind == "per sample":
             return None

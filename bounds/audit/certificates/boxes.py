@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Shaped
 from scipy.stats import binom
 
 from sparsebounds.bounds.audit.run import Row
@@ -27,8 +28,8 @@ class BoxCase:
     """Inputs (m, d), and sides with their signs (d,)."""
 
     name: str
-    x: np.ndarray
-    sides: np.ndarray
+    x: Shaped[np.ndarray, "m inputs"]
+    sides: Float64[np.ndarray, " N"]
 
 
 def attained(case: BoxCase) -> float:

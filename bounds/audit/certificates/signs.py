@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Shaped
 
 from sparsebounds.bounds.audit.run import Row, confirmed
 from sparsebounds.bounds.audit.search.architectures import dense
@@ -34,7 +35,7 @@ class SignedCase:
     """Inputs, and the class: signs times axes of every layer, (in, out); the last is (in, 1)."""
 
     name: str
-    x: np.ndarray
+    x: Shaped[np.ndarray, "m ..."]
     axes: Weights
     free: bool = False
     """The search uses any signs; the claim does not know."""

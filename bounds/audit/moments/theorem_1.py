@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Shaped
 
 from sparsebounds.bounds.audit.moments.nets import Form, Kind, Net, Op, claims, graph_of, run, top
 from sparsebounds.bounds.audit.run import Row, confirmed
@@ -33,7 +34,7 @@ class NetCase:
     statement: str
     name: str
     net: Net
-    x: np.ndarray
+    x: Shaped[np.ndarray, "m ..."]
     rounds: int = 60
     moved: int = 0
     """Rounds in which the inputs move too."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.audit.run import Row
 from sparsebounds.bounds.audit.search.ascent import all_signs
@@ -28,10 +29,10 @@ class MarginCase:
 
     name: str
     form: MarginForm
-    v: np.ndarray
-    """float64 (m, d): what the last layer reads, one node."""
-    y: np.ndarray
-    radii: np.ndarray
+    v: Float64[np.ndarray, "m d"]
+    """What the last layer reads, one node."""
+    y: Int[np.ndarray, " m"]
+    radii: Float64[np.ndarray, " R"]
     """a_S."""
 
 

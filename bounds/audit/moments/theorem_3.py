@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.stats import binom
 
 from sparsebounds.bounds.audit.run import Row
@@ -34,7 +35,7 @@ FRONT_ENDS, SHARE, SAMPLES = 10**7, 0.3, 400
 class Margins:
     """What Theorem 3 reads of a sample."""
 
-    margins: np.ndarray
+    margins: Float64[np.ndarray, " m"]
 
     @property
     def m(self) -> int:

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float64, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph
 
@@ -46,8 +47,8 @@ class Family:
 class Found:
     """What the search attained."""
 
-    values: np.ndarray
-    """Per sign matrix: float64 (draws,)."""
+    values: Float64[np.ndarray, " draws"]
+    """Per sign matrix."""
     weights: Weights
     """The best weights for every sign matrix: a leading axis (draws,) on every array."""
 
@@ -157,13 +158,13 @@ def _climb(family: Family, x: Any, signs: Any, start: Any, steps: int) -> tuple[
 
 def worst_inputs(
     family: Family,
-    x: np.ndarray,
-    signs: np.ndarray,
+    x: Shaped[np.ndarray, "m ..."],
+    signs: Shaped[np.ndarray, "... m C"],
     normalise: Callable[[jax.Array], jax.Array],
     *,
     steps: int = 100,
     seed: int = 0,
-) -> np.ndarray:
+) -> Float64[np.ndarray, "m ..."]:
     """Inputs of which the search attains more: inputs and networks climb together.
 
     Args:

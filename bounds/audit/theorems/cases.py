@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Shaped
 
 from sparsebounds.bounds.audit.search.architectures import Architecture, convolutional, dense, everything, unshared
 from sparsebounds.bounds.audit.search.ascent import half_signs, some_signs
@@ -23,8 +24,8 @@ class Case:
 
     name: str
     architecture: Architecture
-    x: np.ndarray
-    signs: np.ndarray
+    x: Shaped[np.ndarray, "m ..."]
+    signs: Shaped[np.ndarray, "... m C"]
     every: bool
     """Whether the signs are all there are: then the mean has no error."""
     steps: int = 60

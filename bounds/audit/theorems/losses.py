@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from sparsebounds.bounds.audit.run import CHECKED, Row, confirmed
 from sparsebounds.bounds.audit.search.architectures import Architecture, dense
@@ -45,7 +46,7 @@ class LossCase:
 
     name: str
     architecture: Architecture
-    x: np.ndarray
+    x: Shaped[np.ndarray, "m ..."]
     power: int
 
     @property

@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.certificates.chain import hidden_layers
@@ -35,7 +36,7 @@ FIRST = math.sqrt(2.0 / math.pi)
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """A class of linear heads on fixed inputs, fixed without looking at the sample; K inputs and the constant 1.
+    """A class of linear heads on fixed inputs, fixed without looking at the sample; N: the inputs and the constant 1.
 
     A `Family`: it weighs the inputs once for every row and sub-sample that counts.
 
@@ -53,16 +54,16 @@ class Boxes:
     """
 
     form: MarginForm
-    sides: np.ndarray
-    """float64 (R, K + 1): β ≥ 0."""
-    signs: np.ndarray
-    """(R, K + 1): 1 or −1."""
-    sizes: np.ndarray
-    """float64 (pairs, K + 1): κ > 0, for every row and sub-sample that counts, in the order of `pairs`."""
-    largest: np.ndarray
-    """float64 (K + 1,): B, what no |x_i| exceeds; 1 for the constant."""
+    sides: Float64[np.ndarray, "R N"]
+    """β ≥ 0."""
+    signs: Float64[np.ndarray, "R N"]
+    """1 or −1."""
+    sizes: Float64[np.ndarray, "pairs N"]
+    """κ > 0, for every row and sub-sample that counts, in the order of `pairs`."""
+    largest: Float64[np.ndarray, " N"]
+    """B, what no |x_i| exceeds; 1 for the constant."""
     name: str = "boxes"
-    shaped_by: np.ndarray | None = None
+    shaped_by: UInt64[np.ndarray, " n"] | None = None
     """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
 
     def __post_init__(self) -> None:
@@ -77,7 +78,7 @@ class Boxes:
             raise ValueError(f"largest of shape {self.largest.shape}; needed {shape[1:]}, not negative, the last 1")
 
     @property
-    def counted(self) -> np.ndarray:
+    def counted(self) -> Bool[np.ndarray, "pairs K"]:
         """bool (pairs, K): the sub-sample of each pair."""
         out = np.zeros((len(self.sizes), len(self.form.weights)), dtype=bool)
         out[self._diagonal] = True
@@ -98,11 +99,11 @@ class Boxes:
         self._check_linear(graph)
         return self.weights
 
-    def scales(self, graph: Graph) -> np.ndarray:
+    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
         """Ones: there is no hidden row."""
         return np.ones(int(graph.offsets[-1]))
 
-    def radii(self, graph: Graph) -> np.ndarray:
+    def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """a_S of a network: float64 (R,).
 
         Raises:
@@ -118,7 +119,7 @@ class Boxes:
         over = over_axes(rows, self.sides) * self.signs
         return np.asarray(np.maximum(over, -over / SLACK).max(axis=1))
 
-    def reach(self, energies: np.ndarray, m: int) -> np.ndarray:
+    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
         reach = np.zeros(len(self.sides))
         for (row, k), kappa, energy in zip(pairs(self.form), self.sizes, energies[self._diagonal], strict=True):
@@ -140,7 +141,7 @@ class Boxes:
             raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
 
     @property
-    def _diagonal(self) -> tuple[np.ndarray, np.ndarray]:
+    def _diagonal(self) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
         """Each pair, and its sub-sample."""
         return np.arange(len(self.sizes)), np.array([k for _, k in pairs(self.form)])
 

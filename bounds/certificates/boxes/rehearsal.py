@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.certificates.boxes.family import Boxes, pairs
 from sparsebounds.bounds.moments.margin_forms import MarginForm
@@ -10,11 +11,11 @@ from sparsebounds.bounds.moments.margin_forms import MarginForm
 
 def box_of_rehearsal(
     form: MarginForm,
-    rows: np.ndarray,
-    means: np.ndarray,
-    largest: np.ndarray,
+    rows: Float64[np.ndarray, "R N"],
+    means: Float64[np.ndarray, "C N"],
+    largest: Float64[np.ndarray, " inputs"],
     *,
-    shaped_by: np.ndarray | None,
+    shaped_by: UInt64[np.ndarray, " n"] | None,
     side_floor: float,
     size_floor: float,
 ) -> Boxes:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Bool, Float, Float64, UInt64
 
 from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
 from sparsebounds.bounds.certificates.energies import EnergyWeights
@@ -49,14 +50,14 @@ class Ellipsoids:
     """
 
     form: MarginForm
-    rows: Axes
-    """float64 (R, K + 1): τ_{S,k} for the elements that the last layer reads, in ascending order, and for its bias."""
-    hidden: Mapping[int, Axes] = field(default_factory=dict)
-    """Layer of the graph → float64 (B, K + 1, N): τ of its weights, and of its bias."""
+    rows: Float64[np.ndarray, "R N"]
+    """τ_{S,k} for the elements that the last layer reads, in ascending order, and for its bias."""
+    hidden: Mapping[int, Float64[np.ndarray, "_B _N _M"]] = field(default_factory=dict)
+    """Layer of the graph → τ of its weights, and of its bias."""
     name: str = "uniform"
     orthants: Orthants | None = None
     """The signs of all weights, where the class fixes them: p = 2 then, without the factors of the activations."""
-    shaped_by: np.ndarray | None = None
+    shaped_by: UInt64[np.ndarray, " n"] | None = None
     """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
 
     def __post_init__(self) -> None:
@@ -64,7 +65,7 @@ class Ellipsoids:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
     @property
-    def counted(self) -> np.ndarray:
+    def counted(self) -> Bool[np.ndarray, "R K"]:
         """bool (R, K): the sub-samples of each row."""
         return self.form.multipliers != 0
 
@@ -104,7 +105,7 @@ class Ellipsoids:
         b2 = float(khintchine(p)) ** 2
         return EnergyWeights(b2 * weights, np.square(self.rows[:, -1]) + b2 * hidden_constant, p)
 
-    def scales(self, graph: Graph) -> np.ndarray:
+    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
         """Radius of the row of every element, what it reads scaled to radius 1; 1 for inputs: (elements,)."""
         scale = np.ones(int(graph.offsets[-1]))
         for index in hidden_layers(graph):
@@ -113,7 +114,7 @@ class Ellipsoids:
             scale[first : first + layer.size] = _row_radii(layer, graph.dot(index), self.hidden[index], signs, scale)
         return scale
 
-    def radii(self, graph: Graph) -> np.ndarray:
+    def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """a_S of a network after all its hidden rows were scaled to radius 1: float64 (R,), not below the exact ones.
 
         Raises:
@@ -126,7 +127,7 @@ class Ellipsoids:
         right, wrong = squares_in(over_axes(rows, self.rows), orthant)
         return radius_of(right.sum(axis=1), wrong.sum(axis=1))
 
-    def reach(self, energies: np.ndarray, m: int) -> np.ndarray:
+    def reach(self, energies: Float64[np.ndarray, "R K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T: Σ_k mult_{S,k} √(m energy_{S,k}), (R,)."""
         return np.asarray((self.form.multipliers * np.sqrt(m * energies)).sum(axis=1))
 
@@ -134,7 +135,9 @@ class Ellipsoids:
         """Nothing: the class states no range of its inputs beside those of the energies."""
 
 
-def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _below(
+    graph: Graph, index: int, axes: Axes, weights: Float64[np.ndarray, "R elements"]
+) -> tuple[Float64[np.ndarray, "R below"], Float64[np.ndarray, " R"]]:
     """Weights of the layer that a hidden layer reads, from those of its own elements; and what its biases add.
 
     Its axes come with the factor of its activation.
@@ -154,7 +157,9 @@ def _below(graph: Graph, index: int, axes: Axes, weights: np.ndarray) -> tuple[n
     return below[:, :-1], np.einsum("rbfn,bn->r", own, tau2[:, -1])
 
 
-def _row_radii(layer: Linear, dot: Dot, axes: Axes, signs: Axes | None, scale: np.ndarray) -> np.ndarray:
+def _row_radii(
+    layer: Linear, dot: Dot, axes: Axes, signs: Axes | None, scale: Float64[np.ndarray, " elements"]
+) -> Float64[np.ndarray, " size"]:
     """‖w_n/τ_n‖ of every element of a layer, weights multiplied by the scale of what they read: (size,)."""
     right, wrong = np.zeros((2, *dot.shape))
     for b in range(dot.shape[0]):
@@ -173,6 +178,6 @@ def _row_radii(layer: Linear, dot: Dot, axes: Axes, signs: Axes | None, scale: n
     return dot.placed(shared)
 
 
-def _check_axes(what: str, axes: np.ndarray, shape: tuple[int, ...]) -> None:
+def _check_axes(what: str, axes: Float[np.ndarray, "*axes"], shape: tuple[int, ...]) -> None:
     if axes.shape != shape or not (np.isfinite(axes).all() and (axes >= 0).all()):
         raise ValueError(f"axes of shape {axes.shape} for {what}; needed {shape}, finite and not negative")

@@ -7,6 +7,7 @@ The left-out samples are independent of the certified ones, so whatever is read 
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
 from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
@@ -25,9 +26,9 @@ MOMENT_FLOOR = 0.1
 def rehearsal_ellipsoids(
     graph: Graph,
     form: MarginForm,
-    means: np.ndarray,
+    means: Float64[np.ndarray, "C N"],
     *,
-    shaped_by: np.ndarray | None,
+    shaped_by: UInt64[np.ndarray, " n"] | None,
     signed: bool = False,
     weight_floor: float = WEIGHT_FLOOR,
     moment_floor: float = MOMENT_FLOOR,
@@ -88,7 +89,7 @@ def rehearsal_ellipsoids(
     return Ellipsoids(form, tau, hidden, "rehearsal, with its signs", orthants, shaped_by)
 
 
-def _signs(weights: np.ndarray) -> np.ndarray:
+def _signs(weights: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     return np.where(weights < 0, -1.0, 1.0)
 
 
@@ -100,7 +101,12 @@ def _hidden_signs(graph: Graph, index: int) -> np.ndarray:
     return _signs(np.concatenate([np.asarray(dot.weight), largest], axis=1))
 
 
-def _axes(rows: np.ndarray, moments: np.ndarray, weight_floor: float, moment_floor: float) -> np.ndarray:
+def _axes(
+    rows: Float64[np.ndarray, "*shape"],
+    moments: Float64[np.ndarray, "*shape"],
+    weight_floor: float,
+    moment_floor: float,
+) -> Float64[np.ndarray, "*shape"]:
     """τ of columns of weights (K + 1, N) with moments of the same shape, each column of radius 1."""
     size = np.abs(rows)
     above = size + weight_floor * size.mean(axis=0)
@@ -110,7 +116,7 @@ def _axes(rows: np.ndarray, moments: np.ndarray, weight_floor: float, moment_flo
     return np.asarray(tau * np.where(norms > 0, norms, 1.0))
 
 
-def _moments(graph: Graph, squares: np.ndarray, p: float) -> np.ndarray:
+def _moments(graph: Graph, squares: Float64[np.ndarray, "inputs K"], p: float) -> Float64[np.ndarray, "padded K"]:
     """q of every element in the tap form on scalar nodes, per sub-sample and divided by √m: (elements + 1, K)."""
     q = np.zeros((int(graph.offsets[-1]) + 1, squares.shape[1]))
     constant = float(khintchine(p))
@@ -128,8 +134,14 @@ def _moments(graph: Graph, squares: np.ndarray, p: float) -> np.ndarray:
 
 
 def _hidden_axes(
-    graph: Graph, index: int, q: np.ndarray, count: float, weights: np.ndarray, weight_floor: float, moment_floor: float
-) -> np.ndarray:
+    graph: Graph,
+    index: int,
+    q: Float64[np.ndarray, " padded"],
+    count: float,
+    weights: Float64[np.ndarray, " elements"],
+    weight_floor: float,
+    moment_floor: float,
+) -> Float64[np.ndarray, "B N M"]:
     layer, dot = graph.linear(index), graph.dot(index)
     b_count, f_count, n = dot.shape
     first = int(graph.offsets[index])
@@ -148,7 +160,9 @@ def _hidden_axes(
     return axes
 
 
-def _passed_down(graph: Graph, index: int, axes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _passed_down(
+    graph: Graph, index: int, axes: Float64[np.ndarray, "B N M"], weights: Float64[np.ndarray, " elements"]
+) -> Float64[np.ndarray, " elements"]:
     """The weights that a hidden layer puts on the elements that it reads."""
     layer, dot = graph.linear(index), graph.dot(index)
     first = int(graph.offsets[index])

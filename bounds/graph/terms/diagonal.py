@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
 from sparsebounds.bounds.graph.elements import ABSENT, counted
@@ -17,18 +18,18 @@ from sparsebounds.bounds.graph.terms.linear_map import LinearMap, Read, Table
 class Diagonal(LinearMap):
     """One element each: a skip connection, an elementwise scale, an activation without a linear map before it."""
 
-    elements: np.ndarray
-    """int32 (size,): the element that each element of the layer reads."""
-    scale: np.ndarray | None = None
-    """float64 (size,), None for ones."""
+    elements: Int32[np.ndarray, " size"]
+    """The element that each element of the layer reads."""
+    scale: Float64[np.ndarray, " size"] | None = None
+    """None for ones."""
 
     @property
-    def copies(self) -> np.ndarray:
-        """The one P of which this is diag(scale) · P: (1, size), the element that each element of the layer reads."""
+    def copies(self) -> Int32[np.ndarray, "1 size"]:
+        """The one P of which this is diag(scale) · P: the element that each element of the layer reads."""
         return self.elements[None]
 
     @property
-    def factors(self) -> np.ndarray:
+    def factors(self) -> Float64[np.ndarray, " size"]:
         """What each element of the layer is multiplied by: float64 (size,)."""
         return np.ones(self.elements.size) if self.scale is None else self.scale
 
@@ -40,7 +41,7 @@ class Diagonal(LinearMap):
     # ---- as every term ------------------------------------------------------------------------------------------
 
     @property
-    def elements_read(self) -> np.ndarray:
+    def elements_read(self) -> Int32[np.ndarray, " size"]:
         return self.elements
 
     @property
@@ -51,20 +52,20 @@ class Diagonal(LinearMap):
         return replace(self, elements=renumber(self.elements))
 
     @property
-    def strengths(self) -> np.ndarray:
+    def strengths(self) -> Float64[np.ndarray, " ..."]:
         return np.ones(1) if self.scale is None else self.scale
 
-    def with_strengths(self, values: np.ndarray) -> Diagonal:
+    def with_strengths(self, values: Float64[np.ndarray, " ..."]) -> Diagonal:
         return replace(self, scale=np.broadcast_to(values, self.elements.shape).copy())
 
     @property
-    def parameters(self) -> np.ndarray | None:
+    def parameters(self) -> Float64[np.ndarray, " size"] | None:
         return self.scale
 
-    def scaled(self, factor: np.ndarray) -> Diagonal:
+    def scaled(self, factor: Float64[np.ndarray, " size"]) -> Diagonal:
         return replace(self, scale=factor if self.scale is None else self.scale * factor)
 
-    def reordered(self, order: np.ndarray) -> Diagonal:
+    def reordered(self, order: Int[np.ndarray, " size"]) -> Diagonal:
         return Diagonal(self.elements[order], None if self.scale is None else self.scale[order])
 
     @property
@@ -79,16 +80,18 @@ class Diagonal(LinearMap):
     def additions(self) -> int:
         return self.elements.size
 
-    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def entries(self) -> tuple[Int[np.ndarray, " size"], Int[np.ndarray, " size"], Float64[np.ndarray, " size"]]:
         return np.arange(self.elements.size), self.elements.ravel(), self.factors
 
-    def apply(self, values: np.ndarray, table: Table) -> np.ndarray:
+    def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         return values[self.elements] * table(self.strengths)
 
-    def apply_transposed(self, outputs: np.ndarray, table: Table, size: int) -> np.ndarray:
+    def apply_transposed(
+        self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int
+    ) -> Float64[np.ndarray, " size"]:
         return counted(self.elements, outputs * table(self.strengths), size)
 
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         values = read(self.elements)
         return values if self.scale is None else values * self.scale
 

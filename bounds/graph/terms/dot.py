@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
 from sparsebounds.bounds.graph.elements import present_elements
@@ -22,9 +23,8 @@ class Dot(LinearMap):
     """
 
     taps: Taps
-    weight: np.ndarray
-    """float64 (B, K, N)."""
-    order: np.ndarray | None = None
+    weight: Float64[np.ndarray, "B K N"]
+    order: Int[np.ndarray, " size"] | None = None
 
     learned: ClassVar[bool] = True
 
@@ -39,16 +39,16 @@ class Dot(LinearMap):
         return self.taps.shape[:2] == (1, 1)
 
     @property
-    def places(self) -> np.ndarray:
+    def places(self) -> Int[np.ndarray, " size"]:
         """Where the outputs (b, f, n), flattened, stand in the layer: int (size,)."""
         return np.arange(np.prod(self.shape)) if self.order is None else self.order
 
     @property
-    def numbers(self) -> np.ndarray:
+    def numbers(self) -> Float64[np.ndarray, "sets K N"]:
         """What the program can choose: one set of weights where all its sets are the same."""
         return self.weight[:1] if bool((self.weight == self.weight[:1]).all()) else self.weight
 
-    def placed(self, outputs: np.ndarray) -> np.ndarray:
+    def placed(self, outputs: Num[np.ndarray, "*batch B F N"]) -> Num[np.ndarray, "*batch size"]:
         """(…, B, F, N) → (…, size), in the order of the layer's elements."""
         flat = outputs.reshape(*outputs.shape[:-3], -1)
         if self.order is None:
@@ -57,7 +57,7 @@ class Dot(LinearMap):
         placed[..., self.order] = flat
         return placed
 
-    def by_rows(self, values: np.ndarray) -> np.ndarray:
+    def by_rows(self, values: Num[np.ndarray, " size"]) -> Num[np.ndarray, "B F N"]:
         """One value per element of the layer → (B, F, N)."""
         return (values if self.order is None else values[self.order]).reshape(self.shape)
 
@@ -72,7 +72,7 @@ class Dot(LinearMap):
     # ---- as every term ------------------------------------------------------------------------------------------
 
     @property
-    def elements_read(self) -> np.ndarray:
+    def elements_read(self) -> Int32[np.ndarray, "B S C"]:
         return self.taps.source
 
     @property
@@ -83,23 +83,23 @@ class Dot(LinearMap):
         return replace(self, taps=self.taps.renumbered(renumber))
 
     @property
-    def strengths(self) -> np.ndarray:
+    def strengths(self) -> Float64[np.ndarray, "B K N"]:
         return self.weight
 
-    def with_strengths(self, values: np.ndarray) -> Dot:
+    def with_strengths(self, values: Float64[np.ndarray, "B K N"]) -> Dot:
         return replace(self, weight=values)
 
     @property
-    def parameters(self) -> np.ndarray:
+    def parameters(self) -> Float64[np.ndarray, "B K N"]:
         return self.weight
 
-    def scaled(self, factor: np.ndarray) -> Dot | None:
+    def scaled(self, factor: Float64[np.ndarray, " size"]) -> Dot | None:
         rows = self.by_rows(factor)
         if not (rows == rows[:, :1]).all():
             return None
         return replace(self, weight=self.weight * rows[:, 0][:, None, :])
 
-    def reordered(self, order: np.ndarray) -> Dot:
+    def reordered(self, order: Int[np.ndarray, " size"]) -> Dot:
         same = np.arange(len(order))
         if np.array_equal(order, same):
             return self
@@ -121,12 +121,14 @@ class Dot(LinearMap):
     def additions(self) -> int:
         return sum(self.taps.shape) + sum(self.weight.shape)
 
-    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def entries(
+        self,
+    ) -> tuple[Int[np.ndarray, "B F 1 N"], Int32[np.ndarray, "B F K 1"], Float64[np.ndarray, "B 1 K N"]]:
         b_count, f_count, n = self.shape
         seen = np.stack([self.taps.rows(b) for b in range(b_count)])
         return self.places.reshape(b_count, f_count, 1, n), seen[..., None], self.weight[:, None]
 
-    def add_to(self, matrix: np.ndarray, column: np.ndarray) -> None:
+    def add_to(self, matrix: Float64[np.ndarray, "size columns"], column: Int[np.ndarray, " padded"]) -> None:
         if self.dense and self.order is None:
             seen = column[self.taps.rows(0)[0]]
             if len(present_elements(seen)) == len(seen):  # every element once: no list of entries is needed
@@ -139,22 +141,24 @@ class Dot(LinearMap):
         sums = table(self.weight).sum(axis=2)
         return float(sum(counts @ sums[b] for b, counts in enumerate(self.taps.column_counts())))
 
-    def apply(self, values: np.ndarray, table: Table) -> np.ndarray:
+    def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         out, weight = np.empty(self.shape), table(self.weight)
         for b, start, taken in self.taps.windows(values):
             out[b, start : start + len(taken)] = taken.reshape(len(taken), -1) @ weight[b]
         return self.placed(out)
 
-    def apply_transposed(self, outputs: np.ndarray, table: Table, size: int) -> np.ndarray:
+    def apply_transposed(
+        self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int
+    ) -> Float64[np.ndarray, " size"]:
         rows, weight = self.by_rows(outputs), table(self.weight)
         window = self.taps.sites.shape[1], self.taps.channels
 
-        def spread(b: int, start: int, stop: int) -> np.ndarray:
+        def spread(b: int, start: int, stop: int) -> Float64[np.ndarray, "rows T C"]:
             return (rows[b, start:stop] @ weight[b].T).reshape(-1, *window)
 
         return self.taps.scattered(spread, size)
 
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         b_count, f_count, n = self.shape
         if f_count == 1 and self.taps.sites.shape[1] == 1 and b_count > 1:  # unshared: all rows at once
             values = read(self.taps.source[:, self.taps.sites[0, 0]])

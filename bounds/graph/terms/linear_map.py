@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes
 
@@ -26,7 +27,7 @@ class LinearMap(ABC):
 
     @property
     @abstractmethod
-    def elements_read(self) -> np.ndarray:
+    def elements_read(self) -> Int32[np.ndarray, " ..."]:
         """Numbers of the elements that it reads, ABSENT for zeros; an image once and whole, not per window."""
 
     @property
@@ -47,24 +48,24 @@ class LinearMap(ABC):
 
     @property
     @abstractmethod
-    def strengths(self) -> np.ndarray:
+    def strengths(self) -> Float64[np.ndarray, " ..."]:
         """Its weights in float64: a table, or the coefficients of a fixed map."""
 
     @abstractmethod
-    def with_strengths(self, values: np.ndarray) -> Self:
+    def with_strengths(self, values: Float64[np.ndarray, " ..."]) -> Self:
         """The same map with other weights, arranged like `strengths`."""
 
     @property
     @abstractmethod
-    def parameters(self) -> np.ndarray | None:
+    def parameters(self) -> Float64[np.ndarray, " ..."] | None:
         """The weights that the program sets one by one; None where there are none (a pooling, a plain skip)."""
 
     @abstractmethod
-    def scaled(self, factor: np.ndarray) -> Self | None:
+    def scaled(self, factor: Float64[np.ndarray, " size"]) -> Self | None:
         """diag(factor) · map, for a factor (size,); None where a shared weight would have to differ between rows."""
 
     @abstractmethod
-    def reordered(self, order: np.ndarray) -> Self | None:
+    def reordered(self, order: Int[np.ndarray, " size"]) -> Self | None:
         """The map whose row j is row `order[j]` of this one; None where its rows have no other order."""
 
     @property
@@ -85,17 +86,17 @@ class LinearMap(ABC):
         """Not below the number of additions behind one sum over its weights."""
 
     @abstractmethod
-    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def entries(self) -> tuple[Int[np.ndarray, " ..."], Int[np.ndarray, " ..."], Float64[np.ndarray, " ..."]]:
         """(row, element, weight) of every entry of its matrix, broadcast against each other; ABSENT ones included."""
 
-    def add_to(self, matrix: np.ndarray, column: np.ndarray) -> None:
+    def add_to(self, matrix: Float64[np.ndarray, "size columns"], column: Int[np.ndarray, " padded"]) -> None:
         """Add its matrix to one whose columns are `column[element]`; ABSENT, −1, has a column too."""
         rows, elements, values = self.entries()
         places = rows * matrix.shape[1] + column[elements]
         added = np.bincount(places.ravel(), np.broadcast_to(values, places.shape).ravel(), matrix.size)
         matrix += added.reshape(matrix.shape)
 
-    def row_sums(self, table: Table) -> np.ndarray:
+    def row_sums(self, table: Table) -> Float64[np.ndarray, " size"]:
         """Σ over the entries of every row of `table(entry)`, an element that is read twice counting twice: (size,)."""
         return self.apply(np.append(np.ones(self.width), 0.0), table)
 
@@ -106,15 +107,17 @@ class LinearMap(ABC):
     # ---- what it does to values ---------------------------------------------------------------------------------
 
     @abstractmethod
-    def apply(self, values: np.ndarray, table: Table) -> np.ndarray:
+    def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         """The map with weights `table(weight)` on one value per element of the graph, 0 at the end: float64 (size,)."""
 
     @abstractmethod
-    def apply_transposed(self, outputs: np.ndarray, table: Table, size: int) -> np.ndarray:
+    def apply_transposed(
+        self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int
+    ) -> Float64[np.ndarray, " size"]:
         """The transposed map with weights `table(weight)` on one vector of outputs: float64 (size,), per element."""
 
     @abstractmethod
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         """Its values for a batch of inputs: float64 (batch, size)."""
 
     @abstractmethod

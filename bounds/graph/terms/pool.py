@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int, Int32
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
 from sparsebounds.bounds.graph.taps import Taps
@@ -21,8 +22,8 @@ class Pool(LinearMap):
 
     taps: Taps
     """With B = 1."""
-    coefficient: np.ndarray
-    """float64, broadcastable to (F, C)."""
+    coefficient: Float64[np.ndarray, " ..."]
+    """Broadcastable to (F, C)."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -30,13 +31,13 @@ class Pool(LinearMap):
         return len(self.taps.sites), self.taps.channels
 
     @property
-    def copies(self) -> np.ndarray:
-        """P_t of Σ_t P_t, before the factors: (T, size), the element that each element reads at t, or ABSENT."""
+    def copies(self) -> Int32[np.ndarray, "T size"]:
+        """P_t of Σ_t P_t, before the factors: the element that each element reads at t, or ABSENT."""
         seen = self.taps.rows(0).reshape(self.shape[0], -1, self.shape[1])
         return seen.transpose(1, 0, 2).reshape(seen.shape[1], -1)
 
     @property
-    def factors(self) -> np.ndarray:
+    def factors(self) -> Float64[np.ndarray, " size"]:
         """What each element of the layer is multiplied by: float64 (size,)."""
         return np.broadcast_to(self.coefficient, self.shape).ravel()
 
@@ -52,7 +53,7 @@ class Pool(LinearMap):
     # ---- as every term ------------------------------------------------------------------------------------------
 
     @property
-    def elements_read(self) -> np.ndarray:
+    def elements_read(self) -> Int32[np.ndarray, "1 S C"]:
         return self.taps.source
 
     @property
@@ -63,21 +64,21 @@ class Pool(LinearMap):
         return replace(self, taps=self.taps.renumbered(renumber))
 
     @property
-    def strengths(self) -> np.ndarray:
+    def strengths(self) -> Float64[np.ndarray, " ..."]:
         return np.asarray(self.coefficient, dtype=np.float64)
 
-    def with_strengths(self, values: np.ndarray) -> Pool:
+    def with_strengths(self, values: Float64[np.ndarray, " ..."]) -> Pool:
         return replace(self, coefficient=values)
 
     @property
     def parameters(self) -> None:
         return None
 
-    def scaled(self, factor: np.ndarray) -> Pool:
+    def scaled(self, factor: Float64[np.ndarray, " size"]) -> Pool:
         coefficient = np.broadcast_to(self.coefficient, self.shape) * factor.reshape(self.shape)
         return replace(self, coefficient=coefficient)
 
-    def reordered(self, order: np.ndarray) -> None:
+    def reordered(self, order: Int[np.ndarray, " size"]) -> None:
         return None
 
     @property
@@ -92,24 +93,26 @@ class Pool(LinearMap):
     def additions(self) -> int:
         return sum(self.taps.shape) + sum(self.strengths.shape)
 
-    def entries(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def entries(self) -> tuple[Int[np.ndarray, "F 1 C"], Int32[np.ndarray, "F T C"], Float64[np.ndarray, "F 1 C"]]:
         f_count, channels = self.shape
         seen = self.taps.rows(0).reshape(f_count, -1, channels)
         row = np.arange(f_count * channels).reshape(f_count, 1, channels)
         return row, seen, np.broadcast_to(self.coefficient, self.shape)[:, None]
 
-    def apply(self, values: np.ndarray, table: Table) -> np.ndarray:
+    def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         sums = [taken.sum(axis=1) for _, _, taken in self.taps.windows(values)]
         return (np.concatenate(sums) * table(self.strengths)).ravel()
 
-    def apply_transposed(self, outputs: np.ndarray, table: Table, size: int) -> np.ndarray:
+    def apply_transposed(
+        self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int
+    ) -> Float64[np.ndarray, " size"]:
         scaled = (outputs.reshape(self.shape) * table(self.strengths))[:, None]
         window = self.taps.sites.shape[1], self.taps.channels
         return self.taps.scattered(
             lambda _, start, stop: np.broadcast_to(scaled[start:stop], (stop - start, *window)), size
         )
 
-    def evaluate(self, read: Read) -> np.ndarray:
+    def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         values = read(self.taps.source[0])
         sums = [rows.sum(axis=2) for _, rows in self.taps.batches(values)]
         return (np.concatenate(sums, axis=1) * self.coefficient).reshape(len(values), -1)

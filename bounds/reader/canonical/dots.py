@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.elements import ABSENT, names_twice
 from sparsebounds.bounds.graph.taps import Taps
@@ -42,7 +43,9 @@ def merged_repeats(dot: Dot) -> Dot:
     return replace(dot, taps=Taps.spelled(out_rows), weight=weight)
 
 
-def _merge_equal_columns(rows: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+def _merge_equal_columns(
+    rows: Int[np.ndarray, "R K"], weight: Float64[np.ndarray, "B K N"]
+) -> tuple[Int[np.ndarray, "R groups"], Float64[np.ndarray, "B groups N"]] | None:
     """Add the weights of columns that agree in every row; None unless that removes all repetition."""
     columns = rows.reshape(-1, rows.shape[2]).T
     _, keep, group = np.unique(columns, axis=0, return_index=True, return_inverse=True)

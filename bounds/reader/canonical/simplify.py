@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.elements import owners
 from sparsebounds.bounds.graph.layers import Layer, Linear
@@ -19,7 +20,7 @@ class _Program:
     """Layers under simplification."""
 
     layers: list[Layer]
-    offsets: np.ndarray
+    offsets: Int[np.ndarray, " layers"]
     users: dict[int, int]
     """For every layer that the output depends on: by how many terms it is read."""
 
@@ -29,7 +30,7 @@ class _Part:
     """What a term contributes to its layer: itself, or the whole layer that it copies."""
 
     terms: tuple[Term, ...]
-    bias: np.ndarray | None = None
+    bias: Float64[np.ndarray, " size"] | None = None
     name: str = ""
 
 
@@ -45,7 +46,7 @@ def simplify(builder: Builder, output: int) -> tuple[Layer, ...]:
     return _renumbered(layers, offsets, alive)
 
 
-def _users(layers: list[Layer], offsets: np.ndarray, output: int) -> dict[int, int]:
+def _users(layers: list[Layer], offsets: Int[np.ndarray, " layers"], output: int) -> dict[int, int]:
     """For every layer that the output depends on: by how many terms it is read. The input always lives."""
     count: dict[int, int] = {0: 0}
     queue, seen = [output], {output}
@@ -78,7 +79,7 @@ def _absorbed(term: Term, program: _Program) -> _Part:
     return _Part(present, bias if bias is None or term.scale is None else bias * term.scale, source.name)
 
 
-def _seen_through(term: Diagonal, below: Term, local: np.ndarray) -> Term | None:
+def _seen_through(term: Diagonal, below: Term, local: Int[np.ndarray, " size"]) -> Term | None:
     """A term of the layer that `term` reads, scaled and reordered as `term` sees it."""
     scaled: Term | None = below
     if term.scale is not None:
@@ -101,7 +102,7 @@ def _joined(layer: Linear, parts: Sequence[_Part]) -> Linear:
     return replace(layer, terms=(*join(layer.dots), *layer.fixed_terms))
 
 
-def _renumbered(layers: list[Layer], offsets: np.ndarray, alive: list[int]) -> tuple[Layer, ...]:
+def _renumbered(layers: list[Layer], offsets: Int[np.ndarray, " layers"], alive: list[int]) -> tuple[Layer, ...]:
     """Only the living layers, with element numbers that count them alone."""
     starts = np.concatenate([[0], np.cumsum([layers[i].size for i in alive])])
     move = np.zeros(len(layers), dtype=np.int64)

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 from jax.extend.core import JaxprEqn
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.windows import Axis, window_sites
@@ -89,7 +90,9 @@ def convolution(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     return [result.arranged(lambda part: part.transpose(back))]
 
 
-def _patches(image: View, sites: np.ndarray, kernel: np.ndarray, groups: int) -> View | None:
+def _patches(
+    image: View, sites: Int[np.ndarray, "F T"], kernel: Float64[np.ndarray, " ..."], groups: int
+) -> View | None:
     """A depthwise kernel that copies every tap of every channel extracts patches: a view, not a layer."""
     taps, channels, outputs = sites.shape[1], image.shape[1], kernel.shape[-1]
     flat = kernel.reshape(taps, -1, outputs)
@@ -103,7 +106,11 @@ def _patches(image: View, sites: np.ndarray, kernel: np.ndarray, groups: int) ->
 
 
 def _learned_convolution(
-    interpreter: Interpreter, image: View, sites: np.ndarray, kernel: np.ndarray, groups: int
+    interpreter: Interpreter,
+    image: View,
+    sites: Int[np.ndarray, "F T"],
+    kernel: Float64[np.ndarray, " ..."],
+    groups: int,
 ) -> View:
     builder = interpreter.builder
     rows, taps, (c_in, outputs) = len(sites), sites.shape[1], (image.shape[1], kernel.shape[-1])
@@ -129,9 +136,11 @@ def _learned_convolution(
     return View(builder.ids(index).reshape(rows, outputs))
 
 
-def _shift_response(shift: np.ndarray, sites: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _shift_response(
+    shift: Float64[np.ndarray, " ..."], sites: Int[np.ndarray, "F T"], weight: Float64[np.ndarray, " ..."]
+) -> Float64[np.ndarray, " ..."]:
     """What the map makes of the constant part of its input, one number per output element (position, channel)."""
-    taps = Taps(shift, sites)
+    taps = Taps(np.zeros(shift.shape, dtype=np.int32), sites)  # only its windows are used
     out = np.empty((len(sites), len(shift), weight.shape[2]))
     for b, values in enumerate(shift):
         for start, (rows,) in taps.batches(values[None]):

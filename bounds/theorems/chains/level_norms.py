@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
@@ -25,8 +26,8 @@ class Norms:
     """Logarithms of the norms of all levels, the constant unit included; −inf for 0."""
 
     hidden: tuple[float, ...]
-    rows: np.ndarray
-    """Of every row of the last layer: float64 (C,)."""
+    rows: Float64[np.ndarray, " C"]
+    """Of every row of the last layer."""
 
     def product(self, top: float) -> float:
         """log of (top · the hidden norms), from log top; a network that is constantly 0 has −inf, whatever else."""
@@ -39,12 +40,12 @@ class Norms:
         return {f"{k}: {level.names}": exp_or_inf(norm) for k, (level, norm) in pairs}
 
 
-def log_norm(logs: np.ndarray) -> float:
+def log_norm(logs: Float64[np.ndarray, " n"]) -> float:
     """log of the ℓ2 norm, from logarithms."""
     return float(np.logaddexp.reduce(2 * np.asarray(logs), initial=-math.inf)) / 2
 
 
-def log_sum(logs: np.ndarray) -> float:
+def log_sum(logs: Float64[np.ndarray, " n"]) -> float:
     """log of the sum, from logarithms."""
     return float(np.logaddexp.reduce(logs, initial=-math.inf))
 
@@ -103,13 +104,13 @@ def one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     return Norms(tuple(hidden), _one_norms(graph, levels[-1], carried))
 
 
-def _one_norms(graph: Graph, level: Level, carried: float) -> np.ndarray:
+def _one_norms(graph: Graph, level: Level, carried: float) -> Float64[np.ndarray, " n"]:
     sums = np.concatenate([row_sums(linear_layer(graph, i), np.abs) for i in level.indices])
     if not level.biased:
         return _log(sums)
     return np.logaddexp(_log(sums), _log(level_biases(graph, level)) - carried)
 
 
-def _log(values: np.ndarray) -> np.ndarray:
+def _log(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     with np.errstate(divide="ignore"):
         return np.log(values)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.difference import difference
@@ -135,7 +136,7 @@ class FixedClass:
 
     log_scale: float
     """log of ρ Π s_i, at γ = 1."""
-    ratios: np.ndarray
+    ratios: Float64[np.ndarray, " L"]
     """(L,) b_i / s_i of the class; never below the network's own."""
     nats: float
     """log(1/weight) of the grid points of every number but c."""
@@ -192,7 +193,7 @@ def fix_class(chain: LipschitzChain, distances: Sequence[float], spectral: Seque
 
 def covering_complexity(
     fixed: FixedClass,
-    unit: float | np.ndarray,
+    unit: float | Float64[np.ndarray, " L"],
     rademacher: Callable[[np.ndarray], float],
     terms: dict[str, Any],
 ) -> ClassSize:

@@ -14,6 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
@@ -94,14 +95,14 @@ class DataNorms:
     largest: float
 
 
-def read_data(levels: tuple[Level, ...], energies: np.ndarray, m: int) -> DataNorms:
+def read_data(levels: tuple[Level, ...], energies: Float64[np.ndarray, " ..."], m: int) -> DataNorms:
     """From Σ_i x_ij² per coordinate; where there are biases, be they zero, the constant 1 has energy m."""
     constant = float(m) if any(level.biased for level in levels) else 0.0
     total, largest = float(np.sum(energies)) + constant, max(float(np.max(energies)), constant)
     return DataNorms(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
 
 
-def biases(graph: Graph, index: int) -> np.ndarray:
+def biases(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
     """|b| of every element of a layer, 0 where there are none: float64 (size,).
 
     Raises:
@@ -114,5 +115,5 @@ def biases(graph: Graph, index: int) -> np.ndarray:
     return bias
 
 
-def level_biases(graph: Graph, level: Level) -> np.ndarray:
+def level_biases(graph: Graph, level: Level) -> Float64[np.ndarray, " size"]:
     return np.concatenate([biases(graph, i) for i in level.indices])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
@@ -36,13 +37,13 @@ class ChainLayer:
     blocks: Blocks
     fixed: bool
     """Pooling or an elementwise scale: a factor per node instead of a norm and a count."""
-    possible: np.ndarray
+    possible: Int64[np.ndarray, " nodes"]
     """|pred(j)| by structure."""
-    read: np.ndarray
+    read: Int64[np.ndarray, " nodes"]
     """|pred(j)| without the blocks that are zero."""
-    norms: np.ndarray
+    norms: Float64[np.ndarray, " nodes"]
     """‖W_j‖_F without the bias; for fixed layers the factor Σ|coefficient| or max|scale|."""
-    bias: np.ndarray | None
+    bias: Float64[np.ndarray, " nodes"] | None
     """‖b_j‖, None where the layer has no bias."""
     activated: bool
     maskable: int
@@ -50,7 +51,7 @@ class ChainLayer:
     present: int
     """How many of them are not."""
 
-    def counts(self, structural: bool) -> np.ndarray:
+    def counts(self, structural: bool) -> Int64[np.ndarray, " nodes"]:
         """Predecessors of every node, the constant included where there is a bias."""
         return (self.possible if structural else self.read) + self.reads_constant(structural)
 
@@ -60,7 +61,7 @@ class ChainLayer:
         return bool((self.counts(False) < self.counts(True)).any())
 
     @property
-    def total_norms(self) -> np.ndarray:
+    def total_norms(self) -> Float64[np.ndarray, " nodes"]:
         """‖[W_j, b_j]‖."""
         return self.norms if self.bias is None else np.hypot(self.norms, self.bias)
 
@@ -140,7 +141,7 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
     )
 
 
-def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> np.ndarray:
+def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> Float64[np.ndarray, " nodes"]:
     """Norm of every node: ‖W_j‖_F, or for fixed layers what they multiply the largest predecessor by at most."""
     (term,) = layer.terms
     if isinstance(term, Dot):
@@ -160,7 +161,7 @@ def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> np.ndar
     return factors
 
 
-def _mask_counts(blocks: Blocks, bias: np.ndarray | None) -> tuple[int, int]:
+def _mask_counts(blocks: Blocks, bias: Float64[np.ndarray, " nodes"] | None) -> tuple[int, int]:
     """How many blocks a mask could remove (shared blocks once), and how many are there."""
     used = np.asarray((blocks.taps >= 0).any(axis=1))
     maskable = int(used.sum()) * blocks.norms2.shape[2]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.special import gammaln
 
 from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED, NotCovered
@@ -17,7 +18,7 @@ from sparsebounds.bounds.margin.payment import alternative
 from sparsebounds.bounds.theorems.chains.sparse import Chain, ChainLayer
 
 
-def forms(chain: Chain, energies: np.ndarray, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
+def forms(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, mask_fixed: bool) -> Iterator[ClassSize]:
     """All forms of the theorem that apply, each with its price in nats.
 
     The shared form that counts every possible predecessor is the main one and free. Zeros that lower |pred| and the
@@ -83,7 +84,9 @@ def _logs(chain: Chain, structural: bool) -> dict[str, float]:
 Rule = Callable[[ChainLayer, np.ndarray], np.ndarray]
 
 
-def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, whole_top: bool = False) -> np.ndarray:
+def _propagate(
+    chain: Chain, start: Float64[np.ndarray, " nodes"], structural: bool, rule: Rule, whole_top: bool = False
+) -> Float64[np.ndarray, " C"]:
     """Forward maximum over paths: values of the scores, `rule(layer, best over predecessors)` at each layer.
 
     `whole_top`: paths may end in any node that the last layer could read, whatever its weights.
@@ -99,7 +102,7 @@ def _propagate(chain: Chain, start: np.ndarray, structural: bool, rule: Rule, wh
     return out
 
 
-def _shared(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> ClassSize:
+def _shared(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, structural: bool) -> ClassSize:
     """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths."""
     top = chain.layers[-1]
     log_s = 0.0
@@ -135,7 +138,7 @@ def _largest(level: tuple[ChainLayer, ...], norms: str) -> float:
     return max(float(getattr(layer, norms).max()) for layer in level)
 
 
-def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> ClassSize:
+def _per_node(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, structural: bool) -> ClassSize:
     """c = Σ_r √n_r ‖w_r‖ max over paths into r of Π √n_j ‖W_j‖, and the largest energy that is read, separately."""
     top = chain.layers[-1]
 
@@ -162,7 +165,7 @@ def _per_node(chain: Chain, energies: np.ndarray, m: int, structural: bool) -> C
     return ClassSize(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
 
 
-def printed(chain: Chain, energies: np.ndarray, version: str) -> dict[str, Any]:
+def printed(chain: Chain, energies: Float64[np.ndarray, " nodes"], version: str) -> dict[str, Any]:
     """ρ and Λ of the printed bound: no last-layer predecessors, Frobenius norm of the last layer, no biases."""
     if any(layer.fixed for layer in chain.layers):
         raise NotCovered("pooling or an elementwise scale between layers; the printed bound has no rule for it")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.special import digamma
 
 FINEST = 1e-8
@@ -65,7 +66,9 @@ def dudley_upper(log_covering: Callable[[np.ndarray], np.ndarray], m: int, *, ra
     return EntropyIntegral(float(values[best]), float(edges[best]))
 
 
-def log_multisets_upper(kinds: np.ndarray | float, size: np.ndarray) -> np.ndarray:
+def log_multisets_upper(
+    kinds: Float64[np.ndarray, " ..."] | float, size: Float64[np.ndarray, "*shape"]
+) -> Float64[np.ndarray, "*shape"]:
     """An upper bound on log C(kinds + size − 1, size): how many multisets of this size there are.
 
     Stirling's formula with Robbins' remainders: at most 0.1 % above, and free of the cancellation between logarithms
@@ -95,7 +98,9 @@ def log_multisets_upper(kinds: np.ndarray | float, size: np.ndarray) -> np.ndarr
     return np.where(some, found, np.where((a > 1e200) & (b > 0), np.inf, 0.0))
 
 
-def sparsification_sizes(c: np.ndarray, share: np.ndarray, radii: np.ndarray) -> np.ndarray:
+def sparsification_sizes(
+    c: Float64[np.ndarray, " L"], share: Float64[np.ndarray, " L"], radii: Float64[np.ndarray, " T"]
+) -> Float64[np.ndarray, "L T"]:
     """Maurey's k: how many generators approximate one layer within its share of the radius.
 
     k_i(ε) = 0 where c_i ≤ ω_i ε (one network stands for all), else ⌈c_i² / (ω_i ε)²⌉.
@@ -121,7 +126,9 @@ def sparsification_sizes(c: np.ndarray, share: np.ndarray, radii: np.ndarray) ->
         return np.where(ratio <= 1.0, 0.0, np.ceil(np.square(ratio)))
 
 
-def layered_log_covering(c: np.ndarray, kinds: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def layered_log_covering(
+    c: Float64[np.ndarray, " L"], kinds: Float64[np.ndarray, " L"]
+) -> Callable[[np.ndarray], np.ndarray]:
     """log N(ε) of a network whose layers are covered one after the other by multisets of generators.
 
     log N(ε) ≤ Σ_i log C(kinds_i + k_i(ε) − 1, k_i(ε)). Three ways to share ε among the layers are tried and the
@@ -148,7 +155,7 @@ def layered_log_covering(c: np.ndarray, kinds: np.ndarray) -> Callable[[np.ndarr
     weightings = [powers, np.ceil(powers), (c > 0).astype(np.float64)]
     shares = [w / w.sum() for w in weightings if 0 < w.sum() < np.inf]
 
-    def log_covering(radii: np.ndarray) -> np.ndarray:
+    def log_covering(radii: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
         if not shares:
             return np.zeros_like(radii) if not c.any() else np.full_like(radii, np.inf)
         totals = [log_multisets_upper(kinds[:, None], sparsification_sizes(c, s, radii)).sum(axis=0) for s in shares]
@@ -157,7 +164,7 @@ def layered_log_covering(c: np.ndarray, kinds: np.ndarray) -> Callable[[np.ndarr
     return log_covering
 
 
-def closed_form(c: np.ndarray, kinds: float, m: int) -> float:
+def closed_form(c: Float64[np.ndarray, " L"], kinds: float, m: int) -> float:
     """Dudley's bound for `layered_log_covering` in closed form, ceilings included.
 
     4/m + (12 H_{m−1}/√m) √log(kinds) (Σ_i ⌈c_i^{2/3}⌉)^{3/2}, H_{m−1} = Σ_{k<m} 1/k.

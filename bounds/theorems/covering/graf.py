@@ -11,6 +11,7 @@ import math
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -106,7 +107,7 @@ def _form(graph: Graph, sample: Sample, reference: object, rademacher: Rademache
     return hull_class(chain, sample, hulls, rademacher, {"weights W_i": tuple(hull.kinds / 2 for hull in hulls)})
 
 
-def params_form(c: np.ndarray, weights: np.ndarray, m: int, *, psi: float = PSI) -> float:
+def params_form(c: Float64[np.ndarray, " L"], weights: Float64[np.ndarray, " L"], m: int, *, psi: float = PSI) -> float:
     """The form by numbers of weights, as a bound on the empirical Rademacher complexity of the ramp losses.
 
     (12/√m) √(Σ_i 2W_i (log(1 + β_i) + ψ·1[β_i > 0])), β_i = ⌈L²C_i²⌉. With ω_i = 1/L a layer has at most

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.sample.sample import Sample
@@ -44,11 +45,11 @@ def hull_class(
     return covering_complexity(fixed, unit, lambda c: rademacher(c, kinds, sample.m), shown)
 
 
-def closed_form_of(c: np.ndarray, kinds: np.ndarray, m: int) -> float:
+def closed_form_of(c: Float64[np.ndarray, " L"], kinds: Float64[np.ndarray, " L"], m: int) -> float:
     """`dudley.closed_form` with the most generators that a layer has."""
     return closed_form(c, float(kinds.max()), m)
 
 
-def numeric_of(c: np.ndarray, kinds: np.ndarray, m: int) -> float:
+def numeric_of(c: Float64[np.ndarray, " L"], kinds: Float64[np.ndarray, " L"], m: int) -> float:
     """The entropy integral of `dudley.layered_log_covering`."""
     return dudley_upper(layered_log_covering(c, kinds), m).value

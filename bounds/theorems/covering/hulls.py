@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.elements import largest_count, present_elements
 from sparsebounds.bounds.graph.graph import Graph
@@ -66,7 +67,7 @@ def kernel_hull(chain: LipschitzChain, index: int) -> Hull:
     return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(chain.graph, index)), 2.0 * kernel.size)
 
 
-def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
+def weights_by_tap(chain: LipschitzChain, index: int) -> Float64[np.ndarray, " taps in out"]:
     """The learned weights of A − M as one table, each weight that the program could set on its own once.
 
     Unlike `norms.layer_kernel` it does not let rows share weights because their values agree: a class must not depend
@@ -90,7 +91,7 @@ def weights_by_tap(chain: LipschitzChain, index: int) -> np.ndarray:
 
 
 @per_graph
-def _taps(graph: Graph, index: int) -> np.ndarray:
+def _taps(graph: Graph, index: int) -> Int[np.ndarray, " K"]:
     """Number of the tap of every column of a learned map, −1 for columns that no row applies."""
     return tap_of_columns(graph, graph.dot(index))
 

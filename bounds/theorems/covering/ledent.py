@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -104,7 +105,7 @@ def _complexity(
     return covering_complexity(fixed, unit, lambda r: rademacher(r, float((r * sizes).max()), widest, sample.m), terms)
 
 
-def rademacher(r: np.ndarray, gamma_count: float, widest: int, m: int) -> float:
+def rademacher(r: Float64[np.ndarray, " L"], gamma_count: float, widest: int, m: int) -> float:
     """4/m + 768 R (log m/√m) √log₂(32 Γ m² + 7 W̄ m), R = (Σ r_i^{2/3})^{3/2}.
 
     Args:

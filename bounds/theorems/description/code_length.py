@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import ml_dtypes
 import numpy as np
+from jaxtyping import Float64, Int, Shaped
 from scipy.special import gammaln
 
 from sparsebounds.bounds.graph.graph import Graph
@@ -83,7 +84,7 @@ def layer_bits(graph: Graph) -> int:
     return sum(LAYER_BITS + len(layer.terms) for _, layer in graph.linear_layers())
 
 
-def parts(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
+def parts(graph: Graph) -> Iterator[tuple[str, Shaped[np.ndarray, " ..."]]]:
     """Name and independent numbers of every part: kernels, biases, scales, coefficients, slopes of leaky ReLU."""
     for _, layer in graph.linear_layers():
         shape = (layer.positions, layer.channels)
@@ -97,7 +98,7 @@ def parts(graph: Graph) -> Iterator[tuple[str, np.ndarray]]:
             yield f"{layer.name} slope", np.array([layer.slope])
 
 
-def _term_slots(term: Term, shape: tuple[int, int]) -> np.ndarray | None:
+def _term_slots(term: Term, shape: tuple[int, int]) -> Shaped[np.ndarray, " ..."] | None:
     if isinstance(term, Dot):
         same = len(term.weight) > 1 and bool((term.weight == term.weight[:1]).all())
         return term.weight[:1].ravel() if same else term.weight.ravel()
@@ -106,13 +107,13 @@ def _term_slots(term: Term, shape: tuple[int, int]) -> np.ndarray | None:
     return _unrepeated(np.broadcast_to(term.coefficient, shape))
 
 
-def _unrepeated(values: np.ndarray) -> np.ndarray:
+def _unrepeated(values: Shaped[np.ndarray, "positions channels"]) -> Shaped[np.ndarray, " ..."]:
     """(positions, channels) without repetition: one number, one per channel, one per position, or all."""
     forms = (values[:1, :1], values[:1], values[:, :1], values)
     return next(form.ravel() for form in forms if (values == form).all() or form is values)
 
 
-def part_code(name: str, slots: np.ndarray, *, mask_fixed: bool = False) -> PartCode:
+def part_code(name: str, slots: Float64[np.ndarray, " ..."], *, mask_fixed: bool = False) -> PartCode:
     """The shortest of three codes of one part: every value, a codebook with indices, a codebook with counts."""
     number, width = number_format(slots)
     held = slots[slots != 0]
@@ -126,14 +127,14 @@ def part_code(name: str, slots: np.ndarray, *, mask_fixed: bool = False) -> Part
     return PartCode(name, int(slots.size), int(held.size), number, form, positions, codes[form])
 
 
-def _repeats(values: np.ndarray) -> bool:
+def _repeats(values: Shaped[np.ndarray, " ..."]) -> bool:
     """Whether a codebook can pay: not where most of many values differ (to try would take the time of a sort)."""
     if values.size <= PROBE:
         return True
     return 2 * len(np.unique(values[:: values.size // PROBE + 1])) < PROBE
 
 
-def number_format(values: np.ndarray) -> tuple[str, int]:
+def number_format(values: Float64[np.ndarray, " ..."]) -> tuple[str, int]:
     """The smallest number format that holds every value exactly, and its bits.
 
     Example:
@@ -145,7 +146,7 @@ def number_format(values: np.ndarray) -> tuple[str, int]:
     return next(named for named, kind in zip(FORMATS, _TYPES, strict=True) if _exact(values[:64], kind, values))
 
 
-def _exact(first: np.ndarray, kind: type, values: np.ndarray) -> bool:
+def _exact(first: Shaped[np.ndarray, " ..."], kind: type, values: Shaped[np.ndarray, " ..."]) -> bool:
     """Whether a format holds all values; the first few mostly say that it does not."""
     with np.errstate(over="ignore", under="ignore"):
         return all(bool((part.astype(kind).astype(np.float64) == part).all()) for part in (first, values))
@@ -172,7 +173,7 @@ def codebook_bits(count: int, distinct: int, width: int = 32) -> int:
     return 6 + width * 2**b + count * b
 
 
-def counted_bits(counts: np.ndarray, width: int = 32) -> int:
+def counted_bits(counts: Int[np.ndarray, " n"], width: int = 32) -> int:
     """Codewords, how often each occurs, and which of all such sequences it is: close to the entropy.
 
     ⌈log₂(k+1)⌉ + width·V + ⌈log₂ C(k−1, V−1)⌉ + ⌈log₂ k!/Π n_v!⌉ for V codewords used n_v times, Σ n_v = k.
@@ -200,7 +201,7 @@ def ceil_log2_choose(n: int, k: int) -> int:
     return _ceil_log2_orders(np.array([k, n - k]), n)
 
 
-def _ceil_log2_orders(counts: np.ndarray, total: int) -> int:
+def _ceil_log2_orders(counts: Int[np.ndarray, " n"], total: int) -> int:
     """⌈log₂ total!/Π counts!⌉, never too small."""
     counts = counts[counts > 0]
     if len(counts) < 2:

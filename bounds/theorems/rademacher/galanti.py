@@ -16,6 +16,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
@@ -112,7 +113,9 @@ def _partitions(graph: Graph, nodes: Nodes) -> list[Partition]:
     return [nodes]
 
 
-def vector_complexity(graph: Graph, energies: np.ndarray, m: int, *, mask_fixed: bool = True) -> ClassSize:
+def vector_complexity(
+    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, *, mask_fixed: bool = True
+) -> ClassSize:
     """The complexity below the sample: E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ value, at the network's own norms.
 
     Args:
@@ -146,7 +149,7 @@ def galanti_published(
     gamma: float = 1.0,
     version: Literal["neurips", "v1"] = "neurips",
     m: int | None = None,
-    energies: np.ndarray | None = None,
+    energies: Float64[np.ndarray, " ..."] | None = None,
 ) -> Bound:
     """The bound as printed: refuted, kept to reproduce figures.
 
@@ -192,7 +195,7 @@ def galanti_published(
     return bound_from_step(step, galanti_published, sample, note=note)
 
 
-def _node_energies(graph: Graph, energies: np.ndarray) -> np.ndarray:
+def _node_energies(graph: Graph, energies: Float64[np.ndarray, " ..."]) -> Float64[np.ndarray, " nodes"]:
     """Energies per input node, from one number per node or per coordinate."""
     energies = np.asarray(energies, dtype=np.float64)
     if not np.isfinite(energies).all() or (energies < 0).any():

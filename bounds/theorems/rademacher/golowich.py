@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -61,7 +62,7 @@ def theorem_1_factor(layers: int) -> float:
     return 1 + math.sqrt(2 * layers * math.log(2))
 
 
-def theorem_1_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def theorem_1_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r ‖w_r‖ Π_{l<L} ‖A_l‖_F · C (1 + √(2 L log 2)) ‖X‖_F.
 
     For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
@@ -118,7 +119,7 @@ def sharp_factor(peelings: int, classes: int) -> float:
     return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
 
 
-def sharp_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[ClassSize]:
+def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
     """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest."""
     levels = plain_chain.read_levels(graph)
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
@@ -177,7 +178,7 @@ def theorem_2_factor(layers: int, inputs: int) -> float:
     return 2 * math.sqrt(layers + 1 + math.log(inputs))
 
 
-def theorem_2_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def theorem_2_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_{1,∞} · 2C √(L + 1 + log D) max_j ‖X_j‖.
 
     For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.

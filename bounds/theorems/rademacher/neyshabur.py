@@ -13,6 +13,7 @@ import math
 from functools import partial
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -50,7 +51,7 @@ def neyshabur_frobenius(graph: Graph, sample: Sample, *, delta: float, gamma: Ga
     return conclude(neyshabur_frobenius, forms, graph, sample, Payment(delta, gamma))
 
 
-def frobenius_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def frobenius_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ Π_l ‖A_l‖_F · √C 2^a ‖X‖_F.
 
     For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
@@ -92,7 +93,7 @@ def neyshabur_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1
     return conclude(neyshabur_l1, forms, graph, sample, Payment(delta, gamma))
 
 
-def l1_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def l1_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ (Σ_r ‖w_r‖₁) Π_{l<L} ‖A_l‖_{1,∞} · 2^a √(2 log(2DC)) max_j ‖X_j‖.
 
     For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -47,7 +48,7 @@ def neyshabur_two_layer(graph: Graph, sample: Sample, *, delta: float, gamma: Ga
     return conclude(neyshabur_two_layer, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
-def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def unit_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i ξ_i φ_1(M(f, x_i, y_i)) ≤ Σ_k ‖v_k‖ ‖u_k‖ · (2√(2C) + 2) ‖X‖_F, φ_1 the ramp with γ = 1.
 
     Args:
@@ -80,7 +81,7 @@ def unit_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
     return ClassSize(log_scale, factor * data.frobenius, terms=terms)
 
 
-def _outgoing(graph: Graph) -> np.ndarray:
+def _outgoing(graph: Graph) -> Float64[np.ndarray, " units"]:
     """ℓ2 norm of the last layer's column, for every element of the graph."""
     last = linear_layer(graph, len(graph.layers) - 1)
     if last.single_dot is None:

@@ -13,6 +13,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
@@ -63,7 +64,7 @@ def layered_logs(peelings: int, inputs: int, classes: int) -> float:
     return (peelings + 1) * math.log(2) + math.log(inputs * classes)
 
 
-def layered_complexity(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+def layered_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r max_j ‖X_j‖ √(2((a+1) log 2 + log(DC))).
 
     For a plain chain, and m inputs with these Σ_i x_ij² per coordinate; biases read a constant of energy m.
@@ -116,7 +117,7 @@ def path_norm(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0)
     return conclude(path_norm, dag_complexities(graph, sample.energies, sample.m), graph, sample, Payment(delta, gamma))
 
 
-def dag_complexities(graph: Graph, energies: np.ndarray, m: int) -> list[ClassSize]:
+def dag_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
     """The forms of E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r S √(2 logs): one, or two where there is max pooling.
 
     Args:
