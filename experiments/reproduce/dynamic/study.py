@@ -195,7 +195,7 @@ def plan(config: DynamicConfig) -> list[str]:
 
 
 DYNAMIC = Experiment(
-    name="dynamic", presets={"quick": QUICK, "cpu": DynamicConfig()}, minutes={"quick": 1.0, "cpu": 10.0},
+    name="dynamic", presets={"quick": QUICK, "cpu": DynamicConfig()}, minutes={"quick": 1.0, "cpu": 16.0},
     summary="channels of dynamic sparse training: SET, RigL, Chase against static masks, Yin et al. 2023",
     run=run, plan=plan, figure=draw_dynamic, show=show_dynamic,
 )  # fmt: skip
