@@ -90,11 +90,7 @@ def evaluated(bound: Theorem[...], graph: Graph, sample: Sample, options: Mappin
         Bound.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds.bounds import BOUNDS, Sample, read_graph
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
-        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
+        >>> from sparsebounds.bounds import BOUNDS
         >>> evaluated(BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": -1.0, "other": 3}).note
         "gamma=-1.0; needed a positive margin, or 'best'"
     """
@@ -127,11 +123,6 @@ def evaluations(
         Name, bound, and the seconds that it took.
 
     Example:
-        >>> import numpy as np
-        >>> from sparsebounds.bounds import Sample, read_graph
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 5], np.array([0, 1] * 5)
-        >>> graph, sample = read_graph(f, x[:2]), Sample.measure(f, x, y)
         >>> [(name, found.covered) for name, found, _ in evaluations(named(["occam"]), graph, sample, {"delta": 0.01})]
         [('occam', True)]
     """

@@ -98,11 +98,7 @@ def what_if_samples(
 
     Example:
         >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
-        >>> sample = bounds.Sample.measure(f, x, y)
-        >>> graph = bounds.read_graph(f, x[:2])
-        >>> found = what_if_samples(bounds.galanti, graph, sample, 10000)
+        >>> found = what_if_samples(bounds.galanti, graph, sample, 100 * sample.m)
         >>> now = bounds.galanti(graph, sample, delta=1e-3)
         >>> round(now.complexity / found.complexity, 9), found.guarantee
         (10.0, 'shape')
@@ -140,9 +136,6 @@ def samples_needed(
 
     Example:
         >>> from sparsebounds import bounds
-        >>> f = lambda x: x @ np.eye(2, dtype=np.float32)
-        >>> x, y = np.eye(2, dtype=np.float32)[[0, 1] * 50], np.array([0, 1] * 50)
-        >>> sample, graph = bounds.Sample.measure(f, x, y), bounds.read_graph(f, x[:2])
         >>> needed = samples_needed(bounds.occam, graph, sample, target=0.05)
         >>> [what_if_samples(bounds.occam, graph, sample, m).value < 0.05 for m in (needed - 1, needed)]
         [False, True]

@@ -1,4 +1,7 @@
-"""The energies that a class of networks sees, and their confidence bounds."""
+"""The energies that a class of networks sees, and their confidence bounds.
+
+One weighted energy Z_S per row S of the margin form, and one mean of it per sub-sample k: docs/theory.md, "Theorem 3".
+"""
 
 from __future__ import annotations
 

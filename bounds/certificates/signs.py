@@ -1,5 +1,6 @@
 """Classes whose weights have the signs written down in advance: peeled one-sidedly, at no factor per activation.
 
+The signs are those of a network that was trained on other samples, for instance (letters: docs/theory.md, "Signs").
 A row w = w' + w'' belongs to the class if w' has the signs of the class and ‖w'/τ‖ ≤ a, and ‖w''/τ‖ ≤ SLACK·a with any
 signs: rounding in float32 must not decide whether a network belongs to it. With P_j² = E (sup Σ_n ξ_n z_j(x_n))₊²
 

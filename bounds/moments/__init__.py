@@ -1,4 +1,7 @@
-"""Peeling by moments: one forward pass that bounds E ‖Σ_i ξ_i z_j(x_i)‖ᵖ over a class of networks, node by node."""
+"""Peeling by moments: one forward pass bounds how well a class of networks can follow random signs, node by node.
+
+The quantity is E sup ‖Σ_i ξ_i z_j(x_i)‖ᵖ; letters: docs/theory.md, "Setting".
+"""
 
 from sparsebounds.bounds.moments.columns import Columns
 from sparsebounds.bounds.moments.constants import P_GRID, contraction, khintchine, window

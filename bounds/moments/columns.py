@@ -1,4 +1,4 @@
-"""What one pass is about: sub-samples, as weights on the labels, and the moment of each."""
+"""What one pass is about: sub-samples, as weights λ² on the labels, and the moment p of each."""
 
 from __future__ import annotations
 

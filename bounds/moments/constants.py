@@ -1,4 +1,7 @@
-"""The three constants of Theorem 1: what an activation, the input and a maximum cost in the p-th moment."""
+"""The three constants of Theorem 1: what an activation, the input and a maximum cost in the p-th moment.
+
+Letters s, B, c_D: docs/theory.md, "Setting".
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The pass of Theorem 1: from the energies of the inputs to q_j ≥ (E sup ‖Σ_i ξ_i z_j(x_i)‖ᵖ)^{1/p} for every node.
+"""The pass of Theorem 1: from the energies of the inputs to a bound on the p-th moment of every node.
+
+    q_j ≥ (E sup ‖Σ_i ξ_i z_j(x_i)‖ᵖ)^{1/p}        (letters: docs/theory.md, "Setting" and "Theorem 1")
 
 One rule per kind of layer, in one table. All rules are monotone and, in the energies' square roots, norms: the pass
 over expected energies bounds the expected pass.

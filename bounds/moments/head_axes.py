@@ -1,4 +1,7 @@
-"""Axes of the ellipsoids that hold the rows of the last layer: part of the class, so fixed without the sample."""
+"""Axes of the ellipsoids that hold the rows of the last layer: part of the class, so fixed without the sample.
+
+The axes are called τ: docs/theory.md, "Theorem 1", the rule of ellipsoids.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A form says which rows of the last layer count (linear combinations of the w_r that the margin sees), and over which
 sub-samples each is summed: a row D_S contributes its norm times Σ_k multipliers[S, k] q^{(k)}, where q^{(k)} is the
-pass over the sample weighted by `weights[k]` on its labels.
+pass over the sample weighted by `weights[k]` on its labels. Letters: docs/theory.md, "Theorem 2".
 """
 
 from __future__ import annotations

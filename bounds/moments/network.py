@@ -1,4 +1,7 @@
-"""The classes of networks that peeling by moments can fix: which numbers, on which grids, at what price."""
+"""The classes of networks that peeling by moments can fix: which numbers, on which grids, at what price.
+
+Letters q, τ, a_S, D_S: docs/theory.md, "Theorem 1" and "Theorem 2".
+"""
 
 from __future__ import annotations
 

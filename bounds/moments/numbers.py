@@ -3,6 +3,7 @@
 A ReLU network keeps its function when a layer's values are multiplied by λ > 0 and the weights that read them divided
 by it. Layers that a skip, a pooling or a maximum ties together share their λ; the first learned map of every such
 group then has norm 1, and needs no number. All scale goes to the last layer, where it meets γ.
+Letters λ and γ: docs/theory.md, "Theorem 3" and "Setting".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The passes of Theorem 1 over one network and one sample, each made once."""
+"""The passes of Theorem 1 over one network and one sample, each made once; q and p: docs/theory.md, "Setting"."""
 
 from __future__ import annotations
 

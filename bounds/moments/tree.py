@@ -1,7 +1,7 @@
 """Binary trees whose leaves are the classes, and the Haar coefficients of the last layer along them.
 
 For an inner node S with children A and B: w̄_leaf = w_r, w̄_S = (w̄_A + w̄_B)/2, D_S = (w̄_A − w̄_B)/2. The margin sees
-the last layer through the C − 1 coefficients D_S alone.
+the last layer through the C − 1 coefficients D_S alone. Letters: docs/theory.md, "Theorem 2".
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Training of convolutions and a dense layer for a certificate: the pass over moments, differentiable.
 
 A layer of the pass is the layer itself with absolute values for weights, times the factor s of its activation:
-q = s · conv(|kernel|, q below). It sees as many "images" as there are sub-samples.
+q = s · conv(|kernel|, q below). It sees as many "images" as there are sub-samples. Letters q and s: docs/theory.md,
+"Setting" and "Theorem 1".
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 f_r = Σ_{S∋r} ε_S(r) (D_S·v + d_S): the splits S of the tree are what a certificate charges for, so they are the
 parameters. Two complexities: of the tap form, Σ_S Σ_k |D_Sk| κ_Sk, and of ellipsoids, Σ_S ‖D_S/τ_S‖ κ_S.
+Letters: docs/theory.md, "Theorem 2"; κ: the arguments `costs`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Classes of boxes: E_ξ sup Σ_n ξ_n D·x_n, exactly, against what the class is charged.
+"""Classes of boxes: the expected supremum, exactly, against what the class is charged.
 
+It is E_ξ sup Σ_n ξ_n D·x_n over the rows D of the class (letters: docs/theory.md, "Setting" and "Boxes").
 The supremum over a box goes coordinate by coordinate: the positive part of one signed sum each. Equal inputs come to
 the bound as their number grows, since √(2/π) is what the central limit leaves.
 """

@@ -1,4 +1,6 @@
-"""Classes whose weights have fixed signs: the one-sided second moment of the supremum, over all ξ, against the pass.
+"""Classes whose weights have fixed signs: what a search attains, over all sign vectors ξ, against the pass.
+
+Compared are one-sided second moments (letters: docs/theory.md, "Signs"):
 
     √(E_ξ (sup Σ_n ξ_n D·z(x_n))₊²)   against   √(Σ_n Z(x_n)) of `bounds.certificates.ellipsoids.family`
 

@@ -1,4 +1,6 @@
-"""Theorem 2 against the true margin: E_ξ sup Σ_n ξ_n M(f, x_n, y_n) with any labels, over all signs.
+"""Theorem 2 against the true margin: the largest signed sum of margins over a class, with any labels, over all signs.
+
+    E_ξ sup Σ_n ξ_n M(f, x_n, y_n)        (letters: docs/theory.md, "Setting" and "Theorem 2")
 
 The class is that of the tree form: ‖D_S‖ ≤ a_S for the Haar coefficients of a last layer that reads one node. Given
 which rival class is the largest on each sample, the signed sum is linear in the D_S, and its best point known; the

@@ -1,7 +1,8 @@
 """Classes: a norm for the hidden layers below a ball for the last one, whose best element is known in closed form.
 
-With v_r = Σ_i ξ_ir v(x_i), v what the last layer reads, the signed sum is Σ_r w_r·v_r, and its supremum over each ball
-is a norm of the v_r. The ramp loss of the margin has no such form: there the last layer is searched with the others.
+With v_r = Σ_i ξ_ir v(x_i), ξ signs and v what the last layer reads, the signed sum is Σ_r w_r·v_r, and its supremum
+over each ball is a norm of the v_r. The ramp loss of the margin has no such form: there the last layer is searched with
+the others.
 """
 
 from __future__ import annotations

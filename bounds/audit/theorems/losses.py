@@ -1,4 +1,6 @@
-"""Covering-number bounds speak of ramp losses: E_ξ sup Σ_i ξ_i φ_γ(M(f, x_i, y_i)) ≤ (m/2) · complexity of their row.
+"""Covering-number bounds speak of ramp losses: what a search attains against the complexity of their row.
+
+    E_ξ sup Σ_i ξ_i φ_γ(M(f, x_i, y_i)) ≤ (m/2) · complexity        (letters: docs/theory.md, "Setting")
 
 The same holds for every other bound of the complexity type, and is read off its row, whatever its theorem says about:
 with c on the grid, nothing is rounded, and what stands in the row is what the class pays.

@@ -1,5 +1,6 @@
 """Classes of linear heads whose weights lie between 0 and a number times a side with a sign, all fixed in advance.
 
+A box bounds every weight on its own: by the number of its row, times its side. Letters: docs/theory.md, "Boxes".
 Row S of the margin form is D_S = D' + D'' with 0 ≤ σ_{S,i} D'_i ≤ a_S β_{S,i}, and |D''_i| ≤ SLACK·a_S β_{S,i} for
 rounding. The supremum goes coordinate by coordinate, so that first moments count: with |x_ni| ≤ B_i, λ_n ≤ λ and
 X_i = Σ_n ξ_n λ_n x_ni

@@ -1,4 +1,7 @@
-"""Boxes from a rehearsal: a network trained on samples that are left out of the certificate."""
+"""Boxes from a rehearsal: a network trained on samples that are left out of the certificate.
+
+Letters β, κ, B: docs/theory.md, "Boxes".
+"""
 
 from __future__ import annotations
 

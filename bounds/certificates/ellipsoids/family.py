@@ -1,5 +1,6 @@
 """Classes of networks whose rows all lie in ellipsoids fixed in advance, and the input energies that they weigh.
 
+An ellipsoid says how large each weight may be beside the others; letters: docs/theory.md, "Setting" to "Theorem 3".
 Fix τ > 0 for every weight of a chain of layers, hidden row n: ‖w_n/τ_n‖ ≤ 1 (the bias is one more coordinate), row S
 of the margin form: ‖D_S/τ_S‖ ≤ a_S. Nodes are scalars. By Theorem 1 (step ii, one row per node)
 

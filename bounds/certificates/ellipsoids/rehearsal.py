@@ -1,6 +1,7 @@
 """Ellipsoids from a rehearsal: the same network, trained on samples that are left out of the certificate.
 
-The left-out samples are independent of the certified ones, so whatever is read off them costs no union. Minimising
+The left-out samples are independent of the certified ones, so whatever is read off them costs no union (letters:
+docs/theory.md, "Theorem 1"). Minimising
 Σ_i τ_i² q_i² under Σ_i w_i²/τ_i² ≤ 1 gives τ_i² ∝ |w_i|/q_i: this is done for every row, with a floor under both.
 """
 

@@ -1,6 +1,7 @@
 """Neyshabur, Tomioka, Srebro 2015: products of group norms, one factor 2 per activation, in their data-dependent form.
 
-The theorem is peeling one layer after the other: E sup |Σ ξ σ(w·v)| ≤ 2 E sup |Σ ξ w·v|. Its two forms here keep the
+The theorem is peeling one layer after the other: E sup |Σ ξ σ(w·v)| ≤ 2 E sup |Σ ξ w·v|, ξ independent
+signs, σ the ReLU, v what the layer reads (docs/theory.md, "Setting"). Its two forms here keep the
 sums over the sample where the paper has √(min(p*, 4 log 2D)) max_i ‖x_i‖ √m: their constants are derived, not quoted.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so the

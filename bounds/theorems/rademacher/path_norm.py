@@ -1,6 +1,7 @@
 """Path norms: one number for the whole network, the sum over all paths of the products of |weights|.
 
-Hidden units can be rescaled until what comes into each has ℓ1 norm 1; the path norm does not change. Then
+Hidden units can be rescaled until what comes into each has ℓ1 norm 1; the path norm does not change. Then, ξ
+independent signs (docs/theory.md, "Setting"),
 E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r · E max_r sup_g |Σ_i ξ_ir g(x_i)|, r the path norms of all scores added and g a hidden
 unit. Inside E exp(λ sup …) a ReLU costs a factor 2, a linear map nothing, a max pool a factor 3 (see `stages`).
 
