@@ -1,6 +1,6 @@
 """Masks: trees of booleans beside the weights; true is kept."""
 
-from sparsebounds.nets.masks.kernels import Given, Select, kernels, layouts
+from sparsebounds.nets.masks.kernel_paths import Given, Select, kernels, layouts
 from sparsebounds.nets.masks.layers import Layers
 from sparsebounds.nets.masks.layout import Layout
 from sparsebounds.nets.masks.masks import apply, check, density, fingerprint, keep_zeros, random_mask

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from sparsebounds.nets.masks.kernels import unknown
+from sparsebounds.nets.masks.kernel_paths import unknown
 from sparsebounds.nets.masks.layout import Layout, Layouts
 from sparsebounds.nets.models.channels import Channels
 

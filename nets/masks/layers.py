@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from sparsebounds.nets.masks.kernels import Given, check_known
+from sparsebounds.nets.masks.kernel_paths import Given, check_known
 from sparsebounds.nets.masks.layout import Layout, Layouts
 from sparsebounds.nets.masks.trees import Tree, leaves, parameters, with_leaves
 

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 from flax import nnx
 
-from sparsebounds.nets.masks.kernels import Given, Select, kernels
+from sparsebounds.nets.masks.kernel_paths import Given, Select, kernels
 from sparsebounds.nets.masks.trees import leaves, parameters, set_parameters, with_leaves, zeroed
 
 Tree = Any

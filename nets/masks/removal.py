@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sparsebounds.nets.masks import trees
 from sparsebounds.nets.masks.channel_axes import channel_axis, check_channels
-from sparsebounds.nets.masks.kernels import Given, layouts
+from sparsebounds.nets.masks.kernel_paths import Given, layouts
 from sparsebounds.nets.masks.layout import Layouts
 from sparsebounds.nets.masks.masks import check
 from sparsebounds.nets.masks.resize import check_norms, rebuilt

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sparsebounds.nets.masks import trees
-from sparsebounds.nets.masks.kernels import Given
+from sparsebounds.nets.masks.kernel_paths import Given
 from sparsebounds.nets.masks.layers import Layers
 from sparsebounds.nets.masks.layout import tables
 
