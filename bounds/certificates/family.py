@@ -17,11 +17,11 @@ from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import shares_up
 from sparsebounds.bounds.margin.payment import Payment
-from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.margin.step import smallest
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.moments.peeling import SOURCE
@@ -134,7 +134,7 @@ def certify_family(
     _check_energies(energies, family.energy_weights(graph), sample)
     family.check(sample)
     paid, options = choice_prices(choices)
-    paid |= slope_prices([layer.slope for _, layer in graph.linear_layers()])
+    paid |= architecture_prices(graph)
     together = int(family.counted.sum()) * options
     log_inverse = math.log(together * 2.0 / delta)
     upper, ratios = bernstein_limits(family.form, energies, log_inverse)

@@ -21,6 +21,8 @@ class Const:
 
     value: Any
     names: frozenset[str] = frozenset()
+    given: bool = False
+    """Whether arrays stand behind it that the program was handed, and not its text alone."""
 
     @property
     def array(self) -> np.ndarray:
