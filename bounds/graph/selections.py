@@ -56,7 +56,8 @@ class Selection:
     def __str__(self) -> str:
         count, k = self.lists.shape
         lists = f"{k} of {self.of}" if count == 1 else f"{count} lists, each {k} of {self.of}"
-        return lists + (f", in {self.name}" if self.name else "") + (f", {self.where}" if self.where else "")
+        place = self.where.rpartition("/")[2]
+        return lists + (f", in {self.name}" if self.name else "") + (f", {place}" if place else "")
 
 
 def _log_choose(n: int, k: int) -> float:
