@@ -125,8 +125,10 @@ class Theorem(Generic[P]):
         if "gamma" in given.arguments:
             check_gamma(gamma)
         check_match(given.arguments["graph"], given.arguments["sample"])
+        if given.arguments.get("mask_fixed"):
+            given.arguments["graph"] = given.arguments["graph"].with_fixed_selections()
         try:
-            return self.call(*args, **kwargs)
+            return self.call(*given.args, **given.kwargs)
         except NotCovered as reason:
             nan = math.nan
             shown = nan if isinstance(gamma, str) else float(gamma)

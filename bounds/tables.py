@@ -93,7 +93,8 @@ def table(
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
     network = Network.of(f)
-    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes)  # first: a refusal must not cost a pass
+    # First: a refusal must not cost a pass.
+    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes, mask_fixed=mask_fixed)
     sample = Sample.measure(
         network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
     )

@@ -18,11 +18,11 @@ from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import shares_up
 from sparsebounds.bounds.margin.payment import Payment
-from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.margin.space import Configuration
 from sparsebounds.bounds.margin.step import smallest
 from sparsebounds.bounds.moments.margin_forms import MarginForm
@@ -136,7 +136,7 @@ def certify_family(
     _check_energies(energies, family.energy_weights(graph), sample)
     family.check(sample)
     paid = choice_prices(choices)
-    prices = paid.prices | slope_prices([layer.slope for _, layer in graph.linear_layers()])
+    prices = paid.prices | architecture_prices(graph)
     log_inverse = math.log(int(family.counted.sum()) * 2.0 / delta) + paid.nats
     upper, ratios = bernstein_limits(family.form, energies, log_inverse)
     sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied_only)

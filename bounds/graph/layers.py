@@ -86,6 +86,8 @@ class Linear(_Elements):
     slope: float = 1.0
     name: str = ""
     where: str = ""
+    number: str = "float32"
+    """The type of the numbers that the activation was computed in."""
     groups: int = 1
     """Groups of a grouped convolution; they are the channel groups of partition "group"."""
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.payment import Payment
-from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.margin.step import MarginStep, smallest
 from sparsebounds.bounds.sample.margins import Measured
 from sparsebounds.bounds.sample.repetitions import NO_COPIES, Copies
@@ -33,7 +33,8 @@ def conclude(
     Args:
         theorem: the bound itself; its declaration says what the row may claim.
         forms: the classes that contain the network, the prices of their choice included.
-        graph, sample: as every bound receives them; slopes of activations that may have been trained are paid for.
+        graph, sample: as every bound receives them; slopes and lists of what is read that
+            may have come from the data are paid for.
         payment: δ, γ and what stands before the complexity.
         note: what a reader must know about every row of this theorem.
 
@@ -50,8 +51,8 @@ def conclude(
         True
     """
     found = list(forms)
-    slopes = slope_prices([layer.slope for _, layer in graph.linear_layers()])
-    step = smallest(found, sample, replace(payment, prices={**payment.prices, **slopes}))
+    prices = {**payment.prices, **architecture_prices(graph)}
+    step = smallest(found, sample, replace(payment, prices=prices))
     return bound_from_step(step, theorem, sample, note=note)
 
 

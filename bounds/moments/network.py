@@ -16,9 +16,9 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import exp_or_inf, shares_up
-from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.moments.energies import EnergiesUpper
 from sparsebounds.bounds.moments.head_axes import UNIFORM, HeadAxes
 from sparsebounds.bounds.moments.margin_forms import MarginForm
@@ -97,7 +97,7 @@ class PeeledNetwork:
         }
         numbers |= {name: len(options) for name, options in choices.items()}
         paid = {f"choice of {name}": math.log(n) for name, n in numbers.items() if n > 1} | dict(prices or {})
-        paid |= slope_prices([s.slope for s in self.passes.plan.steps if isinstance(s, LinearStep)])
+        paid |= architecture_prices(self.graph)
         settings = [Setting(bool(t), r, bool(k), b) for t, r, k, b in itertools.product(*choices.values())]
         pairs = [(form, tau) for form in forms for tau in weights if tau.fits(form, len(self.head.nodes))]
         for (form, tau), energies, setting in itertools.product(pairs, upper, settings):

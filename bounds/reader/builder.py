@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64, Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
 from sparsebounds.bounds.graph.layers import Input, Layer, Linear
+from sparsebounds.bounds.graph.selections import Selection
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.reader.canonical.dots import merged_repeats
@@ -26,6 +27,8 @@ class Builder:
         self.layers: list[Layer] = [first]
         self.offsets: list[int] = [0, first.size]
         self.where: Callable[[], tuple[str, str]] = lambda: ("", "")
+        self.number: Callable[[], str] = lambda: "float32"
+        self.selections: list[Selection] = []
 
     def add(self, layer: Layer) -> int:
         """Append a layer; return its index."""
@@ -40,6 +43,12 @@ class Builder:
         """Append `make(name=…, where=…, **fields)`, named after the operation being read."""
         module, where = self.where()
         return self.add(make(name=name or module, where=where, **fields))
+
+    def select(self, lists: Int[np.ndarray, " ..."], of: int) -> None:
+        """Remember that the program picks elements by lists."""
+        selection = Selection(lists, of, *self.where())
+        if all(selection.key != known.key for known in self.selections):
+            self.selections.append(selection)
 
     def ids(self, index: int) -> Int32[np.ndarray, "*shape"]:
         """Element numbers of layer `index`."""
@@ -124,6 +133,7 @@ class Builder:
             terms=(Diagonal(ids, scale),),
             bias=bias,
             slope=slope,
+            number=self.number(),
         )
         out = np.empty(ids.size, dtype=np.int32)
         out[order] = self.ids(index)
@@ -186,7 +196,8 @@ class Builder:
         layer = self.layers[index]
         if isinstance(layer, Linear):
             module, where = self.where()
-            return self.add(replace(layer, slope=slope, name=layer.name or module, where=layer.where or where))
+            name, where = layer.name or module, layer.where or where
+            return self.add(replace(layer, slope=slope, number=self.number(), name=name, where=where))
         (read,) = layer.elements_read
         below = self.activate_present(View(read), slope)
         return self.add(layer.renumbered(lambda _: below.ids))

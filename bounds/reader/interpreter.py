@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Interpreter:
         self.module = ""
         self.scope = ""
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
+        builder.number = self.number
 
     def run(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
         """Values of the outputs of `jaxpr`."""
@@ -69,7 +71,7 @@ class Interpreter:
 
     def closed(self, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
         """Outputs of a closed jaxpr."""
-        return self.run(closed.jaxpr, [Const(c) for c in closed.consts], args)
+        return self.run(closed.jaxpr, [Const(c, given=np.size(c) > 1) for c in closed.consts], args)
 
     def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         if all(isinstance(v, Const) for v in values):
@@ -86,12 +88,20 @@ class Interpreter:
             raise self.refuse("is not an operation of the networks that bounds speak of")
         return rule(self, eqn, values)
 
+    def number(self) -> str:
+        """The type of what the current operation computes; "float32" where that is an integer."""
+        kind = self.eqn.outvars[0].aval.dtype if self.eqn is not None else np.float32  # type: ignore[attr-defined]
+        return str(kind) if jnp.issubdtype(kind, jnp.floating) else "float32"
+
     # ---- names and errors ---------------------------------------------------------------------------------------
 
     def refuse(self, why: str, *, covers: bool = True) -> ReadError:
         """An error that names the primitive, the layer and the source line."""
         assert self.eqn is not None
-        layer = self.module or self.name_stack()
+        layer = self.module or self.scope.rpartition("/")[2]
+        names = [str(eqn.params.get("name", "_")) for eqn in reversed(self.callers[:-1])]
+        function = next((name for name in names if not name.startswith("_")), "")
+        layer += f" ({function})" if function and layer else ""
         where = " ".join(part for part in (f"in layer {layer}" if layer else "", f"at {self.source_line()}") if part)
         return ReadError(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
 
@@ -101,7 +111,8 @@ class Interpreter:
     def source_line(self) -> str:
         """file:line (function) of the user's code that made the current operation; empty after the last one.
 
-        Inside a library's own jitted function (jnp.sort) that is the line of the call.
+        Inside a library's own jitted function (jnp.sort) that is the line of the call; in a module that a library
+        calls by itself (nnx.Sequential), the line where the user has the network read.
         """
         for eqn in reversed(self.callers):
             trace = eqn.source_info.traceback
@@ -109,7 +120,11 @@ class Interpreter:
             for frame in frames:
                 if not frame.file_name.startswith(NOT_THE_USERS):
                     return f"{frame.file_name}:{frame.line_num} ({frame.function_name})"
-        return ""
+        if self.eqn is None:
+            return ""
+        callers = ((frame.f_code, line) for frame, line in traceback.walk_stack(None))
+        users = ((code, line) for code, line in callers if not code.co_filename.startswith(NOT_THE_USERS))
+        return next((f"{code.co_filename}:{line} ({code.co_name})" for code, line in users), "")
 
 
 def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -117,7 +132,8 @@ def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     arguments = [v.value for v in values if isinstance(v, Const)]
     names = frozenset().union(*(v.names for v in values if isinstance(v, Const))) if values else frozenset()
     out = eqn.primitive.bind(*arguments, **eqn.params)
-    return [Const(o, names) for o in (out if eqn.primitive.multiple_results else [out])]
+    given = any(v.given for v in values if isinstance(v, Const))
+    return [Const(o, names, given) for o in (out if eqn.primitive.multiple_results else [out])]
 
 
 def integer_operand(eqn: JaxprEqn, values: list[Value]) -> str:

@@ -22,4 +22,6 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
             f"the function could not be traced on inputs of shape {x.shape}: {first_line}; needed a function of one "
             "batched input without branches on its values or side effects (evaluation mode for batch norm and dropout)"
         ) from error
-    return program, [Const(a, frozenset([name])) for a, name in zip(network.arrays, network.names, strict=True)]
+    return program, [
+        Const(a, frozenset([name]), given=True) for a, name in zip(network.arrays, network.names, strict=True)
+    ]

@@ -22,6 +22,8 @@ class Const:
 
     value: Any
     names: frozenset[str] = frozenset()
+    given: bool = False
+    """Whether arrays stand behind it that the program was handed, and not its text alone."""
 
     @property
     def array(self) -> Float64[np.ndarray, " ..."]:

@@ -16,7 +16,7 @@ import numpy as np
 from sparsebounds.bounds import norms
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.step import MarginStep
@@ -153,7 +153,7 @@ def pac_bayes(
     if not all(map(math.isfinite, [*spectral, *frobenius])):
         raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
     bound = math.hypot(bound, 1.0) * UP if biased else bound
-    paid = slopes.slope_prices([layer.slope for _, layer in graph.linear_layers()])
+    paid = architecture_prices(graph)
 
     def at(value: float) -> MarginStep:
         found = divergence(spectral, frobenius, width=width, input_bound=bound, m=sample.m, gamma=value)

@@ -73,7 +73,7 @@ def take_snapshot(
         the standard error of the test error. NaN with a note where a theorem does not apply.
     """
     network = Network.of(model)
-    graph = bounds.read_graph(network, data.x_train[:2])
+    graph = bounds.read_graph(network, data.x_train[:2], mask_fixed=mask_fixed)
     sample = bounds.Sample.measure(network, data.x_train, data.y_train, preprocessing=data.preprocessing)
     test = bounds.Sample.measure(network, data.x_test, data.y_test, preprocessing=data.preprocessing)
     errors = {

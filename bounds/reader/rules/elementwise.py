@@ -7,6 +7,7 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 
 from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.selections import record_mask
 from sparsebounds.bounds.reader.values import Const, Sign, Value, View, same_ratio
 
 
@@ -36,6 +37,7 @@ def mul(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
     if isinstance(a, View) and isinstance(b, Sign):  # x · 1[x > 0]
         return [_select(interpreter, b, positive=a, negative=Const(0.0))]
     view, const = (a, b) if isinstance(b, Const) else (b, a)
+    record_mask(interpreter.builder, const)
     return [_broadcast(interpreter, view, const).scaled(constant_array(const))]
 
 
@@ -82,6 +84,7 @@ def select(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list
         return [_select(interpreter, which, positive=cases[1], negative=cases[0])]
     if not isinstance(which, Const):
         raise interpreter.refuse("selects by a value that depends on the input")
+    record_mask(interpreter.builder, which)
     mask = np.broadcast_to(np.asarray(which.value).astype(bool), out_shape(eqn))
     no, yes = (as_view(c) for c in cases)
     if (no.ids < 0).all() and no.shift is not None and not no.shift.any():

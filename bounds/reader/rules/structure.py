@@ -17,6 +17,7 @@ from sparsebounds.bounds.reader.interpreter import (
     out_shape,
     stack_axis0,
 )
+from sparsebounds.bounds.reader.selections import record_gather
 from sparsebounds.bounds.reader.values import Const, Value, View
 
 
@@ -32,6 +33,8 @@ def move(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
     outs = moved if eqn.primitive.multiple_results else [moved]
     if eqn.primitive.name == "reshape":
         interpreter.builder.refine(view, out_shape(eqn))
+    if eqn.primitive.name == "gather":
+        record_gather(interpreter.builder, view.shape, values[1], params["dimension_numbers"])
     return [view.take(np.asarray(out)) for out in outs]
 
 

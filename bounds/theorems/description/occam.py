@@ -14,6 +14,7 @@ from typing import Any
 from sparsebounds.bounds.bound import Bound, Theorem, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper, kl_upper
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin.architecture import selection_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
@@ -59,7 +60,8 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     Source: as above; sparse and quantised networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
     codes = graph_code(graph, mask_fixed=mask_fixed)
-    bits = total_bits(graph, codes)
+    selected = math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
+    bits = total_bits(graph, codes) + selected
     terms = {
         "parameters": sum(code.slots for code in codes),
         "nonzeros": sum(code.nonzeros for code in codes),
@@ -67,6 +69,8 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
         "bits of values": sum(code.value_bits for code in codes),
         "codes": {code.name: f"{code.form}, {code.number}, {code.bits} bits" for code in codes},
     }
+    if selected:
+        terms["bits of selections"] = selected
     return inverted(occam, sample, bits, delta, terms)
 
 

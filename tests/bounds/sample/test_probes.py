@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 
 from sparsebounds import bounds
-from sparsebounds.bounds.reader.read import TOLERANCE as OF_THE_READER
+from sparsebounds.bounds.reader.check import TOLERANCE as OF_THE_READER
 from sparsebounds.bounds.registry import evaluated
 from sparsebounds.bounds.sample.front_end import FrontEnd
 from sparsebounds.bounds.sample.probes import TOLERANCE

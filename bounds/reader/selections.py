@@ -1,0 +1,44 @@
+"""Which reads of a program are selections by lists, and which are structure.
+
+Structure is free: slices, strides, crops, and indices that the text of the program computes by itself, as
+nearest-neighbour resizing does. What was handed to the program as an array of indices or of zeros and ones is not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.values import Const, Value
+
+
+def record_gather(builder: Builder, shape: tuple[int, ...], indices: Value, dimensions: Any) -> None:
+    """Record what a gather by given indices picks, unless that is everything in its order.
+
+    Args:
+        builder: keeps the selection.
+        shape: of what is read.
+        indices: the start indices, along their last axis one per axis of `start_index_map`.
+        dimensions: XLA's dimension numbers.
+    """
+    if not isinstance(indices, Const) or not indices.given:
+        return
+    sizes = [shape[d] for d in dimensions.start_index_map]
+    starts = np.moveaxis(np.asarray(indices.value), -1, 0)
+    clipped = [np.clip(start, 0, size - 1) for start, size in zip(starts, sizes, strict=True)]
+    picked = np.ravel_multi_index(tuple(clipped), tuple(sizes))
+    lists, of = picked.reshape(-1, picked.shape[-1] if picked.ndim else 1), int(np.prod(sizes))
+    if not np.array_equal(picked.ravel(), np.arange(of)):
+        builder.select(lists if lists.shape[1] > 1 else lists.T, of)
+
+
+def record_mask(builder: Builder, mask: Value) -> None:
+    """Record what a constant of zeros and ones leaves of what it is multiplied with."""
+    if not isinstance(mask, Const) or not mask.given:
+        return
+    values = np.asarray(mask.value).ravel()
+    kept = np.flatnonzero(values)
+    if 0 < len(kept) < len(values) and (values[kept] == 1).all():
+        builder.select(kept[None], len(values))
