@@ -5,11 +5,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from sparsebounds import bounds
-
-pytest.importorskip("beartype")
 
 
 def test_annotations_are_true(pytestconfig):

@@ -25,7 +25,9 @@ def table(f, y=Y):
 
 
 @pytest.mark.parametrize(
-    "use", [table, lambda f: bounds.read_graph(f, X), lambda f: bounds.Sample.measure(f, X, Y)], ids=str
+    "use",
+    [table, lambda f: bounds.read_graph(f, X), lambda f: bounds.Sample.measure(f, X, Y)],
+    ids=["table", "read_graph", "measure"],
 )
 def test_a_class_in_place_of_a_network(use):
     with pytest.raises(ValueError, match=r"the network is the class Net; an instance is needed.*Net\(rngs=nnx\.Rngs"):
