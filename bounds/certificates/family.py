@@ -128,7 +128,7 @@ def certify_family(
         >>> b.value < 0.1, b.guarantee
         (True, 'certificate')
 
-    Source: theorem 3 of docs/theory.md, "what the class fixes".
+    Source: theorem 3 of docs/theory.md, "What is paid".
     """
     check_every_class(sample)
     for marks in (left_out, family.shaped_by):

@@ -50,7 +50,7 @@ def contraction(
         >>> round(float(contraction(2.0)), 4), float(contraction(2.0, 1.0))
         (1.2071, 1.0)
 
-    Source: theorem 1 of the theory page, step (i).
+    Source: theorem 1 of docs/theory.md, step (i).
     """
     share = (1.0 + slope) / 2.0
     return np.asarray(share + (1.0 - share) * 2.0 ** (1.0 / np.asarray(p, dtype=np.float64)))
@@ -88,7 +88,7 @@ def window(
         >>> float(window(2.0, 1)), bool(window(2.0, 2) == window(2.0, 1, 0.0) == contraction(2.0))
         (1.0, True)
 
-    Source: theorem 1 of the theory page, step (v).
+    Source: theorem 1 of docs/theory.md, step (v).
     """
     root = 2.0 ** (1.0 / np.asarray(p, dtype=np.float64))
     depth = np.ceil(np.log2(np.maximum(np.asarray(size, dtype=np.float64), 1.0)) - 1e-12)

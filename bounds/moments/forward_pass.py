@@ -45,7 +45,7 @@ def forward(plan: Plan, numbers: Numbers, columns: Columns) -> Float64[np.ndarra
         float64 (nodes + 1, K): never below (E sup ‖Σ_i λ_i ξ_i z_j(x_i)‖ᵖ)^{1/p}, the supremum over the class, with
         the layers rescaled as `numbers` says; the last row is 0, for ABSENT.
 
-    Source: theorem 1 of the theory page.
+    Source: theorem 1 of docs/theory.md.
     """
     q = np.zeros((plan.nodes + 1, len(columns.p)))
     state = Pass(plan, numbers, columns, q)

@@ -51,7 +51,7 @@ def tree_form(tree: Tree, classes: int) -> MarginForm:
         >>> form.rows.tolist(), (form.multipliers @ np.sqrt(form.weights)).tolist()  # ‖w_0 − w_1‖/2 times 2q
         ([[0.5, -0.5]], [[2.0, 2.0]])
 
-    Source: theorem 2 of the theory page, tree form.
+    Source: theorem 2 of docs/theory.md, tree form.
     """
     weights = [np.ones(classes)]
     multipliers = np.zeros((len(tree.splits), len(tree.splits) + 1))
@@ -91,7 +91,7 @@ def sum_form(classes: int) -> MarginForm:
         >>> sum_form(2).rows.tolist()
         [[0.5, -0.5], [-0.5, 0.5]]
 
-    Source: theorem 2 of the theory page, sum form.
+    Source: theorem 2 of docs/theory.md, sum form.
     """
     rows = np.eye(classes) - 1.0 / classes
     if classes > MOST_CLASSES:

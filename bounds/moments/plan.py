@@ -126,4 +126,4 @@ def _window_step(graph: Graph, index: int, mask_fixed: bool) -> WindowStep:
 
 
 _STEPS: dict[type, Callable[[Graph, int, bool], Step]] = {Linear: _linear_step, MaxPool: _window_step}
-"""One reading per kind of layer; the rules that go with them are in `forward`."""
+"""One reading per kind of layer; the rules that go with them are `RULES` of `forward_pass`."""

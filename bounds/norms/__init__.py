@@ -1,4 +1,4 @@
-"""Norms of the layers of a network: `…_norm` exact, `…_upper` never below the truth, `…_estimate` maybe below it."""
+"""Norms of layers, and the path norm: `…_norm` exact, `…_upper` never below the truth, `…_estimate` maybe below it."""
 
 from sparsebounds.bounds.norms.entrywise import frobenius_norm, one_inf_norm, row_norms, two_one_norm
 from sparsebounds.bounds.norms.estimates import jacobian_estimate, spectral_estimate

@@ -90,7 +90,9 @@ class Interpreter:
 
     def number(self) -> str:
         """The type of what the current operation computes; "float32" where that is an integer."""
-        kind = self.eqn.outvars[0].aval.dtype if self.eqn is not None else np.float32  # type: ignore[attr-defined]
+        if self.eqn is None:
+            return "float32"
+        kind = self.eqn.outvars[0].aval.dtype  # type: ignore[attr-defined]
         return str(kind) if jnp.issubdtype(kind, jnp.floating) else "float32"
 
     # ---- names and errors ---------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def pac_bayes(
     err ≤ (share of margins ≤ γ) + √((2 KL + log(8 m J/δ)) / (2(m−1))), for all networks of the architecture and all γ,
     w.p. ≥ 1 − δ, with KL and J of `divergence`. Convolutions count as the matrices they are: h is the size of the
     largest layer, and weight sharing is not used. Pooling below a layer is part of its matrix. With biases the inputs
-    are (x, 1), and every layer up to the last bias carries the constant on (see `plain_chain`).
+    are (x, 1), and every layer up to the last bias carries the constant on (see `chains.plain`).
 
     Args:
         input_bound, pixel_range: of every input that can occur; B follows.

@@ -40,7 +40,7 @@ class Training:
 
 
 class Model(Protocol):
-    """What `certify_fit` needs of a kind of network; `params` are its own."""
+    """What `fit` needs of a kind of network; `params` are its own."""
 
     @property
     def form(self) -> MarginForm: ...

@@ -16,7 +16,7 @@ class CertifyOptions:
 
     Args:
         task: see `experiments.certify.tasks.TASKS`.
-        form: what fixes the class, see `experiments.certify.fit.FORMS`: "boxes", "signed", "rehearsal" or "uniform";
+        form: what fixes the class, see `experiments.certify.forms.FORMS`: "boxes", "signed", "rehearsal" or "uniform";
             None: boxes for networks without hidden layers, signed for all others.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
         seed: of the rehearsal, which shapes the class, and of the training. Its price is that of a number of its

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from samples import of_any_network
 
 from sparsebounds import bounds
 from sparsebounds.experiments.report import figure as figures
@@ -113,7 +114,7 @@ def local(width: int, x: np.ndarray) -> bounds.Graph:
 def test_sparsity_by_hand(width: int, own: int, hidden: int) -> None:
     x = np.tile(np.array([[1.0, 2.0, 3.0, 4.0], [4.0, 0.0, 1.0, 2.0]], np.float32), (5, 1))
     graph = local(width, x[:2])
-    sample = bounds.Sample.measure(lambda z: z[:, :2], x, np.tile([0, 1], 5))
+    sample = of_any_network(bounds.Sample.measure(lambda z: z[:, :2], x, np.tile([0, 1], 5)))
     bound = bounds.galanti(graph, sample, delta=0.1, mask_fixed=True)
     found = sparsity(graph, sample, bound)
     assert found is not None

@@ -1,1 +1,1 @@
-"""Attacks on classes with fixed signs."""
+"""Attacks on classes fixed in advance: signs, boxes, and a search for a configuration on the sample."""

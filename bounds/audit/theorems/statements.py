@@ -178,7 +178,7 @@ def _dag(max_pool: str) -> Claim:
 
 
 def _moment(p: float) -> Claim:
-    """Theorem 1 of the theory page: the p-th moment at one score, ‖w‖ √(Σ_i q_i²) over the nodes below it."""
+    """Theorem 1 of docs/theory.md: the p-th moment at one score, ‖w‖ √(Σ_i q_i²) over the nodes below it."""
 
     def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
         plan, last = read_plan(graph), len(graph.layers) - 1

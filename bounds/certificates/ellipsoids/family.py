@@ -47,7 +47,7 @@ class Ellipsoids:
         >>> ellipsoids.energy_weights(graph).inputs.tolist(), ellipsoids.radii(graph).round(4).tolist()
         ([[1.0, 4.0]], [0.559])
 
-    Source: theorems 1 and 2 of docs/theory.md; "what the class fixes".
+    Source: theorems 1 and 2 of docs/theory.md; "What is paid".
     """
 
     form: MarginForm

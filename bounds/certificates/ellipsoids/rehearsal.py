@@ -64,7 +64,7 @@ def rehearsal_ellipsoids(
         >>> ellipsoids.radii(graph).round(9).tolist()
         [1.0]
 
-    Source: theorem 3 of docs/theory.md, "what the class fixes".
+    Source: theorem 3 of docs/theory.md, "What is paid".
     """
     layers = hidden_layers(graph)
     p = chain_moment(graph)

@@ -119,6 +119,8 @@ def _check_linear(graph: Graph, index: int) -> bool:
         raise NotCovered(f"{label(layer)} scales elements one by one (a scale that may be learned)")
     if isinstance(term, Pool) and not _plain_pool(term):
         raise NotCovered(f"{label(layer)} pools with unequal weights (a scale that may be learned)")
+    if not term.learned and not isinstance(term, Diagonal | Pool):
+        raise NotCovered(f"{label(layer)} is a fixed map of a kind that this theorem does not know")
     return term.learned
 
 

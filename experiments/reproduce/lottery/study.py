@@ -1,6 +1,6 @@
 """Why pruned networks need fewer samples: the teacher-student experiment of Zhang et al., NeurIPS 2021.
 
-Command: sparsebounds reproduce lottery [--preset quick|cpu]; CPU, quick about a minute, cpu five, on two idle cores.
+Command: sparsebounds reproduce lottery [--preset quick|cpu]; CPU, quick about a minute, cpu six, on two idle cores.
 Expected: N50 = 6.66 r − 5.5 with R² > 0.99 (N50: samples at which half of the students find the teacher; seen: 6.74 r −
 8.2, R² 0.9998); at β = 0 the rate 1 − ν falls linearly in √r, R² > 0.95 (seen 0.965, from 0.0144 at r = 10 to 0.0044 at
 r = 90); with noise the error grows like √(r/N), R² > 0.95 (seen 0.98), faster where N is not far above N50; with a mask

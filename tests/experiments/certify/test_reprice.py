@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
-from sparsebounds.bounds.margin.codes import Listed, Trees
+from sparsebounds.bounds.margin.codes import Listed, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import ConfigurationSpace, Field
 from sparsebounds.experiments.certify.certify import form_of, task_of
 from sparsebounds.experiments.certify.options import CertifyOptions
@@ -24,6 +24,9 @@ ROW = {
     "ramp": 0.1, "complexity": 0.2, "nats": 3.0, "nats: configuration": 1.0, "m": 5000, "delta": 0.001,
     "energies": 17, "energies_upper": 1.05, "repriced": 1.0, "gamma": 0.9,
 }  # fmt: skip
+
+
+NUMBERS = ConfigurationSpace("test", 2, (Field("one", WholeNumbers()),))
 
 
 def priced(nats: float):
@@ -62,14 +65,15 @@ def test_never_below_bernstein_itself() -> None:
     for _ in range(200):
         n, z = 3, rng.uniform(size=(3, m)) ** rng.uniform(0.1, 8.0, size=(3, 1))
         limits = z.max(axis=1) * rng.uniform(1.0, 50.0, size=3)
-        union, before, more = math.log(2 * n / delta), rng.uniform(0.0, 5.0), math.log(rng.integers(10**3, 10**5))
+        union, before = math.log(2 * n / delta), rng.uniform(0.0, 5.0)
+        found = NUMBERS.configuration({"one": int(rng.integers(30, 300))})  # 7 to 11 nats
         old, new = (
             bernstein_upper(z.mean(axis=1), np.square(z).mean(axis=1), limits, m, union + nats)
-            for nats in (before, more)
+            for nats in (before, found.nats)
         )
         row = {**ROW, "nats: configuration": before, "energies": n, "delta": delta}
         row |= {"energies_upper": math.sqrt((old / z.mean(axis=1)).max()), "complexity": np.sqrt(old).sum()}
-        assert repriced(row, priced(more))["complexity"] >= np.sqrt(new).sum() * (1 - 1e-12)
+        assert repriced(row, found)["complexity"] >= np.sqrt(new).sum() * (1 - 1e-12)
 
 
 @pytest.mark.parametrize("name", ["certificates", "pareto"])

@@ -11,7 +11,7 @@ import reference as ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import conv, flat, images, network, two_three_by_three
-from samples import energies, sample_of
+from samples import energies, of_any_network, sample_of
 
 from sparsebounds import bounds
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
@@ -303,7 +303,7 @@ def test_what_changes_nothing(partition):
 def test_what_changes_something():
     """The invariances above are not won by ignoring the weights."""
     net, x = networks.two_convolutions(), images(M, seed=8)
-    sample = bounds.Sample.measure(networks.forms(net)["native"], x, np.arange(M) % 4)
+    sample = of_any_network(bounds.Sample.measure(networks.forms(net)["native"], x, np.arange(M) % 4))
     expected = _values(networks.forms(net)["native"], x, sample, "position")[0]
     for k1, factor in ((net.k1 * 2, 2.0), (np.where(np.arange(2)[:, None, None, None] == 0, net.k1, 0.0), None)):
         changed = networks.TwoConvolutions(k1.astype(np.float32), net.k2, net.w)
