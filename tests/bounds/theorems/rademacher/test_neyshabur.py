@@ -196,7 +196,7 @@ def test_a_network_outside_is_refused(bound, name, reason):
     net = network(name)
     sample = sample_of(np.ones(net.x.shape[1:]), M, 4)
     row = bounds.BOUNDS[bound](bounds.read_graph(net.f, net.x[:2]), sample, delta=0.01)
-    assert math.isnan(row.value) and reason in row.note and "networks.py" in row.note
+    assert math.isnan(row.value) and reason in row.note and "joins.py" in row.note
 
 
 @pytest.mark.parametrize("bound", CHAINS)
