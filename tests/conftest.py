@@ -3,10 +3,6 @@
 import os
 from pathlib import Path
 
-# Most of the time of the tests is compilation of small networks that run once, which is a third shorter without
-# XLA's expensive passes, here and in processes that tests start. JAX_DISABLE_MOST_OPTIMIZATIONS=0 compiles as users do.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 import jax
 import matplotlib
 import pytest
@@ -17,6 +13,10 @@ matplotlib.use("Agg")
 # NaN losses that tests produce on purpose.
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_legacy_prng_key", "error")
+# Most of the time of the tests is compilation of small networks that run once, which takes half as long without XLA's
+# expensive passes; processes that tests start do the same. JAX_DISABLE_MOST_OPTIMIZATIONS=0 compiles as users do.
+quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
+jax.config.update("jax_disable_most_optimizations", quick)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 MNIST_FILES = (
