@@ -48,14 +48,10 @@ def frobenius_norm(graph: Graph, index: int) -> float:
 def row_norms(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
     """‖A_j‖₂ for every row j of a layer's operator: the ℓ2 norm of what comes into each element.
 
-    Args:
-        graph, index: as in `frobenius_norm`.
+    Args, Raises: as for `frobenius_norm`.
 
     Returns:
         float64 (size of the layer,), unwritable, exact up to rounding.
-
-    Raises:
-        ValueError: not a linear layer, or weights that are not finite.
 
     Example:
         >>> import jax.numpy as jnp
@@ -74,14 +70,10 @@ def row_norms(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
 def two_one_norm(graph: Graph, index: int) -> float:
     """‖Aᵀ‖_{2,1} = Σ_j ‖A_j‖₂ over the rows (output elements) of a layer's operator.
 
-    Args:
-        graph, index: as in `frobenius_norm`.
+    Args, Raises: as for `frobenius_norm`.
 
     Returns:
         Exact, up to rounding: positions · Σ_o ‖K_o‖₂ for a convolution without zero padding.
-
-    Raises:
-        ValueError: not a linear layer, or weights that are not finite.
 
     Example:
         >>> import jax.numpy as jnp
@@ -98,14 +90,10 @@ def two_one_norm(graph: Graph, index: int) -> float:
 def one_inf_norm(graph: Graph, index: int) -> float:
     """‖A‖_{1,∞} = max_j ‖A_j‖₁ over the rows of a layer's operator: its norm from ℓ∞ to ℓ∞.
 
-    Args:
-        graph, index: as in `frobenius_norm`.
+    Args, Raises: as for `frobenius_norm`.
 
     Returns:
         Exact, up to rounding.
-
-    Raises:
-        ValueError: not a linear layer, or weights that are not finite.
 
     Example:
         >>> import jax.numpy as jnp

@@ -10,23 +10,14 @@ import numpy as np
 from jaxtyping import Float64, Int, UInt64
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
-from sparsebounds.bounds.sample.repetitions import Copies, input_space, within
+from sparsebounds.bounds.sample.repetitions import Copies, Marked, input_space, within
 
 
-class Measured(Protocol):
+class Measured(Marked, Protocol):
     """Samples whose margins are known: a `Sample`, or `Margins`."""
 
     @property
     def margins(self) -> Float64[np.ndarray, " m"]: ...
-
-    @property
-    def fingerprints(self) -> np.ndarray | None: ...
-
-    @property
-    def input_space(self) -> float | None: ...
-
-    @property
-    def repetitions(self) -> str: ...
 
     @property
     def copies(self) -> Copies: ...

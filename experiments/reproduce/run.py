@@ -69,14 +69,9 @@ def planned(experiment: Experiment, preset: str, folder: Path) -> dict[str, Any]
 
 
 def reproduce(
-    experiment: Experiment,
-    preset: str,
-    folder: Path,
-    *,
-    resume: bool = False,
-    progress: bool = True,
-    data_dir: Path | None = None,
-) -> dict[str, Any]:
+    experiment: Experiment, preset: str, folder: Path, *,
+    resume: bool = False, progress: bool = True, data_dir: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Run a preset and leave config.json, rows.csv and figure.png in the folder.
 
     Args:

@@ -49,13 +49,7 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: Any,
-    data: Dataset,
-    *,
-    delta: float,
-    gamma: Gamma = 1.0,
-    mask_fixed: bool = False,
-    every: bool = False,
+    model: Any, data: Dataset, *, delta: float, gamma: Gamma = 1.0, mask_fixed: bool = False, every: bool = False
 ) -> Snapshot:
     """Read the network, pass once over the training and the test set, and compute every form.
 

@@ -54,7 +54,24 @@ class WeightNormConv(nnx.Module):
         return y if self.bias is None else y + self.bias[...]
 
 
-class ConvNet(nnx.Module):
+class ConvStack(nnx.Module):
+    """Convolutions with an activation each, conv1 to conv{depth}, then a dense layer."""
+
+    depth: int
+    dense: nnx.Linear
+
+    def convolutions(self) -> list[WeightNormConv]:
+        """The convolutions, first to last."""
+        return [getattr(self, f"conv{layer}") for layer in range(1, self.depth + 1)]
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Scores (batch, classes) of images (batch, height, width, channels)."""
+        for conv in self.convolutions():
+            x = nnx.relu(conv(x))
+        return self.dense(x.reshape(x.shape[0], -1))
+
+
+class ConvNet(ConvStack):
     """CONV-L-H: L weight-normalised 2×2 convolutions of H channels with ReLU, then one dense layer.
 
     On 28×28 images the maps have 27, 26, …, 28−L rows and the dense layer reads H·(28−L)² numbers.
@@ -103,16 +120,6 @@ class ConvNet(nnx.Module):
             setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
             channels = width
         self.dense = dense(width * (rows - depth) * (columns - depth), classes, init, use_bias, rngs)
-
-    def convolutions(self) -> list[WeightNormConv]:
-        """The convolutions, first to last."""
-        return [getattr(self, f"conv{layer}") for layer in range(1, self.depth + 1)]
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Scores (batch, classes) of images (batch, height, width, channels)."""
-        for conv in self.convolutions():
-            x = nnx.relu(conv(x))
-        return self.dense(x.reshape(x.shape[0], -1))
 
     def positions(self) -> dict[str, int]:
         """How many positions of one image use each weight, by path."""

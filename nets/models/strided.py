@@ -1,15 +1,14 @@
 """A convolutional network whose layers halve the image: every node reads a 2×2 square of its own."""
 
-import jax
 from flax import nnx
 
 from sparsebounds.nets.checks import check_sizes
 from sparsebounds.nets.models.channels import Channels
-from sparsebounds.nets.models.conv import WeightNormConv, product_of_norms
+from sparsebounds.nets.models.conv import ConvStack, WeightNormConv, product_of_norms
 from sparsebounds.nets.models.init import dense
 
 
-class StridedNet(nnx.Module):
+class StridedNet(ConvStack):
     """Weight-normalised 2×2 convolutions of stride 2 with ReLU, then one dense layer.
 
     28×28 images become maps of 14, 7 and 3 rows; a row or column that is left over is not read.
@@ -56,16 +55,6 @@ class StridedNet(nnx.Module):
             setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
             channels = width
         self.dense = dense(channels * self.positions()[f"conv{self.depth}.v"], classes, init, use_bias, rngs)
-
-    def convolutions(self) -> list[WeightNormConv]:
-        """The convolutions, first to last."""
-        return [getattr(self, f"conv{layer}") for layer in range(1, self.depth + 1)]
-
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Scores (batch, classes) of images (batch, height, width, channels)."""
-        for conv in self.convolutions():
-            x = nnx.relu(conv(x))
-        return self.dense(x.reshape(x.shape[0], -1))
 
     def positions(self) -> dict[str, int]:
         """How many positions of one image use each weight, by path."""

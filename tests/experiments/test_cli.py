@@ -22,6 +22,11 @@ from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
 
 
+def in_a_process(script: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+
+
 def test_help_answers_without_jax() -> None:
     """In a process of its own: help of every command, with each option of its config, and nothing heavy imported."""
     script = (
@@ -31,8 +36,7 @@ def test_help_answers_without_jax() -> None:
         "    try:\n        main([*command, '--help'])\n    except SystemExit as stop:\n        assert stop.code == 0\n"
         "assert not {'jax', 'flax', 'pandas'} & sys.modules.keys()\n"
     )
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+    done = in_a_process(script)
     assert done.returncode == 0, done.stderr
     for option in ("--lr", "--no-tree", "--bound", "--pixel-range", "--form", "(3 for conv)", "LOW HIGH"):
         assert option in done.stdout
@@ -222,8 +226,7 @@ def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:
         "cli.app = app\n"
         "cli.entry()\n"
     )
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=root, timeout=50)
+    done = in_a_process(script)
     assert (done.returncode, done.stderr) == (130, "")
 
 

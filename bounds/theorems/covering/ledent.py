@@ -48,8 +48,8 @@ def ledent(
     sample: Sample,
     *,
     delta: float,
-    gamma: Gamma = 1.0,
     reference: object = None,
+    gamma: Gamma = 1.0,
     input_bound: float | None = None,
     pixel_range: Range | None = None,
 ) -> Bound:

@@ -44,11 +44,11 @@ def long_sedghi(
     sample: Sample,
     *,
     delta: float,
-    gamma: Gamma = 1.0,
-    reference: object = None,
-    mask_fixed: bool = False,
     input_bound: float | None = None,
     pixel_range: Range | None = None,
+    mask_fixed: bool = False,
+    gamma: Gamma = 1.0,
+    reference: object = None,
 ) -> Bound:
     """The class of all networks within an operator distance β of the reference, by covering its weights.
 
