@@ -215,7 +215,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_
 def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost() -> None:
     script = (
         "import gc, time\n"
-        "from experiments import cli\n"
+        "from sparsebounds.experiments import cli\n"
         "def swallow(phase, info):\n"
         "    gc.callbacks.clear()\n"
         "    raise KeyboardInterrupt\n"
