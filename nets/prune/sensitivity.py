@@ -58,11 +58,7 @@ def snip(
 
     Source: Lee, Ajanthan, Torr, ICLR 2019.
     """
-    gradient = gradient_of(model, batch, loss)
-
-    def score(kernels: Tree) -> Tree:
-        return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
-
+    score = _sensitivity(model, batch, loss)
     layers = masking.Layers.of(model, layout)
     return layers.masks(model, best(values(layers, jax.jit(score)(applied(model))), density, floor=floor))
 
@@ -137,12 +133,18 @@ def iterative_snip(
 
     Source: de Jorge et al., ICLR 2021 (there: Iterative SNIP), Verdenius et al., 2020.
     """
+    score = _sensitivity(model, batch, loss)
+    return in_rounds(model, masking.Layers.of(model, layout), density, score, rounds=rounds, floor=floor)
+
+
+def _sensitivity(model: nnx.Module, batch: Batch, loss: Loss) -> Callable[[Tree], Tree]:
+    """|w · ∂L/∂w| of every kernel."""
     gradient = gradient_of(model, batch, loss)
 
     def score(kernels: Tree) -> Tree:
         return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
 
-    return in_rounds(model, masking.Layers.of(model, layout), density, score, rounds=rounds, floor=floor)
+    return score
 
 
 def in_rounds(
