@@ -1,5 +1,6 @@
 """CONV-L-H: the convolutional network of Galanti et al."""
 
+import itertools
 import math
 from typing import Any
 
@@ -60,6 +61,19 @@ class ConvStack(nnx.Module):
     depth: int
     dense: nnx.Linear
 
+    def positions(self) -> dict[str, int]:
+        """How many positions of one image use each weight, by path."""
+        raise NotImplementedError(f"{type(self).__name__} has to say how many positions its convolutions have")
+
+    def _stack(
+        self, widths: tuple[int, ...], classes: int, *, stride: int = 1, init: str, use_bias: bool, rngs: nnx.Rngs
+    ) -> None:
+        """Make the layers; `widths` begins with the channels of the images."""
+        for layer, (channels, width) in enumerate(itertools.pairwise(widths), start=1):
+            conv = WeightNormConv(2, channels, width, stride=stride, init=init, use_bias=use_bias, rngs=rngs)
+            setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
+        self.dense = dense(widths[-1] * self.positions()[f"conv{self.depth}.v"], classes, init, use_bias, rngs)
+
     def convolutions(self) -> list[WeightNormConv]:
         """The convolutions, first to last."""
         return [getattr(self, f"conv{layer}") for layer in range(1, self.depth + 1)]
@@ -115,11 +129,7 @@ class ConvNet(ConvStack):
                 f"need a depth of at most {min(rows, columns) - 1}"
             )
         self.depth, self.in_shape = depth, in_shape
-        for layer in range(1, depth + 1):
-            conv = WeightNormConv(2, channels, width, init=init, use_bias=use_bias, rngs=rngs)
-            setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
-            channels = width
-        self.dense = dense(width * (rows - depth) * (columns - depth), classes, init, use_bias, rngs)
+        self._stack((channels, *(width,) * depth), classes, init=init, use_bias=use_bias, rngs=rngs)
 
     def positions(self) -> dict[str, int]:
         """How many positions of one image use each weight, by path."""

@@ -4,8 +4,7 @@ from flax import nnx
 
 from sparsebounds.nets.checks import check_sizes
 from sparsebounds.nets.models.channels import Channels
-from sparsebounds.nets.models.conv import ConvStack, WeightNormConv, product_of_norms
-from sparsebounds.nets.models.init import dense
+from sparsebounds.nets.models.conv import ConvStack, product_of_norms
 
 
 class StridedNet(ConvStack):
@@ -50,11 +49,7 @@ class StridedNet(ConvStack):
                 f"{2 ** len(widths)}×{2 ** len(widths)}, or fewer convolutions"
             )
         self.depth, self.in_shape = len(widths), in_shape
-        for layer, width in enumerate(widths, start=1):
-            conv = WeightNormConv(2, channels, width, stride=2, init=init, use_bias=use_bias, rngs=rngs)
-            setattr(self, f"conv{layer}", conv)  # names, not a list: they are the paths of masks and checkpoints
-            channels = width
-        self.dense = dense(channels * self.positions()[f"conv{self.depth}.v"], classes, init, use_bias, rngs)
+        self._stack((channels, *widths), classes, stride=2, init=init, use_bias=use_bias, rngs=rngs)
 
     def positions(self) -> dict[str, int]:
         """How many positions of one image use each weight, by path."""
