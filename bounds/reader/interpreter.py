@@ -32,7 +32,7 @@ WRAPS = frozenset(
 
 COVERS = (
     "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
-    "ReLU, average and max pooling, reshaping and sums"
+    "ReLU, average and max pooling, reshaping and sums, and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
 
@@ -109,6 +109,11 @@ class Interpreter:
 
     def name_stack(self) -> str:
         return self.scope
+
+    def calls(self) -> list[str]:
+        """The functions, of libraries too, that made the current operation, innermost first."""
+        trace = None if self.eqn is None else self.eqn.source_info.traceback
+        return [] if trace is None else [frame.function_name for frame in trace.frames]
 
     def source_line(self) -> str:
         """file:line (function) of the user's code that made the current operation; empty after the last one.

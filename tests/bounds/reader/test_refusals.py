@@ -27,7 +27,7 @@ REFUSED = {
     "logistic": lambda x: flat(jax.nn.sigmoid(hidden(x))) @ W,
     "gelu": (lambda x: flat(jax.nn.gelu(hidden(x))) @ W, "tanh|mul|integer_pow"),
     "swish": (lambda x: flat(jax.nn.silu(hidden(x))) @ W, "logistic|mul"),
-    "softmax": (lambda x: jax.nn.softmax(flat(x) @ W2), "max|exp|reduce_max"),
+    "softmax": (lambda x: jax.nn.softmax(flat(x)) @ W2, "max|exp|reduce_max"),
     "exp": lambda x: flat(jnp.exp(hidden(x))) @ W,
     "abs": lambda x: flat(jnp.abs(hidden(x))) @ W,
     "square": (lambda x: flat(hidden(x) ** 2) @ W, "square|integer_pow|mul"),
