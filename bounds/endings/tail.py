@@ -57,7 +57,7 @@ def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
             constvars += constants.values()
             consts += inner.consts
             continue
-        if not _allowed(eqn):
+        if not _allowed(eqn, out):
             return
         tail.insert(0, eqn)
         needed = needed.difference(eqn.outvars).union(v for v in eqn.invars if isinstance(v, Var))
@@ -79,9 +79,10 @@ def _finer(new: Any, old: Any) -> bool:
     return bool(floating and jnp.finfo(new).eps <= jnp.finfo(old).eps)
 
 
-def _allowed(eqn: JaxprEqn) -> bool:
+def _allowed(eqn: JaxprEqn, out: Any) -> bool:
     name = eqn.primitive.name
-    if name == "convert_element_type":
+    if name == "convert_element_type" and eqn.outvars[0].aval.shape == out.aval.shape:  # type: ignore[attr-defined]
+        # Scores are not rounded. Sums in half precision are: they are made in float32.
         return _finer(eqn.params["new_dtype"], eqn.invars[0].aval.dtype)  # type: ignore[attr-defined]
     if name == "max":  # with a number it cuts off what is below it
         return not any(isinstance(v, Literal) and np.any(np.asarray(v.val) != -np.inf) for v in eqn.invars)

@@ -153,6 +153,16 @@ def test_what_stands_before_the_end_stays(name):
     assert network.ends == ("softmax",)
 
 
+@pytest.mark.parametrize("kind", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("end", [jax.nn.softmax, jax.nn.log_softmax, jax.nn.sigmoid])
+def test_ends_in_half_precision(kind, end):
+    network = Network(written(lambda z: end(z.astype(kind)).astype(jnp.float32)))
+    np.testing.assert_array_equal(network(jnp.asarray(X[:5])), logits(X[:5]).astype(kind))
+    turned = Network(written(lambda z: end(-z.astype(kind))))
+    np.testing.assert_array_equal(turned(jnp.asarray(X[:5])), -logits(X[:5]).astype(kind))
+    assert len(network.ends) == len(turned.ends) == 1
+
+
 def test_a_temperature_below_zero_turns_the_order():
     graph = bounds.read_graph(lambda x: jax.nn.softmax(logits(x) / -2.0), X[:2])
     assert graph.ends == ("softmax",)
@@ -162,6 +172,7 @@ def test_a_temperature_below_zero_turns_the_order():
 KEPT = {
     "other axis": lambda z: jax.nn.softmax(z, axis=0),
     "whole batch": lambda z: jax.nn.softmax(z, axis=None),
+    "rounded after": lambda z: jax.nn.softmax(z).astype(jnp.bfloat16),
     "less the batch": lambda z: z - logsumexp(z),
     "a part": lambda z: z.at[:, 0].set(jax.nn.sigmoid(z[:, 0])),
     "half of the classes": lambda z: jnp.concatenate([jax.nn.softmax(z[:, :2]), z[:, 2:]], axis=1),
@@ -169,7 +180,6 @@ KEPT = {
     "a class each": lambda z: jax.nn.sigmoid(z) * jnp.array([1.0, 2.0, 3.0]),
     "classes swapped": lambda z: jax.nn.softmax(z)[:, ::-1],
     "cut off": lambda z: jnp.clip(jax.nn.softmax(z), 1e-3, 1.0),
-    "rounded": lambda z: jax.nn.softmax(z.astype(jnp.bfloat16)),
     "bias": lambda z: jax.nn.softmax(z) + jnp.array([0.0, 1.0, 0.0]),
     "two arrays": lambda z: (jax.nn.softmax(z), z),
 }
