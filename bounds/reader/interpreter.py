@@ -41,7 +41,7 @@ RAW = frozenset(
 """Operations that hand their operands on as they are."""
 COVERS = (
     "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
-    "ReLU, average and max pooling, reshaping and sums"
+    "ReLU, average and max pooling, reshaping and sums, and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
 
@@ -59,7 +59,7 @@ class Interpreter:
         """What was refused and stands in the graph as an unknown layer."""
         self.whole_numbers = False
         """Whether the input itself is one of integers: what the program does to them is then the user's to mend."""
-        self.reduced: list[str] = []
+        self.reduced: list[tuple[str, list[str]]] = []
         """Scopes in which what depends on the input is summed; a normalisation by the batch is one."""
         self.layers_of: dict[int, tuple[Pointwise, View]] = {}
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
@@ -106,7 +106,7 @@ class Interpreter:
         if eqn.primitive.name in RAW:
             return self.applied(eqn, values)
         if eqn.primitive.name == "reduce_sum":
-            self.reduced.append(self.scope)
+            self.reduced.append((self.scope, self.calls()))
         function = composed(eqn, values)
         if function is not None:
             module, where = self.builder.where()
@@ -170,7 +170,18 @@ class Interpreter:
         return Refusal(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
 
     def name_stack(self) -> str:
-        return self.scope
+        """Names of the modules that the operation stands in; NNX gives each with its whole path."""
+        path: list[str] = []
+        for name in self.scope.split("/"):
+            if path and name.startswith(f"{path[-1]}."):
+                path.pop()
+            path.append(name)
+        return "/".join(path)
+
+    def calls(self) -> list[str]:
+        """The functions, of libraries too, that made the current operation, innermost first."""
+        trace = None if self.eqn is None else self.eqn.source_info.traceback
+        return [] if trace is None else [frame.function_name for frame in trace.frames]
 
     def source_line(self) -> str:
         """file:line (function) of the user's code that made the current operation; empty after the last one.
