@@ -57,7 +57,7 @@ class PeeledNetwork:
         self.head = read_head(graph)
         self.read = self.head.present if mask_fixed else np.ones(len(self.head.nodes), dtype=bool)
         self.passes = Passes(plan, self.head, sample, self.read)
-        self._row_squares = cache(self._square_rows)
+        self._unscaled, self._row_squares = cache(self._squares_of), cache(self._square_rows)
         # What several settings share: short results alone, as there may be many forms and weights.
         self._row_norms, self._guess = cache(self._norms_of_rows), cache(self._first_guess)
         self._sample_reach = cache(self._reach_of_sample)
@@ -152,7 +152,7 @@ class PeeledNetwork:
     def greedy_tree(self) -> Tree:
         """A tree that joins at each step the classes whose split costs least; to be paid for."""
         q2 = np.square(self.passes.by_class).sum(axis=0)
-        weights = self._scaled(self.passes.numbers(False).log_scales)[0]
+        weights = self._scaled(self.passes.numbers(False).log_scales)
 
         def cost(left: Sequence[int], right: Sequence[int], row: Float64[np.ndarray, " K"]) -> float:
             under = q2[[1 + r for r in (*left, *right)]].sum()
@@ -211,13 +211,21 @@ class PeeledNetwork:
         self, form: MarginForm, tap: bool
     ) -> tuple[Float64[np.ndarray, "R J"], Float64[np.ndarray, " R"], float]:
         """‖D_{S,i}‖² (rows, nodes) and d_S² (rows,), both times exp(−2 shift), and the shift, a logarithm."""
-        weights, shift = self._scaled(self.passes.numbers(tap).log_scales)
-        blocks = self.head.square_norms(form.rows @ weights)[:, self.read]
+        logs, shift = self._shifted(self.passes.numbers(tap).log_scales)
+        blocks = self._unscaled(form) * np.exp(2.0 * logs)[self.read]
         bias = np.zeros(self.graph.classes) if self.head.bias is None else self.head.bias
         return blocks, np.square(form.rows @ bias * exp_or_inf(-shift)), shift
 
-    def _scaled(self, log_scales: Float64[np.ndarray, " layers"]) -> tuple[Float64[np.ndarray, "C K"], float]:
-        """The last layer's weights after the rescaling of the layers that they read, times exp(−shift); the shift."""
-        logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
+    def _squares_of(self, form: MarginForm) -> Float64[np.ndarray, "R J"]:
+        """‖D_{S,i}‖² of the weights as they are, which the numbers below do not change."""
+        return self.head.square_norms(form.rows @ self.head.weights)[:, self.read]
+
+    def _scaled(self, log_scales: Float64[np.ndarray, " layers"]) -> Float64[np.ndarray, "C K"]:
+        """The last layer's weights after the rescaling of the layers that they read, times a common factor."""
+        return self.head.weights * np.exp(self._shifted(log_scales)[0])[self.head.node_of]
+
+    def _shifted(self, log_scales: Float64[np.ndarray, " layers"]) -> tuple[Float64[np.ndarray, " J"], float]:
+        """log of what the weights of each node are multiplied by, less the shift, its largest value; the shift."""
+        logs = -log_scales[np.searchsorted(self.graph.node_offsets, self.head.nodes, side="right") - 1]
         shift = float(logs.max(initial=0.0))
-        return self.head.weights * np.exp(logs - shift), shift
+        return logs - shift, shift
