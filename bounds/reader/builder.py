@@ -15,6 +15,7 @@ from sparsebounds.bounds.graph.selections import Selection
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.reader.canonical.dots import merged_repeats
+from sparsebounds.bounds.reader.pieces import Pieces
 from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -29,6 +30,7 @@ class Builder:
         self.where: Callable[[], tuple[str, str]] = lambda: ("", "")
         self.number: Callable[[], str] = lambda: "float32"
         self.selections: list[Selection] = []
+        self.pieces = Pieces()
 
     def add(self, layer: Layer) -> int:
         """Append a layer; return its index."""
@@ -46,9 +48,12 @@ class Builder:
 
     def select(self, lists: Int[np.ndarray, " ..."], of: int) -> None:
         """Remember that the program picks elements by lists."""
-        selection = Selection(lists, of, *self.where())
-        if all(selection.key != known.key for known in self.selections):
-            self.selections.append(selection)
+        self.selections.append(Selection(lists, of, *self.where()))
+
+    def selected(self) -> tuple[Selection, ...]:
+        """All that the program picks, by lists or slice by slice; what is picked twice is chosen once."""
+        found = [*self.selections, *self.pieces.selections()]
+        return tuple({selection.key: selection for selection in reversed(found)}.values())[::-1]
 
     def ids(self, index: int) -> Int32[np.ndarray, "*shape"]:
         """Element numbers of layer `index`."""
