@@ -20,6 +20,7 @@ from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.pointwise import composed
 from sparsebounds.bounds.reader.settling import settled
 from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
+from sparsebounds.bounds.reader.uses import CALLS, SAME, Use, uses
 from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
@@ -34,10 +35,7 @@ WRAPS = frozenset(
 """Operations that are not those of the reals when they are done on integers or truth values."""
 
 
-RAW = frozenset(
-    "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint scan cond "
-    "optimization_barrier name sharding_constraint pvary".split()
-)
+RAW = frozenset([*CALLS, *SAME, "scan", "cond"])
 """Operations that hand their operands on as they are."""
 COVERS = (
     "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
@@ -53,6 +51,7 @@ class Interpreter:
         self.rules = rules
         self.eqn: JaxprEqn | None = None
         self.callers: list[JaxprEqn] = []
+        self.uses: dict[Any, Use] = {}
         self.module = ""
         self.scope = ""
         self.refusals: list[Refusal] = []
@@ -65,8 +64,11 @@ class Interpreter:
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
         builder.number = self.number
 
-    def run(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
-        """Values of the outputs of `jaxpr`."""
+    def run(
+        self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value], outs: Sequence[Use] | None = None
+    ) -> list[Value]:
+        """Values of the outputs of `jaxpr`; `outs` says what becomes of them (None: all are used)."""
+        outer_uses, self.uses = self.uses, uses(jaxpr, [True] * len(jaxpr.outvars) if outs is None else outs)
         env: dict[Any, Value] = {}
         env.update(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, args, strict=True))
@@ -83,11 +85,16 @@ class Interpreter:
             self.eqn, self.scope = outer, outer_scope
             self.callers.pop()
             env.update(zip(eqn.outvars, results, strict=True))
+        self.uses = outer_uses
         return [read(atom) for atom in jaxpr.outvars]
 
-    def closed(self, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
+    def closed(self, closed: ClosedJaxpr, args: Sequence[Value], outs: Sequence[Use] | None = None) -> list[Value]:
         """Outputs of a closed jaxpr."""
-        return self.run(closed.jaxpr, [Const(c, given=np.size(c) > 1) for c in closed.consts], args)
+        return self.run(closed.jaxpr, [Const(c, given=np.size(c) > 1) for c in closed.consts], args, outs)
+
+    def uses_of(self, eqn: JaxprEqn) -> list[Use]:
+        """What the program being read does with the results of one of its operations."""
+        return [self.uses.get(out) for out in eqn.outvars]
 
     def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         if all(isinstance(v, Const) for v in values):

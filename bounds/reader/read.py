@@ -51,8 +51,8 @@ def read_graph(
             coordinate.
         group_size: channels per node with nodes="group".
         input_nodes: the caller's own grouping of the input coordinates: integers of the shape of one input.
-        mask_fixed: True if constant indices, lists of predecessors and masks of zeros and ones were fixed before
-            seeing the sample. Otherwise every certificate pays for what they select.
+        mask_fixed: True if constant indices, slices that leave gaps, lists of predecessors and masks of zeros and
+            ones were fixed before seeing the sample. Otherwise every certificate pays for what they select.
         front_end: fixed layers that come before f: f is then a function of their output, and the graph begins there.
 
     Returns:
@@ -108,7 +108,7 @@ def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> 
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
-    selections = () if mask_fixed else tuple(builder.selections)
+    selections = () if mask_fixed else builder.selected()
     return Graph(simplify(builder, output), selections=selections)
 
 
