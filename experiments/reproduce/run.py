@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sparsebounds.experiments.reproduce.architectures.study import ARCHITECTURES
 from sparsebounds.experiments.reproduce.certificates.pareto import PARETO
 from sparsebounds.experiments.reproduce.certificates.study import CERTIFICATES
 from sparsebounds.experiments.reproduce.compositional.study import COMPOSITIONAL
@@ -18,7 +19,19 @@ from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json
 from sparsebounds.experiments.shared.problems import Problem, unknown
 from sparsebounds.experiments.shared.rows import read_rows
 
-STUDIES = (FIGURE1, DEPTH, WIDTH, LOTTERY, COMPOSITIONAL, SPARSITY, DYNAMIC, TOPOLOGY, CERTIFICATES, PARETO)
+STUDIES = (
+    FIGURE1,
+    DEPTH,
+    WIDTH,
+    LOTTERY,
+    COMPOSITIONAL,
+    SPARSITY,
+    DYNAMIC,
+    TOPOLOGY,
+    CERTIFICATES,
+    PARETO,
+    ARCHITECTURES,
+)
 EXPERIMENTS: dict[str, Experiment] = {study.name: study for study in STUDIES}
 """NAME of `sparsebounds reproduce NAME` → experiment."""
 COMMITTED = "cpu"
