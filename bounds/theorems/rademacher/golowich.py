@@ -5,20 +5,23 @@ output; for the C scores theorem 1 and theorem 2 are summed over the classes (th
 the last layer), the sharpened form has other ways too.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
-class here is fixed by the product of its norms (over γ). The three forms of `golowich_sharp` share δ.
+class here is fixed by the product of its norms (over γ). On graphs that are no chains, and where there are biases, the
+product becomes the gain of the node pass with every layer one node (docs/theory.md, "Gains and paths").
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
@@ -26,9 +29,14 @@ from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
+from sparsebounds.bounds.theorems.passes.gains import NodePass, run_pass
+from sparsebounds.bounds.theorems.passes.nodes_scores import largest_score
+from sparsebounds.bounds.theorems.rademacher.node_forms import biased, size, sizes, summed
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
-stated = partial(declare, guarantee="certificate", assumes=plain_chain.ASSUMES)
+ONE_BY_ONE, ROWS, FROBENIUS = "one by one", "rows", "frobenius"
+DAG = "not a chain without biases: this library's form of the theorem"
+stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES,))
 
 
 @stated(
@@ -39,17 +47,49 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
     """The product of Frobenius norms of the layers' operators.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j C (1 + √(2 L log 2)) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m),
-    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j.
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j, for chains without biases. On every other graph c = max_r κ_r/γ and
+    1 + √(2 max_r log N_r) stands for 1 + √(2 L log 2), max(‖X‖_F, √m) for ‖X‖_F: gains κ and paths N of the node pass
+    with a node for each layer (for each position of a max pool).
 
     Example:
         >>> b = golowich(graph, sample, delta=0.001)
         >>> b.terms["L"], round(b.terms["1 + sqrt(2 L log 2)"], 6)
         (2, 2.665109)
 
-    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
+    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r; theorem N of docs/theory.md.
     """
-    forms = [theorem_1_complexity(graph, sample.energies, sample.m)]
-    return conclude(golowich, forms, graph, sample, Payment(delta, gamma))
+    printed = plain_levels(graph) is not None and not biased(graph)
+    if printed:
+        forms = [theorem_1_complexity(graph, sample.energies, sample.m)]
+    else:
+        forms = one_by_one_complexities(graph, sample.energies, sample.m)
+    return conclude(golowich, forms, graph, sample, Payment(delta, gamma), note="" if printed else DAG)
+
+
+def plain_levels(graph: Graph) -> tuple[plain_chain.Level, ...] | None:
+    """The levels of a plain chain; None for every other network."""
+    try:
+        return plain_chain.read_levels(graph)
+    except NotCovered:
+        return None
+
+
+def layer_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, log_constant: float = 0.0) -> NodePass:
+    """The node pass with every layer one node, but for max pools, whose positions are nodes."""
+    whole = frozenset(i for i, layer in enumerate(graph.layers) if not layer.maximum)
+    return run_pass(graph.partition("position"), energies, m, log_constant=log_constant, whole=whole)
+
+
+def _one_by_one(state: NodePass) -> ClassSize:
+    """Each score for itself: c = max_r κ_r, C times over."""
+    form = size(largest_score(state), "max_r kappa_r", state, state.nodes.graph.classes)
+    return replace(form, terms={**form.terms, "form": ONE_BY_ONE, "classes C": state.nodes.graph.classes})
+
+
+def one_by_one_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
+    """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r κ_r · C (1 + √(2 max_r log N_r)) √E, on any graph."""
+    found = sizes(partial(layer_pass, graph, energies, m), energies, m, _one_by_one)
+    return [replace(form, prices={**alternative(), **form.prices}) if name else form for name, form in found]
 
 
 def theorem_1_factor(layers: int) -> float:
@@ -85,67 +125,59 @@ def _frobenius(
 
 
 @stated(
-    summary="product of Frobenius norms, activations counted, scores added up in the best of three ways",
-    source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, three ways to add up the scores",
+    summary="gains layer by layer, paths counted, scores added up in the best of three ways",
+    source=f"{SOURCE}, Theorem 1 sharpened: ½ log 2 per ReLU, three ways to add up the scores, graphs of any shape",
 )
 def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
-    """The smallest of three forms, of which the second and third pay log 6: with a activations,
+    """The smallest of several forms, of which the first is free and the others share a quarter of δ:
 
-    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C min(2^a, 1 + √(2 a log 2)),
-    c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F min(2^a √C, 1 + √(2(a log 2 + log C))),
-    c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
+    c = max_r κ_r/γ and (4/m) c_j D C (1 + √(2 max_r log N_r)),
+    c = Σ_r κ_r/γ and (4/m) c_j D (1 + √(2 log Σ_r N_r)),
+    c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C, a activations, on chains.
+
+    κ and N are gains and paths of the node pass with a node for each layer (for each position of a max pool), D =
+    ‖X‖_F or √m if that is larger and there are biases; on chains of ReLU layers without biases κ_r = ‖w_r‖ Π_{l<L}
+    ‖A_l‖_F and N_r = 2^{a/2}. Biases also with another constant than 1.
 
     Example:
         >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
         True
 
-    Source: as above; each activation doubles E exp(λ sup ‖V‖), and at the input ‖Σ ξ_i x_i‖ has mean at most ‖X‖_F and
-    is sub-Gaussian with the same parameter. The first form adds up the classes; the second has E sup Σ_r w_r·V_r ≤
-    (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i), and exp of the maximum is at most the sum over r. For
-    2^a √C see `neyshabur_frobenius`.
+    Source: as above; theorem N of docs/theory.md. For 2^a √C see `neyshabur_frobenius`.
     """
     forms = sharp_complexities(graph, sample.energies, sample.m)
     return conclude(golowich_sharp, forms, graph, sample, Payment(delta, gamma))
 
 
-def sharp_factor(peelings: int, classes: int) -> float:
-    """min(2^a √C, 1 + √(2(a log 2 + log C))).
-
-    Example:
-        >>> [round(2 * 10 / 100 * sharp_factor(a, 1), 6) for a in (0, 1, 2, 4, 9)]
-        [0.2, 0.4, 0.533022, 0.670964, 0.906446]
-    """
-    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-    return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
-
-
 def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
-    """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest."""
-    levels = plain_chain.read_levels(graph)
+    """The forms of `golowich_sharp`, the free one first; without `rows` where there is one output."""
+    run, found = partial(layer_pass, graph, energies, m), []
+    for name, of in ((ONE_BY_ONE, _one_by_one), (ROWS, summed)):
+        if name == ONE_BY_ONE or graph.classes > 1:
+            found += [replace(form, terms={**form.terms, "form": name}) for _, form in sizes(run, energies, m, of)]
+    levels = plain_levels(graph)
+    if levels is not None and graph.classes > 1:
+        found.append(_frobenius_form(graph, levels, energies, m))
+    others = [replace(form, prices={**alternative(math.log(len(found) - 1)), **form.prices}) for form in found[1:]]
+    return [found[0], *others]
+
+
+def _frobenius_form(
+    graph: Graph, levels: tuple[plain_chain.Level, ...], energies: Float64[np.ndarray, " ..."], m: int
+) -> ClassSize:
+    """c = Π ‖A_l‖_F, 2^a √C ‖X‖_F; biases carried as one more coordinate."""
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
     peelings, classes = plain_chain.activations(levels), graph.classes
-
-    def form(name: str, log_top: float, top: str, factor: float, main: bool = False) -> ClassSize:
-        log_scale, terms = _frobenius(norms, levels, log_top, top)
-        terms = {"form": name, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
-        terms["||X||_F"] = data.frobenius
-        return ClassSize(log_scale, factor * data.frobenius, {} if main else alternative(math.log(2)), terms=terms)
-
-    one_by_one = classes * sharp_factor(peelings, 1)
-    first = form("one by one", float(norms.rows.max()), "max_r ||w_r||", one_by_one, main=True)
-    if classes == 1:
-        return [first]
-    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-    return [
-        first,
-        form("rows", level_norms.log_sum(norms.rows), "sum_r ||w_r||", sharp_factor(peelings, classes)),
-        form("frobenius", level_norms.log_norm(norms.rows), "||W_L||_F", exponential),
-    ]
+    factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+    log_scale, terms = _frobenius(norms, levels, level_norms.log_norm(norms.rows), "||W_L||_F")
+    terms = {"form": FROBENIUS, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
+    return ClassSize(log_scale, factor * data.frobenius, terms={**terms, "||X||_F": data.frobenius})
 
 
-@stated(
+@declare(
     summary="product of ℓ1,∞ norms, √depth, summed over the classes",
     guarantee="published",
+    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, Theorem 2, its constant from memory",
 )
 def golowich_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
