@@ -45,12 +45,6 @@ def chain_cases(preset: Preset) -> tuple[Case, ...]:
     return (*_linear(), *_dense(preset), *_convolutional(preset))
 
 
-@cache
-def plain_cases(preset: Preset) -> tuple[Case, ...]:
-    """Those without biases."""
-    return tuple(case for case in chain_cases(preset) if "bias" not in case.name)
-
-
 def _linear() -> Iterator[Case]:
     """No hidden layer: nothing to search, the supremum is exact."""
     for kind in ("one-hot", "constant"):

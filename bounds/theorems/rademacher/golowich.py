@@ -5,8 +5,8 @@ output; for the C scores theorem 1 and theorem 2 are summed over the classes (th
 the last layer), the sharpened form has other ways too.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
-class here is fixed by the product of its norms (over γ). On graphs that are no chains, and where there are biases, the
-product becomes the gain of the node pass with every layer one node (docs/theory.md, "Gains and paths").
+class here is fixed by the product of its norms (over γ). On graphs that are no chains the product becomes the gain of
+the node pass with every layer one node (docs/theory.md, "Gains and paths"); on chains with biases it is one more form.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
-from sparsebounds.bounds.theorems.passes.gains import NodePass, run_pass
+from sparsebounds.bounds.theorems.passes.gains import NodePass, activation_nats, run_pass
 from sparsebounds.bounds.theorems.passes.nodes_scores import largest_score
 from sparsebounds.bounds.theorems.rademacher.node_forms import biased, size, sizes, summed
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
 ONE_BY_ONE, ROWS, FROBENIUS = "one by one", "rows", "frobenius"
-DAG = "not a chain without biases: this library's form of the theorem"
+DAG = "not a chain: this library's form of the theorem"
 stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES,))
 
 
@@ -47,9 +47,9 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
     """The product of Frobenius norms of the layers' operators.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j C (1 + √(2 L log 2)) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m),
-    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j, for chains without biases. On every other graph c = max_r κ_r/γ and
-    1 + √(2 max_r log N_r) stands for 1 + √(2 L log 2), max(‖X‖_F, √m) for ‖X‖_F: gains κ and paths N of the node pass
-    with a node for each layer (for each position of a max pool).
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j, for chains. On every other graph, and as another form where a chain has
+    biases, c = max_r κ_r/γ and 1 + √(2 max_r log N_r) stands for 1 + √(2 L log 2), max(‖X‖_F, √m) for ‖X‖_F: gains κ
+    and paths N of the node pass with a node for each layer (for each position of a max pool).
 
     Example:
         >>> b = golowich(graph, sample, delta=0.001)
@@ -58,12 +58,18 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
 
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r; theorem N of docs/theory.md.
     """
-    printed = plain_levels(graph) is not None and not biased(graph)
-    if printed:
-        forms = [theorem_1_complexity(graph, sample.energies, sample.m)]
-    else:
-        forms = one_by_one_complexities(graph, sample.energies, sample.m)
-    return conclude(golowich, forms, graph, sample, Payment(delta, gamma), note="" if printed else DAG)
+    levels, found = plain_levels(graph), one_by_one_complexities(graph, sample.energies, sample.m)
+    if levels is not None:
+        others = found if biased(graph) else []
+        found = [theorem_1_complexity(graph, sample.energies, sample.m), *others]
+    note = DAG if levels is None else ""
+    return conclude(golowich, _first_free(found), graph, sample, Payment(delta, gamma), note=note)
+
+
+def _first_free(forms: list[ClassSize]) -> list[ClassSize]:
+    """The first form is the main one; the others are alternatives of equal weight."""
+    price = alternative(math.log(max(len(forms) - 1, 1)))
+    return [forms[0], *(replace(form, prices={**price, **form.prices}) for form in forms[1:])]
 
 
 def plain_levels(graph: Graph) -> tuple[plain_chain.Level, ...] | None:
@@ -88,8 +94,7 @@ def _one_by_one(state: NodePass) -> ClassSize:
 
 def one_by_one_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r κ_r · C (1 + √(2 max_r log N_r)) √E, on any graph."""
-    found = sizes(partial(layer_pass, graph, energies, m), energies, m, _one_by_one)
-    return [replace(form, prices={**alternative(), **form.prices}) if name else form for name, form in found]
+    return [form for _, form in sizes(partial(layer_pass, graph, energies, m), energies, m, _one_by_one)]
 
 
 def theorem_1_factor(layers: int) -> float:
@@ -129,15 +134,17 @@ def _frobenius(
     source=f"{SOURCE}, Theorem 1 sharpened: ½ log 2 per ReLU, three ways to add up the scores, graphs of any shape",
 )
 def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
-    """The smallest of several forms, of which the first is free and the others share a quarter of δ:
+    """The smallest of several forms: the first is free, the others share a quarter of δ.
 
-    c = max_r κ_r/γ and (4/m) c_j D C (1 + √(2 max_r log N_r)),
-    c = Σ_r κ_r/γ and (4/m) c_j D (1 + √(2 log Σ_r N_r)),
-    c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C, a activations, on chains.
+    On chains, with a ReLU activations,
 
-    κ and N are gains and paths of the node pass with a node for each layer (for each position of a max pool), D =
-    ‖X‖_F or √m if that is larger and there are biases; on chains of ReLU layers without biases κ_r = ‖w_r‖ Π_{l<L}
-    ‖A_l‖_F and N_r = 2^{a/2}. Biases also with another constant than 1.
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C (1 + √(a log 2)),
+    c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F (1 + √(a log 2 + 2 log C)),
+    c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
+
+    On every other graph, and also where there are biases, max_r κ_r and Σ_r κ_r stand for these products, max_r log N_r
+    and log Σ_r N_r under the roots, max(‖X‖_F, √m) for ‖X‖_F: gains κ and paths N of the node pass with a node for each
+    layer (for each position of a max pool).
 
     Example:
         >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
@@ -150,28 +157,38 @@ def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma =
 
 
 def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
-    """The forms of `golowich_sharp`, the free one first; without `rows` where there is one output."""
-    run, found = partial(layer_pass, graph, energies, m), []
-    for name, of in ((ONE_BY_ONE, _one_by_one), (ROWS, summed)):
-        if name == ONE_BY_ONE or graph.classes > 1:
-            found += [replace(form, terms={**form.terms, "form": name}) for _, form in sizes(run, energies, m, of)]
+    """The forms of `golowich_sharp`, the free one first; one by one alone where there is one output."""
     levels = plain_levels(graph)
-    if levels is not None and graph.classes > 1:
-        found.append(_frobenius_form(graph, levels, energies, m))
-    others = [replace(form, prices={**alternative(math.log(len(found) - 1)), **form.prices}) for form in found[1:]]
-    return [found[0], *others]
+    found = [] if levels is None else _chain_forms(graph, levels, energies, m)
+    if levels is None or biased(graph):
+        run = partial(layer_pass, graph, energies, m)
+        for name, of in ((ONE_BY_ONE, _one_by_one), (ROWS, summed)):
+            found += [replace(form, terms={**form.terms, "form": name}) for _, form in sizes(run, energies, m, of)]
+    several = graph.classes > 1
+    return _first_free([form for form in found if several or form.terms["form"] == ONE_BY_ONE])
 
 
-def _frobenius_form(
+def _chain_forms(
     graph: Graph, levels: tuple[plain_chain.Level, ...], energies: Float64[np.ndarray, " ..."], m: int
-) -> ClassSize:
-    """c = Π ‖A_l‖_F, 2^a √C ‖X‖_F; biases carried as one more coordinate."""
+) -> list[ClassSize]:
+    """Products of norms; biases carried as one more coordinate."""
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
     peelings, classes = plain_chain.activations(levels), graph.classes
-    factor = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-    log_scale, terms = _frobenius(norms, levels, level_norms.log_norm(norms.rows), "||W_L||_F")
-    terms = {"form": FROBENIUS, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
-    return ClassSize(log_scale, factor * data.frobenius, terms={**terms, "||X||_F": data.frobenius})
+    nats = math.fsum(activation_nats(graph.layers[level.indices[0]].slope, 1.0) for level in levels)
+
+    def form(name: str, log_top: float, top: str, factor: float) -> ClassSize:
+        log_scale, terms = _frobenius(norms, levels, log_top, top)
+        terms = {"form": name, **terms, "activations": peelings, "nats of activations": nats, "classes C": classes}
+        terms |= {"factor of depth": factor, "||X||_F": data.frobenius}
+        return ClassSize(log_scale, factor * data.frobenius, terms=terms)
+
+    one_by_one, together = (1 + math.sqrt(2 * (nats + log_classes)) for log_classes in (0.0, math.log(classes)))
+    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
+    return [
+        form(ONE_BY_ONE, float(norms.rows.max()), "max_r ||w_r||", classes * one_by_one),
+        form(ROWS, level_norms.log_sum(norms.rows), "sum_r ||w_r||", together),
+        form(FROBENIUS, level_norms.log_norm(norms.rows), "||W_L||_F", exponential),
+    ]
 
 
 @declare(

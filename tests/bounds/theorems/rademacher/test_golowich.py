@@ -84,8 +84,8 @@ def test_literal(name):
 
 
 def test_the_row_takes_the_smallest_form_and_pays_for_it():
-    """Few layers: 2^a √C of the whole matrix; deep, equal rows: one by one; deep, one large row: the sum of rows."""
-    shallow, large_row = chains.graph_of([np.eye(3), np.eye(4, 3)]), np.eye(2, 3) * [[1], [1e-3]]
+    """Linear: √C of the whole matrix; deep, equal rows: one by one; deep, one large row: the sum of rows."""
+    shallow, large_row = chains.graph_of([np.eye(4, 3)]), np.eye(2, 3) * [[1], [1e-3]]
     equal = chains.graph_of([np.eye(3)] * 5 + [np.eye(2, 3)])
     uneven = chains.graph_of([np.eye(3)] * 5 + [large_row])
     for graph, form, nats in (
@@ -93,7 +93,7 @@ def test_the_row_takes_the_smallest_form_and_pays_for_it():
         (equal, "one by one", 0.0),
         (uneven, "rows", math.log(6)),
     ):
-        sample = sample_of(np.ones(3), 50, graph.classes)
+        sample = sample_of(np.full(3, 50.0), 50, graph.classes)
         b = bounds.golowich_sharp(graph, sample, delta=0.01)
         assert b.terms["form"] == form and b.terms["nats paid for choices"] == pytest.approx(nats)
         assert b.value <= bounds.golowich(graph, sample, delta=0.01).value
