@@ -258,30 +258,29 @@ def _form(d: Described, norm: float, data: float) -> dict[str, float]:
 
 
 def node_form(net: Net, partition: str, energies, m, *, log_constant=0.0, group_size=8) -> dict[str, float]:
-    """Σ_r κ_r (1 + √(2 log Σ_r N_r)) √(largest energy read): gains κ and paths N, zero blocks left out.
+    """Σ_r g_r (1 + √(2 log Σ_r N_r)) √(largest energy read): gains g and paths N, zero blocks left out.
 
-    κ_j = (Σ_r (Σ_i ‖w_{r,i}‖ κ_i + |b_r|)²)^½ over the rows r of node j, N_j = 2^{(1 − slope)/2} (Σ_i N_i + 1), from
-    κ = N = 1 at the inputs; a network that carries h in place of the constant 1 has the biases b/h.
+    g_e = Σ_i ‖w_{e,i}‖ + |b_e| over the input nodes i, above the first layer Σ_e' |w_{e,e'}| g_e' + |b_e|; N_j =
+    2^{(1 − slope)/2} (Σ_i N_i + 1), N = 1 at the inputs. A network that carries h in place of the constant 1 has b/h.
     """
     every, found, h = all_nodes(net, partition, group_size), blocks(net, partition, group_size), math.exp(log_constant)
     flat = np.asarray(energies, dtype=np.float64).reshape(-1)
-    gain = [1.0] * len(every[0])
-    count, energy = list(gain), [float(flat[c].sum()) for c in every[0]]
+    count, energy = [1.0] * len(every[0]), [float(flat[c].sum()) for c in every[0]]
+    gain = np.zeros(0)
     for level, current in enumerate(net.layers, start=1):
         reads_constant = bool(np.any(current.bias != 0))
         factor = 1.0 if level == net.depth else 2 ** ((1 - current.slope) / 2)
-        gains, counts, largest = [], [], []
-        for j, rows in enumerate(every[level]):
+        counts, largest = [], []
+        for j in range(len(every[level])):
             taps = found[level, j]
-            sums = [
-                sum(np.linalg.norm(w[k]) * gain[i] for i, w in taps.items()) + abs(current.bias[r]) / h
-                for k, r in enumerate(rows)
-            ]
-            gains.append(float(np.linalg.norm(sums)))
             counts.append(factor * (sum(count[i] for i in taps) + reads_constant))
             largest.append(max([energy[i] for i in taps] + [m * h**2] * reads_constant))
-        gain, count, energy = gains, counts, largest
-    norm, logs, data = sum(gain), math.log(sum(count)), math.sqrt(max(energy))
+        if level == 1:
+            rows = sum(np.linalg.norm(current.matrix[:, c], axis=1) for c in every[0])
+        else:
+            rows = np.abs(current.matrix) @ gain
+        gain, count, energy = rows + np.abs(current.bias) / h, counts, largest
+    norm, logs, data = float(gain.sum()), math.log(sum(count)), math.sqrt(max(energy))
     return {"norm": norm, "data": data, "logs": logs, "complexity": norm * (1 + math.sqrt(2 * logs)) * data}
 
 

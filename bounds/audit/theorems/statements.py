@@ -23,7 +23,7 @@ from sparsebounds.bounds.norms import log_path_norm, row_norms
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.chains.stages import read_stages
-from sparsebounds.bounds.theorems.passes.gains import run_pass
+from sparsebounds.bounds.theorems.passes.gains import Way, run_pass
 from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
     theorem_1_complexity,
@@ -109,7 +109,7 @@ def _paths(graph: Graph, energies: np.ndarray, m: int) -> float:
 
 
 def _scalar_form(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
-    return summed(run_pass(graph.partition("scalar"), energies, m))
+    return summed(run_pass(graph.partition("scalar"), energies, m, Way()))
 
 
 def _depth(graph: Graph, energies: np.ndarray, m: int) -> float:

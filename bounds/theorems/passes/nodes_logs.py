@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 FLOOR = 1e-120
 """What is smaller than this, relative to the largest, counts as this: too much, but never 0 where it is not 0."""
@@ -45,3 +45,18 @@ def log(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
 def padded(logs: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " padded"]:
     """With −inf at the end, for ABSENT."""
     return np.append(logs, -np.inf)
+
+
+def summed_by(
+    group: Int[np.ndarray, " n"], logs: Float64[np.ndarray, " n"], groups: int
+) -> Float64[np.ndarray, " groups"]:
+    """log of the sum over each group, from logarithms.
+
+    Example:
+        >>> summed_by(np.array([0, 0, 2]), np.log([1.0, 3.0, 5.0]), 3).round(6).tolist()
+        [1.386294, -inf, 1.609438]
+    """
+    top = np.full(groups, -np.inf)
+    np.maximum.at(top, group, logs)
+    safe = np.where(top > -np.inf, top, 0.0)
+    return safe + log(np.bincount(group, weights=np.exp(logs - safe[group]), minlength=groups))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
-from sparsebounds.bounds.graph.head import read_head
+from sparsebounds.bounds.graph.head import Head, read_head
 from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.theorems.passes.gains import NodePass, Values
 from sparsebounds.bounds.theorems.passes.nodes_logs import log
+from sparsebounds.bounds.theorems.passes.nodes_terms import LayerTerms
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,9 @@ class Output:
 
 def each_score(state: NodePass) -> Values:
     """κ_r, N_r and energy of every score."""
-    mine, values = state.nodes.mine(len(state.nodes.graph.layers) - 1), state.values
-    return Values(values.gain[mine], values.count[mine], values.energy[mine])
+    graph, values = state.nodes.graph, state.values
+    mine, elements = state.nodes.mine(len(graph.layers) - 1), slice(*graph.offsets[-2:].tolist())
+    return Values(values.rows[elements], values.gain[mine], values.count[mine], values.energy[mine])
 
 
 def all_scores(state: NodePass) -> Output:
@@ -57,13 +60,13 @@ def difference(state: NodePass) -> Output:
     last = graph.layers[-1]
     if not isinstance(last, Linear) or not last.affine:
         return both
-    head = read_head(graph)
-    row = head.weights[1] - head.weights[0]
-    node, which = np.unique(state.nodes.node_of[head.elements], return_inverse=True)
-    norms = np.sqrt(np.bincount(which, weights=np.square(row), minlength=len(node)))
-    gains = [log(norms) + state.values.gain[node]]
-    read = node if state.structural else node[np.bincount(which, weights=np.abs(head.weights).sum(axis=0)) > 0]
-    counts, energies = [state.values.count[read]], [state.values.energy[read]]
+    head, nodes, values = read_head(graph), state.nodes, state.values
+    terms = LayerTerms(nodes, len(graph.layers) - 1, state.way.blocks)
+    gains = [_row_gains(state, head, head.weights[1] - head.weights[0], terms.vectors)]
+    node = nodes.node_of[head.elements]
+    read = node if state.way.structural else node[np.abs(head.weights).sum(axis=0) > 0]
+    seen = np.unique(read)
+    counts, energies = [values.count[seen]], [values.energy[seen]]
     if head.bias is not None:
         gains.append(state.log_biases(head.bias[1:] - head.bias[:1]))
     if state.reads_constant(last):
@@ -72,3 +75,16 @@ def difference(state: NodePass) -> Output:
     total = float(np.logaddexp.reduce(np.concatenate(counts)))
     energy = float(np.concatenate(energies).max(initial=-np.inf))
     return Output(float(np.logaddexp.reduce(np.concatenate(gains))), max(total, 0.0), energy)
+
+
+def _row_gains(
+    state: NodePass, head: Head, row: Float64[np.ndarray, " K"], vectors: list[int]
+) -> Float64[np.ndarray, " parts"]:
+    """log of ‖w_i‖ κ_i for every node i of vectors, and of |w_e| g_e for every other element e."""
+    nodes, values = state.nodes, state.values
+    of_layer = np.searchsorted(nodes.graph.offsets, head.elements, side="right") - 1
+    vector = np.isin(of_layer, vectors)
+    node, which = np.unique(nodes.node_of[head.elements[vector]], return_inverse=True)
+    norms = np.sqrt(np.bincount(which, weights=np.square(row[vector]), minlength=len(node)))
+    single = log(np.abs(row[~vector])) + values.rows[head.elements[~vector]]
+    return np.concatenate([log(norms) + values.gain[node], single])

@@ -39,16 +39,24 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
-from sparsebounds.bounds.theorems.passes.gains import NodePass, run_pass
-from sparsebounds.bounds.theorems.rademacher.node_forms import mask_counts, mask_nats, sizes, summed
+from sparsebounds.bounds.theorems.passes.gains import NodePass, Way, run_pass
+from sparsebounds.bounds.theorems.rademacher.node_forms import (
+    COVERS,
+    NOT_HOMOGENEOUS,
+    fixed_numbers,
+    mask_counts,
+    mask_nats,
+    sizes,
+    summed,
+)
 
 SOURCE = (
     "Galanti, Xu, Galanti, Poggio, Norm-based Generalization Bounds for (Compositionally) Sparse Neural Networks, "
     "NeurIPS 2023"
 )
-ASSUMES = (slopes.ASSUMES,)
+ASSUMES = (slopes.ASSUMES, NOT_HOMOGENEOUS)
 Nodes = Partition | Literal["best"] | None
-stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES, covers=COVERS)
 
 
 @stated(
@@ -126,7 +134,7 @@ def _named(
     terms = {"mask": mask, "nats for the mask": nats}
 
     def run(log_constant: float) -> NodePass:
-        return run_pass(graph, energies, m, structural=structural, log_constant=log_constant)
+        return run_pass(graph, energies, m, Way(structural, log_constant, numbers=fixed_numbers(graph)))
 
     for name, form in sizes(run, energies, m, summed):
         yield name, replace(form, terms={**form.terms, **terms})

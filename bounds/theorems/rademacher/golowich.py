@@ -29,14 +29,22 @@ from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
-from sparsebounds.bounds.theorems.passes.gains import NodePass, activation_nats, run_pass
+from sparsebounds.bounds.theorems.passes.gains import NodePass, Way, activation_nats, run_pass
 from sparsebounds.bounds.theorems.passes.nodes_scores import largest_score
-from sparsebounds.bounds.theorems.rademacher.node_forms import biased, size, sizes, summed
+from sparsebounds.bounds.theorems.rademacher.node_forms import (
+    COVERS,
+    NOT_HOMOGENEOUS,
+    biased,
+    fixed_numbers,
+    size,
+    sizes,
+    summed,
+)
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
 ONE_BY_ONE, ROWS, FROBENIUS = "one by one", "rows", "frobenius"
 DAG = "not a chain: this library's form of the theorem"
-stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES,))
+stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES, NOT_HOMOGENEOUS), covers=COVERS)
 
 
 @stated(
@@ -83,7 +91,9 @@ def plain_levels(graph: Graph) -> tuple[plain_chain.Level, ...] | None:
 def layer_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, log_constant: float = 0.0) -> NodePass:
     """The node pass with every layer one node, but for max pools, whose positions are nodes."""
     whole = frozenset(i for i, layer in enumerate(graph.layers) if not layer.maximum)
-    return run_pass(graph.partition("position"), energies, m, log_constant=log_constant, whole=whole)
+    return run_pass(
+        graph.partition("position"), energies, m, Way(True, log_constant, whole, True, fixed_numbers(graph))
+    )
 
 
 def _one_by_one(state: NodePass) -> ClassSize:

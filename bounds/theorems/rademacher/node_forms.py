@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import gammaln
 
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Activation
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.margin.classes import ClassSize
-from sparsebounds.bounds.margin.grids import exp_or_inf, grid_delta
+from sparsebounds.bounds.margin.grids import exp_or_inf, grid_delta, grid_up
 from sparsebounds.bounds.theorems.passes.gains import NodePass
+from sparsebounds.bounds.theorems.passes.nodes_fixed_numbers import FixedNumbers
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 from sparsebounds.bounds.theorems.passes.nodes_scores import Output, all_scores
 
 Energies = Float64[np.ndarray, " ..."]
+COVERS = (*PIECEWISE_LINEAR, "activation")
+"""Kinds of layers that the node pass has a rule for."""
+NOT_HOMOGENEOUS = "other Lipschitz activations: the class then fixes two norms of each layer, which are paid for"
 Run = Callable[[float], NodePass]
 """log of the constant that biases read → the pass."""
 
@@ -35,20 +42,31 @@ def summed(state: NodePass) -> ClassSize:
 def size(output: Output, name: str, state: NodePass, copies: int = 1) -> ClassSize:
     """The class of networks with one number: κ of an output, `copies` of which are added up."""
     energy = exp_or_inf(output.log_energy)
-    terms = {
+    terms: dict[str, Any] = {
         "form": "nodes",
         name: exp_or_inf(output.log_gain),
         "logs": output.log_count,
         "largest energy read": energy,
-        "constant that biases read": exp_or_inf(state.log_constant),
+        "constant that biases read": exp_or_inf(state.way.log_constant),
     }
+    numbers = state.way.numbers
+    prices: dict[str, float] = {}
+    if numbers is not None:
+        terms["norms of layers"], prices["norms of layers"] = numbers.shown, numbers.nats
     unit = copies * (1 + math.sqrt(2 * output.log_count)) * exp_or_inf(output.log_energy / 2)
-    return ClassSize(output.log_gain, unit, terms=terms)
+    return ClassSize(output.log_gain, unit, prices, terms=terms)
 
 
 def biased(graph: Graph) -> bool:
-    """Whether some layer adds a bias, be it zero."""
-    return any(layer.bias is not None for layer in graph.layers)
+    """Whether some layer reads the constant: it adds a bias, be it zero, or an activation that is not 0 at 0."""
+    constants = (isinstance(layer, Activation) and layer.function.at_zero != 0 for layer in graph.layers)
+    return any(layer.bias is not None for layer in graph.layers) or any(constants)
+
+
+def fixed_numbers(graph: Graph) -> FixedNumbers | None:
+    """The norms that a class must fix layer by layer: none where every activation is positively homogeneous."""
+    activations = (layer.function for layer in graph.layers if isinstance(layer, Activation))
+    return None if all(function.homogeneous for function in activations) else FixedNumbers(grid_up)
 
 
 def rescaled(run: Run, energies: Energies, m: int) -> tuple[NodePass, float]:
@@ -69,7 +87,8 @@ def sizes(run: Run, energies: Energies, m: int, of: Callable[[NodePass], ClassSi
     yield "", of(first)
     if biased(first.nodes.graph):
         other, nats = rescaled(run, energies, m)
-        yield "constant", replace(of(other), prices={"constant that biases read": nats})
+        form = of(other)
+        yield "constant", replace(form, prices={**form.prices, "constant that biases read": nats})
 
 
 @per_graph
