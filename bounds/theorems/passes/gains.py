@@ -25,7 +25,7 @@ from sparsebounds.bounds.theorems.passes.nodes_logs import log, padded, summed_b
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 from sparsebounds.bounds.theorems.passes.nodes_terms import LayerTerms
 
-Logs = Float64[np.ndarray, " n"]
+Logs = Float64[np.ndarray, " ..."]
 LOG2 = math.log(2.0)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.layers import Linear, label
 
-Logs = Float64[np.ndarray, " n"]
+Logs = Float64[np.ndarray, " ..."]
 
 
 @dataclass

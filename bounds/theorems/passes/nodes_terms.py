@@ -16,7 +16,7 @@ from sparsebounds.bounds.theorems.passes.nodes_fixed import fixed_norms
 from sparsebounds.bounds.theorems.passes.nodes_logs import log, padded, raised, scaled
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 
-Logs = Float64[np.ndarray, " n"]
+Logs = Float64[np.ndarray, " ..."]
 
 
 @dataclass(frozen=True)
