@@ -53,9 +53,15 @@ class Blocks:
         return self._sum(self.norms2)
 
     def _sum(self, table: Float64[np.ndarray, "B T M"]) -> Float64[np.ndarray, " nodes"]:
+        return self.sums(np.append(np.ones(int(self.taps.max(initial=0)) + 1), 0.0), table)
+
+    def sums(
+        self, values: Float64[np.ndarray, " padded"], table: Float64[np.ndarray, "B T M"]
+    ) -> Float64[np.ndarray, " nodes"]:
+        """Σ_t table[b, t, m] · values[taps[b, f, t]] for every node; `values` by global node, 0 at its end."""
         total = np.zeros(self.size)
         for b, rows in self._chunks():
-            total[self.out[b, rows]] = (self.taps[b, rows] >= 0).astype(np.float64) @ table[b]
+            total[self.out[b, rows]] = values[self.taps[b, rows]] @ table[b]
         return total
 
     def largest(

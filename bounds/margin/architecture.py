@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Activation
 from sparsebounds.bounds.margin.slopes import slope_prices
 
 
@@ -29,7 +30,18 @@ def architecture_prices(graph: Graph) -> dict[str, float]:
     Source: theorem 3 of docs/theory.md, "what is paid".
     """
     layers = [layer for _, layer in graph.linear_layers()]
-    return slope_prices([layer.slope for layer in layers], [layer.number for layer in layers]) | selection_prices(graph)
+    slopes = slope_prices([layer.slope for layer in layers], [layer.number for layer in layers])
+    return slopes | number_prices(graph) | selection_prices(graph)
+
+
+def number_prices(graph: Graph) -> dict[str, float]:
+    """Of numbers in activations that training may have chosen: 32 log 2 each, how many, and which each layer has."""
+    chosen = [layer.function for layer in graph.layers if isinstance(layer, Activation) and layer.function.numbers]
+    if not chosen:
+        return {}
+    distinct = {number for function in chosen for number in function.numbers}
+    which = sum(len(function.numbers) for function in chosen) * math.log(len(distinct))
+    return {"numbers in activations": 33 * len(distinct) * math.log(2.0) + which}
 
 
 def selection_prices(graph: Graph) -> dict[str, float]:

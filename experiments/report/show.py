@@ -21,7 +21,7 @@ FORMULAS = (
     "value = margin + complexity + confidence; margin: margin error (published) or mean ramp (sound) at γ",
     "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
     "           paths = max path prod |pred| * energy, confidence = 3 √(log(2(ρ+2)²/δ) / 2m)",
-    "sound:     complexity = factor/m · c_j · (1 + √(2·logs)) · √(paths, or largest energy read)",
+    "sound:     complexity = factor/m · c_j · (1 + √(2·logs)) · √(largest energy read, or paths)",
     "           confidence = 2 √((log(1/δ_j) + nats) / 2m)",
 )
 
@@ -59,14 +59,14 @@ def sparsity_table(networks: Sequence[Followed]) -> Table:
     rows = []
     for followed in networks:
         final = followed.final
-        found = sparsity(final.graph.partition("position"), final.sample, final.found[SOUND])
+        found = sparsity(final.graph.partition("position"), final.found[SOUND])
         if found is None:
             continue
-        for how, logs, paths, value in (
-            ("as connected", found.logs, found.paths, found.complexity),
-            ("fully connected", found.dense_logs, found.dense_paths, found.dense_complexity),
+        for how, logs, value in (
+            ("as connected", found.logs, found.complexity),
+            ("fully connected", found.dense_logs, found.dense_complexity),
         ):
-            shown = (found.c_j, 1 + math.sqrt(2 * logs), math.sqrt(paths), value)
+            shown = (found.c_j, 1 + math.sqrt(2 * logs), math.sqrt(found.energy), value)
             rows.append([followed.network.name, how, *map(number, shown)])
-    heads = ("network", "counted", "c_j", "1 + √(2·logs)", "√paths", "complexity")
+    heads = ("network", "counted", "c_j", "1 + √(2·logs)", "√energy", "complexity")
     return grid("What sparsity does (sound form, nodes = positions, same weights)", heads, rows, left=2, gap=2)

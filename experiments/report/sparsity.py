@@ -3,69 +3,64 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from sparsebounds import bounds
 
 
 @dataclass(frozen=True)
 class Sparsity:
-    """The factors of the sound form's complexity, factor/m · c_j · (1 + √(2·logs)) · √paths, twice.
+    """The factors of the sound form's complexity, factor/m · c_j · (1 + √(2·logs)) · √energy, twice.
 
     Args:
-        c_j: the norms over γ, rounded up to the grid: the same in both.
-        paths: largest Π|pred| · energy over the paths, with the network's own predecessors.
-        logs: the logarithms, likewise.
+        c_j: the gains over γ, rounded up to the grid: the same in both, as a zero block adds nothing to a gain.
+        energy: the largest that is read, the same in both.
+        logs: the logarithm of the paths, with the network's own predecessors.
         complexity: what comes of it.
-        dense_paths, dense_logs, dense_complexity: with every node reading the whole layer below.
+        dense_logs, dense_complexity: with every node reading the whole layer below.
     """
 
     c_j: float
-    paths: float
+    energy: float
     logs: float
     complexity: float
-    dense_paths: float
     dense_logs: float
     dense_complexity: float
 
 
-def sparsity(graph: bounds.Graph, sample: bounds.Sample, bound: bounds.Bound) -> Sparsity | None:
+def sparsity(graph: bounds.Graph, bound: bounds.Bound) -> Sparsity | None:
     """Compare a network with its own weights in a fully connected graph of the same nodes.
 
-    Missing blocks are zero blocks, so this too is a bound on the network, and a valid one: only the counts
-    of predecessors are larger.
+    Missing blocks are zero blocks, so this too is a bound on the network, and a valid one: only there are more paths.
 
     Args:
         graph: partition "position", as `bound` was computed with.
-        sample: what `bound` was computed from.
         bound: of `bounds.theorems.rademacher.galanti`.
 
     Returns:
-        Both sets of factors; None where the bound was not computed in the form shared by all nodes.
+        Both sets of factors; None where the bound was not computed from gains and paths, or the network is no chain.
     """
     terms = bound.terms
-    if terms.get("form") != "shared" or terms["nodes"] != graph.nodes:
+    chain = all(graph.sources(i) == [i - 1] and not layer.maximum for i, layer in graph.computed())
+    if terms.get("form") != "nodes" or terms["nodes"] != graph.nodes or not chain:
         return None
-    paths, logs = _dense(graph, sample, terms["activations"])
-    own_paths, own_logs = terms["max path prod |pred| * energy"], terms["logs"]
-    size = terms["factor"] / terms["m"] * terms["c_j"]
+    logs, size = _dense_logs(graph), terms["factor"] / terms["m"] * terms["c_j"]
     return Sparsity(
         c_j=terms["c_j"],
-        paths=own_paths,
-        logs=own_logs,
+        energy=terms["largest energy read"],
+        logs=terms["logs"],
         complexity=bound.complexity,
-        dense_paths=paths,
         dense_logs=logs,
-        dense_complexity=size * (1 + math.sqrt(2 * logs)) * math.sqrt(paths),
+        dense_complexity=size * (1 + math.sqrt(2 * logs)) * math.sqrt(terms["largest energy read"]),
     )
 
 
-def _dense(graph: bounds.Graph, sample: bounds.Sample, activations: int) -> tuple[float, float]:
-    """(max over paths of Π|pred| · energy, logs) with |pred| = all nodes below, and the constant of a bias."""
-    best = float(graph.node_sums(0, sample.energies).max())
-    logs = activations * math.log(2) + math.log(graph.classes)
-    for index, layer in enumerate(graph.layers[1:], start=1):
-        bias = getattr(layer, "bias", None) is not None
-        count = graph.node_counts[index - 1] + bias
-        # a path starts at an input node, or at the constant 1 of a bias, whose energy is m
-        best = count * max(best, sample.m if bias else 0.0)
-        logs += math.log(count)
-    return best, logs
+def _dense_logs(graph: bounds.Graph) -> float:
+    """log of the paths with |pred| = all nodes below, and the constant of a bias."""
+    logs = 0.0
+    for index, layer in graph.linear_layers():
+        logs += math.log(graph.node_counts[index - 1])
+        if layer.bias is not None:
+            logs = float(np.logaddexp(logs, 0.0))
+        logs += (1 - layer.slope) / 2 * math.log(2)
+    return logs + math.log(graph.classes)

@@ -131,7 +131,7 @@ def test_terms_say_what_was_assumed_of_the_zeros_and_what_they_cost(two):
     assert (fixed.terms["mask"], fixed.terms["nats for the mask"]) == (MASK_FIXED, 0.0)
     few = bounds.galanti(graph, sample, delta=0.01)
     many = bounds.what_if_samples(bounds.galanti, graph, sample, 10**8, delta=0.01)
-    assert few.terms["max |pred| per layer"] == [1] and few.terms["mask"] == MASK_PAID
+    assert few.terms["logs"] == pytest.approx(math.log(2)) and few.terms["mask"] == MASK_PAID
     assert few.terms["nats for the mask"] == many.terms["nats for the mask"] == pytest.approx(math.log(5 * 6))
     assert few.terms["nats paid for choices"] == pytest.approx(math.log(5 * 6) + 2 * math.log(3))
     assert few.value > fixed.value
@@ -184,7 +184,8 @@ def test_galanti_needs_the_samples_of_the_formula(two):
     """With margins of 1 and γ = 1 the ramp is 0; the rest is (A + B)/√m, A from terms and B = √(2 log(1/δ_j))."""
     graph, sample, *_ = two
     now = bounds.galanti(graph, sample, delta=0.001).terms
-    a = 4 * now["c_j"] * (1 + math.sqrt(2 * now["logs"])) * math.sqrt(now["max path prod |pred| * energy"] / sample.m)
+    root = 1 + math.sqrt(2 * now["logs"])
+    a = 4 * now["c_j"] * root * math.sqrt(now["largest energy read"] / sample.m)
     b = math.sqrt(2 * (math.log(1 / now["delta_j"]) + now["nats paid for choices"]))
     assert now["c_j"] == pytest.approx(1.1**8, rel=1e-5)  # Σ_r ‖w_r‖ = 2 ≤ 1.1⁸
     needed = bounds.samples_needed(bounds.galanti, graph, sample)

@@ -177,7 +177,7 @@ class Described:
     m: int
     outputs: int
     depth: int
-    relus: int
+    nats: float
 
     def count(self, level: int, j: int) -> int:
         return len(self.pred[level, j])
@@ -189,9 +189,9 @@ class Described:
         return max(norm for (k, _), norm in self.norm.items() if k == level)
 
     def log_paths(self) -> float:
-        """log of 2^(number of ReLU layers) · Π_l max_j |pred(level, j)| · C."""
+        """log of 2^(Σ over activations of (1 − slope)/2) · Π_l max_j |pred(level, j)| · C."""
         degrees = [max(len(p) for (k, _), p in self.pred.items() if k == level) for level in range(1, self.depth + 1)]
-        return self.relus * math.log(2) + sum(math.log(d) for d in degrees) + math.log(self.outputs)
+        return self.nats + sum(math.log(d) for d in degrees) + math.log(self.outputs)
 
     def paths(self, level: int, j: int) -> Iterator[list[tuple[int, int]]]:
         """Every path into node j, from its start: [(0, j_0), …, (level, j)] or [(k, CONSTANT), …]."""
@@ -223,7 +223,7 @@ def describe(net: Net, partition: str, energies, m, *, biased=None, group_size=8
         m=m,
         outputs=len(net.layers[-1].matrix),
         depth=net.depth,
-        relus=sum(h.slope != 1.0 for h in net.layers[:-1]),
+        nats=sum((1 - h.slope) / 2 * math.log(2) for h in net.layers[:-1]),
     )
 
 
@@ -252,20 +252,35 @@ def shared_form(d: Described) -> dict[str, float]:
     return _form(d, rows * (max(scale, 1.0) if d.biased(d.depth) else scale), math.sqrt(data))
 
 
-def separate_form(d: Described) -> dict[str, float]:
-    """Σ_r √|pred_r|·‖w_r‖·max over paths Π √|pred|·‖W_j‖, times (1 + √(2 logs))·max √Σ‖x‖² read."""
-    norm, data = 0.0, 0.0
-    for r in range(d.outputs):
-        best = 0.0
-        for path in d.paths(d.depth, r):
-            best = max(best, math.prod(math.sqrt(d.count(level, j)) * d.norm[level, j] for level, j in path[1:-1]))
-            data = max(data, d.energy_of(path[0]))
-        norm += math.sqrt(d.count(d.depth, r)) * d.norm[d.depth, r] * best
-    return _form(d, norm, math.sqrt(data))
-
-
 def _form(d: Described, norm: float, data: float) -> dict[str, float]:
     logs = d.log_paths()
+    return {"norm": norm, "data": data, "logs": logs, "complexity": norm * (1 + math.sqrt(2 * logs)) * data}
+
+
+def node_form(net: Net, partition: str, energies, m, *, log_constant=0.0, group_size=8) -> dict[str, float]:
+    """Σ_r g_r (1 + √(2 log Σ_r N_r)) √(largest energy read): gains g and paths N, zero blocks left out.
+
+    g_e = Σ_i ‖w_{e,i}‖ + |b_e| over the input nodes i, above the first layer Σ_e' |w_{e,e'}| g_e' + |b_e|; N_j =
+    2^{(1 − slope)/2} (Σ_i N_i + 1), N = 1 at the inputs. A network that carries h in place of the constant 1 has b/h.
+    """
+    every, found, h = all_nodes(net, partition, group_size), blocks(net, partition, group_size), math.exp(log_constant)
+    flat = np.asarray(energies, dtype=np.float64).reshape(-1)
+    count, energy = [1.0] * len(every[0]), [float(flat[c].sum()) for c in every[0]]
+    gain = np.zeros(0)
+    for level, current in enumerate(net.layers, start=1):
+        reads_constant = bool(np.any(current.bias != 0))
+        factor = 1.0 if level == net.depth else 2 ** ((1 - current.slope) / 2)
+        counts, largest = [], []
+        for j in range(len(every[level])):
+            taps = found[level, j]
+            counts.append(factor * (sum(count[i] for i in taps) + reads_constant))
+            largest.append(max([energy[i] for i in taps] + [m * h**2] * reads_constant))
+        if level == 1:
+            rows = sum(np.linalg.norm(current.matrix[:, c], axis=1) for c in every[0])
+        else:
+            rows = np.abs(current.matrix) @ gain
+        gain, count, energy = rows + np.abs(current.bias) / h, counts, largest
+    norm, logs, data = float(gain.sum()), math.log(sum(count)), math.sqrt(max(energy))
     return {"norm": norm, "data": data, "logs": logs, "complexity": norm * (1 + math.sqrt(2 * logs)) * data}
 
 

@@ -17,15 +17,15 @@ _THEOREMS, _RADEMACHER, _COVERING = (
 _CONSTANTS = "tests/bounds/moments/test_peeling.py::test_constants_by_hand"
 _HANDS = f"{_THEOREMS}/test_whole_rows.py::test_two_layers_by_hand"
 _COVERS = f"{_THEOREMS}/test_whole_rows.py::test_one_layer_of_covers_by_hand"
-_WORKED = f"{_RADEMACHER}/test_galanti.py::test_worked_values_of_the_sound_form"
 _FACTORS = "test_every_factor_is_in_the_terms"
 
 _ROWS = {
     "peeling": "tests/bounds/certificates/test_certificate.py::test_a_linear_network_by_hand",
-    "galanti": _WORKED,
-    "galanti_best": _WORKED,
     "neyshabur_frobenius": f"{_RADEMACHER}/test_neyshabur.py::test_the_whole_row",
-    **dict.fromkeys(("neyshabur_l1", "golowich", "golowich_sharp", "path_norm_layered", "path_norm"), _HANDS),
+    **dict.fromkeys(
+        ("galanti", "galanti_best", "neyshabur_l1", "golowich", "golowich_sharp", "path_norm_layered", "path_norm"),
+        _HANDS,
+    ),
     "bartlett": f"{_COVERING}/test_bartlett.py::test_by_hand",
     **dict.fromkeys(("bartlett_dudley", "graf_dudley"), _COVERS),
     **dict.fromkeys(("graf_norms", "graf_params"), f"{_COVERING}/test_graf.py::{_FACTORS}"),

@@ -23,10 +23,9 @@ from sparsebounds.bounds.norms import log_path_norm, row_norms
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.chains.stages import read_stages
-from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
+from sparsebounds.bounds.theorems.passes.gains import Way, run_pass
 from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
-    sharp_factor,
     theorem_1_complexity,
     theorem_1_factor,
     theorem_2_complexity,
@@ -34,6 +33,7 @@ from sparsebounds.bounds.theorems.rademacher.golowich import (
 from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
 from sparsebounds.bounds.theorems.rademacher.neyshabur import frobenius_complexity, l1_complexity
 from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity
+from sparsebounds.bounds.theorems.rademacher.node_forms import summed
 from sparsebounds.bounds.theorems.rademacher.path_norm import dag_complexities, layered_complexity
 
 Factor = Callable[[Graph, np.ndarray, int], float]
@@ -94,8 +94,22 @@ def _root_last(graph: Graph, energies: np.ndarray, m: int) -> float:
 
 
 def _logarithms(graph: Graph, energies: np.ndarray, m: int) -> float:
-    """1 + √(2 logs) of `galanti`."""
-    return 1 + math.sqrt(2 * float(vector_complexity(graph, energies, m).terms["logs"]))
+    """1 + √(2 logs) of the shared form of `galanti`."""
+    return 1 + math.sqrt(2 * float(_shared_form(graph, energies, m).terms["logs"]))
+
+
+def _shared_form(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+    chain = sparse_chain.read_chain(graph)
+    return sparse_forms.shared(chain, graph.node_sums(0, energies), m, structural=False)
+
+
+def _paths(graph: Graph, energies: np.ndarray, m: int) -> float:
+    """1 + √(2 log N) of the node pass on scalar nodes."""
+    return 1 + math.sqrt(2 * float(_scalar_form(graph, energies, m).terms["logs"]))
+
+
+def _scalar_form(graph: Graph, energies: np.ndarray, m: int) -> ClassSize:
+    return summed(run_pass(graph.partition("scalar"), energies, m, Way()))
 
 
 def _depth(graph: Graph, energies: np.ndarray, m: int) -> float:
@@ -103,9 +117,9 @@ def _depth(graph: Graph, energies: np.ndarray, m: int) -> float:
 
 
 def _log_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
-    """What log C and √C do in the form of `golowich_sharp` that adds up rows."""
-    peelings = int(sharp_complexities(graph, energies, m)[0].terms["activations"])
-    return sharp_factor(peelings, graph.classes) / sharp_factor(peelings, 1)
+    """What log C does in the form of `golowich_sharp` that adds up rows."""
+    logs = float(sharp_complexities(graph, energies, m)[0].terms["nats of activations"])
+    return (1 + math.sqrt(2 * (logs + math.log(graph.classes)))) / (1 + math.sqrt(2 * logs))
 
 
 def _unit_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
@@ -132,10 +146,10 @@ def _value(complexity: Callable[[Graph, np.ndarray, int], ClassSize]) -> Claim:
 
 
 def _form(name: str) -> Claim:
-    """One form of `golowich_sharp`; with one output the only one."""
+    """One form of `golowich_sharp`; with one output the first one."""
 
     def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
-        found = sharp_complexities(graph, energies, m)
+        found = sharp_complexities(graph, energies, m)  # those of chains come first
         return next((c.value for c in found if c.terms["form"] == name), found[0].value)
 
     return claim
@@ -143,7 +157,7 @@ def _form(name: str) -> Claim:
 
 def _partitioned(partitions: tuple[Partition, ...]) -> Claim:
     def claim(graph: Graph, energies: np.ndarray, m: int) -> float:
-        return min(vector_complexity(graph.partition(p), energies, m).value for p in partitions)
+        return min(_shared_form(graph.partition(p), energies, m).value for p in partitions)
 
     return claim
 
@@ -157,7 +171,7 @@ def _printed(graph: Graph, energies: np.ndarray, m: int) -> float:
 def _frobenius_for_rows(graph: Graph, energies: np.ndarray, m: int) -> float:
     """A twin of `galanti`: ‖W_L‖_F in place of Σ_r ‖w_r‖."""
     rows = sparse_chain.read_chain(graph).layers[-1].total_norms
-    return vector_complexity(graph, energies, m).value * float(np.linalg.norm(rows) / rows.sum())
+    return _shared_form(graph, energies, m).value * float(np.linalg.norm(rows) / rows.sum())
 
 
 def _gonon(graph: Graph, energies: np.ndarray, m: int) -> float:
@@ -209,12 +223,16 @@ STATEMENTS: tuple[Statement, ...] = (
         refuted=True,
     ),
     Statement(
-        "galanti", "nodes are positions", "nodes", ROWS, _partitioned(("position",)), nodes,
+        "galanti", "shared form, nodes are positions", "nodes", ROWS, _partitioned(("position",)), nodes,
         twins(_PRED),
     ),
     Statement("galanti", "a twin without √C: ‖W_L‖_F for Σ_r ‖w_r‖", "nodes", FROBENIUS, _frobenius_for_rows, nodes,
               refuted=True),
-    Statement("galanti", "nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins()),
+    Statement("galanti", "shared form, nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins()),
+    Statement("galanti", "gains and paths of scalars, chains", "path", ROWS_L1, _value(_scalar_form), chain,
+              twins({"without 1 + √(2 log N)": _paths})),
+    Statement("galanti", "gains and paths of scalars, skips and max pools", "path", ROWS_L1, _value(_scalar_form), _MAX,
+              twins({"without 1 + √(2 log N)": _paths})),
     Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins()),
     Statement("peeling", "second moment", "nodes", FROBENIUS, _moment(2.0), cases.single_cases, twins(), moment=2.0),
     Statement("peeling", "fourth moment", "nodes", FROBENIUS, _moment(4.0), cases.single_cases, twins(), moment=4.0),

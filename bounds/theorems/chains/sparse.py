@@ -1,10 +1,7 @@
-"""The numbers behind the sparse-network bound: norms, predecessor counts and maxima over paths of a layered graph.
+"""A chain as the shared and the printed form of the sparse-network bound see it: norms and predecessors of each layer.
 
-Both forms follow from one rescaling argument. Give every hidden node j a scale s_j and divide its vector by it; ReLU
-networks do not change. If s_j = n_j^½ ‖[W_j, b_j]‖ max(s_i over predecessors, 1 for the constant) the rescaled blocks
-have norm at most n_j^-½ and the class depends on c = Σ_r n_r^½ ‖[w_r, b_r]‖ max s_i alone (form "per node"). With one
-scale per layer and without the counts, c is a product of norms and the counts go to the data (form "shared").
-Everything is kept in logarithms.
+Give every layer one scale and divide its nodes' vectors by it; ReLU networks do not change. The class then depends on a
+product of norms alone, and the counts of predecessors go to the data, path by path.
 """
 
 from __future__ import annotations
@@ -21,9 +18,6 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Dot, Pool
-
-NORM_SPREAD = 1e-9
-"""Norms of nodes with equally many predecessors that differ by more, relatively, are worth a form per node."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +40,10 @@ class ChainLayer:
     bias: Float64[np.ndarray, " nodes"] | None
     """‖b_j‖, None where the layer has no bias."""
     activated: bool
-    maskable: int
-    """Independent zero patterns: number of blocks that could be zero."""
-    present: int
-    """How many of them are not."""
 
     def counts(self, structural: bool) -> Int64[np.ndarray, " nodes"]:
         """Predecessors of every node, the constant included where there is a bias."""
         return (self.possible if structural else self.read) + self.reads_constant(structural)
-
-    @cached_property
-    def lowered(self) -> bool:
-        """Whether zero weights leave some node with fewer predecessors than it could have."""
-        return bool((self.counts(False) < self.counts(True)).any())
 
     @property
     def total_norms(self) -> Float64[np.ndarray, " nodes"]:
@@ -86,11 +71,6 @@ class Chain:
     @property
     def has_bias(self) -> bool:
         return any(layer.bias is not None and layer.bias.any() for layer in self.layers)
-
-    @cached_property
-    def spread(self) -> bool:
-        """Whether hidden nodes with equally many predecessors have different norms."""
-        return any(_spread([h for h in level if not h.fixed]) for level in self.hidden)
 
 
 @per_graph
@@ -124,7 +104,6 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
     if layer.bias is not None:
         squares = np.square(layer.bias)
         bias = np.sqrt(squares if is_output else graph.node_sums(index, squares))
-    maskable, present = (0, 0) if fixed else _mask_counts(blocks, bias)
     return ChainLayer(
         index=index,
         depth=depth,
@@ -136,8 +115,6 @@ def _chain_layer(graph: Graph, index: int, depth: int, layer: Linear) -> ChainLa
         norms=_factors(graph, index, layer, blocks),
         bias=bias,
         activated=layer.activated,
-        maskable=maskable,
-        present=present,
     )
 
 
@@ -159,25 +136,3 @@ def _factors(graph: Graph, index: int, layer: Linear, blocks: Blocks) -> Float64
         return np.sqrt(graph.node_sums(index, scale**2))
     np.maximum.at(factors, local, scale)
     return factors
-
-
-def _mask_counts(blocks: Blocks, bias: Float64[np.ndarray, " nodes"] | None) -> tuple[int, int]:
-    """How many blocks a mask could remove (shared blocks once), and how many are there."""
-    used = np.asarray((blocks.taps >= 0).any(axis=1))
-    maskable = int(used.sum()) * blocks.norms2.shape[2]
-    present = int(((blocks.norms2 > 0) & used[:, :, None]).sum())
-    if bias is not None:
-        maskable, present = maskable + 1, present + int(bias.any())
-    return maskable, present
-
-
-def _spread(level: list[ChainLayer]) -> bool:
-    if not level:
-        return False
-    norms = np.concatenate([layer.total_norms for layer in level])
-    counts = np.concatenate([layer.possible for layer in level])
-    for count in np.unique(counts):
-        same = norms[counts == count]
-        if same.max() - same.min() > NORM_SPREAD * max(same.max(), 1e-300):
-            return True
-    return False

@@ -1,66 +1,19 @@
-"""The forms of the sparse-network bound: shared scales or one per node, zeros counted, paid for or fixed in advance."""
+"""What a chain alone has: the form of the sparse-network bound with one scale per layer, and the printed bound."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import gammaln
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_NONE, MASK_PAID, MASK_UNCOUNTED, NotCovered
+from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.payment import alternative
 from sparsebounds.bounds.theorems.chains.sparse import Chain, ChainLayer
-
-
-def forms(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, mask_fixed: bool) -> Iterator[ClassSize]:
-    """All forms of the theorem that apply, each with its price in nats.
-
-    The shared form that counts every possible predecessor is the main one and free. Zeros that lower |pred| and the
-    form per node are alternatives: with `mask_fixed` there is one of them, otherwise three share the prior weight.
-    """
-    if mask_fixed:
-        yield _main(_shared(chain, energies, m, structural=False), MASK_FIXED)
-        if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), 0.0, MASK_FIXED)
-        return
-    lowered = any(layer.lowered for layer in chain.layers)
-    uncounted = MASK_UNCOUNTED if lowered else MASK_NONE
-    yield _main(_shared(chain, energies, m, structural=True), uncounted)
-    if chain.spread:
-        yield _as_alternative(_per_node(chain, energies, m, structural=True), math.log(3.0), uncounted)
-    if lowered:
-        nats = mask_nats(chain)
-        price = math.log(3.0) + nats
-        yield _as_alternative(_shared(chain, energies, m, structural=False), price, MASK_PAID, nats)
-        if chain.spread:
-            yield _as_alternative(_per_node(chain, energies, m, structural=False), price, MASK_PAID, nats)
-
-
-def mask_nats(chain: Chain) -> float:
-    """log((n + 1) · (n choose k)): k of n blocks are there; the class of masks with their number is a prior."""
-    n = sum(layer.maskable for layer in chain.layers)
-    k = sum(layer.present for layer in chain.layers)
-    return float(math.log(n + 1) + gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
-
-
-def _main(form: ClassSize, mask: str) -> ClassSize:
-    return replace(form, terms={**form.terms, **_mask_terms(mask, 0.0)})
-
-
-def _as_alternative(form: ClassSize, nats: float, mask: str, mask_price: float = 0.0) -> ClassSize:
-    terms = {**form.terms, **_mask_terms(mask, mask_price)}
-    return replace(form, prices=alternative(nats), terms=terms)
-
-
-def _mask_terms(mask: str, nats: float) -> dict[str, Any]:
-    """What was assumed of the zeros, and what they cost."""
-    return {"mask": mask, "nats for the mask": nats}
+from sparsebounds.bounds.theorems.passes.gains import activation_nats
 
 
 def _log(values: np.ndarray | float) -> Any:
@@ -69,15 +22,17 @@ def _log(values: np.ndarray | float) -> Any:
 
 
 def _logs(chain: Chain, structural: bool) -> dict[str, float]:
-    """The logarithms under the root: one factor 2 per activation, one choice of predecessor per layer, C classes."""
+    """The logarithms under the root: √2 per ReLU, one choice of predecessor per layer, C classes."""
     levels = [*chain.hidden, chain.layers[-1:]]
     counts = [max(1, *(int(layer.counts(structural).max()) for layer in level)) for level in levels]
     activations = sum(any(layer.activated for layer in level) for level in levels)
+    nats = sum(max(activation_nats(chain.graph.layers[layer.index].slope, 1.0) for layer in level) for level in levels)
     return {
         "activations": activations,
+        "nats of activations": nats,
         "max |pred| per layer": counts,  # type: ignore[dict-item]
         "classes C": chain.graph.classes,
-        "logs": activations * math.log(2) + sum(math.log(n) for n in counts) + math.log(chain.graph.classes),
+        "logs": nats + sum(math.log(n) for n in counts) + math.log(chain.graph.classes),
     }
 
 
@@ -102,8 +57,17 @@ def _propagate(
     return out
 
 
-def _shared(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, structural: bool) -> ClassSize:
-    """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths."""
+def shared(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, structural: bool) -> ClassSize:
+    """c = (Σ_r ‖w_r‖) Π_{l<L} max_j ‖W^l_j‖, counts and energies together along paths.
+
+    Args:
+        chain: a network without skips and max pooling.
+        energies: Σ_n ‖x_nj‖² of every input node.
+        m: number of inputs; the constant that biases read has energy m.
+        structural: count predecessors behind zero weights, too.
+
+    Source: docs/theory.md, "Gains and paths".
+    """
     top = chain.layers[-1]
     log_s = 0.0
     for level in chain.hidden:
@@ -136,33 +100,6 @@ def _shared(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, struc
 
 def _largest(level: tuple[ChainLayer, ...], norms: str) -> float:
     return max(float(getattr(layer, norms).max()) for layer in level)
-
-
-def _per_node(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, structural: bool) -> ClassSize:
-    """c = Σ_r √n_r ‖w_r‖ max over paths into r of Π √n_j ‖W_j‖, and the largest energy that is read, separately."""
-    top = chain.layers[-1]
-
-    def scales(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        if layer.fixed:
-            return _log(layer.norms) + best
-        reach = np.maximum(best, 0.0) if layer.reads_constant(structural) else best
-        return 0.5 * _log(layer.counts(structural)) + _log(layer.total_norms) + reach
-
-    def data(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        return np.maximum(best, math.log(m)) if layer.reads_constant(structural) else best
-
-    log_rows = _propagate(chain, np.zeros(len(energies)), structural, scales)
-    log_scale = float(np.logaddexp.reduce(log_rows))
-    log_energy = float(_propagate(chain, _log(energies), structural, data).max())
-    logs = _logs(chain, structural)
-    terms = {
-        "form": "per node",
-        "sum_r ||w_r||": float(top.total_norms.sum()),
-        "log c (norms and counts along paths)": log_scale,
-        **logs,
-        "largest energy read": exp_or_inf(log_energy),
-    }
-    return ClassSize(log_scale, (1 + math.sqrt(2 * logs["logs"])) * exp_or_inf(log_energy / 2), terms=terms)
 
 
 def printed(chain: Chain, energies: Float64[np.ndarray, " nodes"], version: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ A network is a DAG of nodes; node j reads |pred(j)| nodes. The printed bound dep
 ρ = Π_l max_j ‖W^l_j‖_F and on the structure through |pred| alone. As printed by the authors' code and as others
 restate it (the paper's own text was not at hand) it is not valid, for two reasons that exact counterexamples show
 (tests/bounds/theorems/test_soundness.py): the predecessors of the last layer are missing, and the last layer's
-Frobenius norm cannot replace the sum of its row norms without a factor √C. `galanti` repairs both.
+Frobenius norm cannot replace the sum of its row norms without a factor √C. `galanti` repairs both, covers graphs of
+any shape, and replaces products of largest norms by sums over paths (docs/theory.md, "Gains and paths").
 """
 
 from __future__ import annotations
@@ -18,30 +19,44 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.bound import (
+    MASK_FIXED,
+    MASK_NONE,
+    MASK_PAID,
+    MASK_UNCOUNTED,
+    Bound,
+    Gamma,
+    NotCovered,
+    declare,
+)
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import bound_from_step, conclude
-from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
+from sparsebounds.bounds.theorems.passes.gains import NodePass, Way, run_pass
+from sparsebounds.bounds.theorems.rademacher.node_forms import (
+    COVERS,
+    NOT_HOMOGENEOUS,
+    fixed_numbers,
+    mask_counts,
+    mask_nats,
+    sizes,
+    summed,
+)
 
 SOURCE = (
     "Galanti, Xu, Galanti, Poggio, Norm-based Generalization Bounds for (Compositionally) Sparse Neural Networks, "
     "NeurIPS 2023"
 )
-ASSUMES = (
-    slopes.ASSUMES,
-    "layered: every layer reads the one below it, no skips",
-    "no max pooling (average pooling is covered)",
-    "the last layer is linear",
-)
+ASSUMES = (slopes.ASSUMES, NOT_HOMOGENEOUS)
 Nodes = Partition | Literal["best"] | None
-stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES, covers=COVERS)
 
 
 @stated(
@@ -54,22 +69,24 @@ def galanti(
     """The sparse-network bound, with every cost paid.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j (1 + √(2 Λ)) D + 2 √(log(1/δ_j)/2m), for all networks of the graph's
-    structure and all γ, w.p. ≥ 1 − δ. In the shared form c = (Σ_r ‖w_r‖)(Π_{l<L} max_j ‖W^l_j‖_F)/γ and
-    D² = max over paths of Π_{l≤L} |pred(l, j_l)| · Σ_i ‖x_{i,j_0}‖²; in the form per node the counts and norms stand
-    in c together, path by path, and D² is the largest energy of an input node. Λ = (number of activations) log 2 +
-    Σ_l log max_j |pred(l,j)| + log C. Biases are one more predecessor that carries the constant 1.
+    structure and all γ, w.p. ≥ 1 − δ. In the form "nodes" c = Σ_r κ_r/γ with gains κ_j = (Σ_r (Σ_i ‖w_{r,i}‖ κ_i +
+    |b_r|)²)^½ from κ = 1 at the inputs, rows r of node j, parts w_{r,i} that read node i (a maximum over k nodes:
+    k times the largest); Λ = log Σ_r N_r counts paths, N_j = √2 (Σ_i N_i + 1) under a ReLU; D² is the largest energy of
+    an input node, or m. On chains also the form "shared", an alternative: c = (Σ_r ‖w_r‖)(Π_{l<L} max_j ‖W^l_j‖_F)/γ,
+    D² = max over paths of Π_{l≤L} |pred(l, j_l)| · Σ_i ‖x_{i,j_0}‖², Λ = (activations) ½ log 2 + Σ_l log max_j
+    |pred(l,j)| + log C. Biases are one more predecessor that carries the constant 1, or for its price another one.
 
     Args:
         nodes: partition of the layers into nodes; None: the graph's own; "best": the best of three, for log 3.
-        mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise zeros that
-            lower |pred| cost the logarithm of the number of masks (or are not counted on, whichever is smaller).
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise zero blocks
+            count as predecessors, or cost the logarithm of the number of masks, whichever is smaller.
 
     Example:
         >>> b = galanti(graph, sample, delta=0.001)
         >>> b.guarantee, b.value >= 0.0
         ('certificate', True)
 
-    Source: as above, Theorem 3.3 in its sound form.
+    Source: as above, Theorem 3.3 in its sound form; theorem N of docs/theory.md.
     """
     return conclude(galanti, _forms(graph, sample, nodes, mask_fixed), graph, sample, Payment(delta, gamma))
 
@@ -79,10 +96,54 @@ def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iter
     partitions = _partitions(graph, nodes)
     price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
     for partition in partitions:
-        chain = sparse_chain.read_chain(graph.partition(partition))
-        energies = chain.graph.node_sums(0, sample.energies)
-        for form in sparse_forms.forms(chain, energies, sample.m, mask_fixed):
-            yield replace(form, prices={**price, **form.prices}, terms={"nodes": chain.graph.nodes, **form.terms})
+        chosen = graph.partition(partition)
+        for form in complexities(chosen, sample.energies, sample.m, mask_fixed):
+            yield replace(form, prices={**price, **form.prices}, terms={"nodes": chosen.nodes, **form.terms})
+
+
+def complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, mask_fixed: bool) -> list[ClassSize]:
+    """All forms of the theorem that apply, each with its price.
+
+    The node pass that counts every possible predecessor is the main form and free. What else there is depends on the
+    structure and on `mask_fixed` alone, and shares the weight of alternatives: another constant for the biases, the
+    shared form of chains, and each of them without the zero blocks, whose mask is paid for.
+    """
+    n, k = mask_counts(graph)
+    if mask_fixed:
+        found = list(_named(graph, energies, m, False, MASK_FIXED))
+    else:
+        found = list(_named(graph, energies, m, True, MASK_UNCOUNTED if k < n else MASK_NONE))
+    kinds = len(found) - 1 if mask_fixed else 2 * len(found) - 1
+    forms = [_priced(form, kinds if name else 0) for name, form in found]
+    if k < n and not mask_fixed:
+        nats = mask_nats(graph)
+        masked = (form for _, form in _named(graph, energies, m, False, MASK_PAID, nats))
+        forms += [_priced(replace(form, prices={**form.prices, "mask": nats}), kinds) for form in masked]
+    return forms
+
+
+def _priced(form: ClassSize, kinds: int) -> ClassSize:
+    """One of so many alternatives; 0: the main form."""
+    return replace(form, prices={**alternative(math.log(kinds)), **form.prices}) if kinds else form
+
+
+def _named(
+    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, structural: bool, mask: str, nats: float = 0.0
+) -> Iterator[tuple[str, ClassSize]]:
+    """The forms by name, "" for the main one."""
+    terms = {"mask": mask, "nats for the mask": nats}
+
+    def run(log_constant: float) -> NodePass:
+        return run_pass(graph, energies, m, Way(structural, log_constant, numbers=fixed_numbers(graph)))
+
+    for name, form in sizes(run, energies, m, summed):
+        yield name, replace(form, terms={**form.terms, **terms})
+    try:
+        chain = sparse_chain.read_chain(graph)
+    except NotCovered:
+        return
+    form = sparse_forms.shared(chain, graph.node_sums(0, energies), m, structural)
+    yield "shared", replace(form, terms={**form.terms, **terms})
 
 
 @stated(
@@ -124,21 +185,22 @@ def vector_complexity(
         m: number of inputs (the constant that biases read has energy m).
 
     Returns:
-        The smaller of the two forms; an upper bound on the supremum over all networks of the class that the network's
+        The smallest of all forms; an upper bound on the supremum over all networks of the class that the network's
         norms define. Not divided by m, without the factor 4/γ.
     """
-    chain = sparse_chain.read_chain(graph)
-    node_energies = graph.node_sums(0, energies)
-    return min(
-        sparse_forms.forms(chain, node_energies, m, mask_fixed),
-        key=lambda c: c.log_scale + math.log(c.unit or 1e-300),
-    )
+    forms = complexities(graph, energies, m, mask_fixed)
+    return min(forms, key=lambda c: c.log_scale + math.log(c.unit or 1e-300))
 
 
 @declare(
     summary="the sparse-network bound exactly as printed, for figures",
     guarantee="published",
-    assumes=("ReLU or leaky ReLU", ASSUMES[1], "no pooling", "no biases (present ones are not counted)"),
+    assumes=(
+        "ReLU or leaky ReLU",
+        "layered: every layer reads the one below it, no skips",
+        "no pooling",
+        "no biases (present ones are not counted)",
+    ),
     source=f"{SOURCE}; as the authors' code evaluates it and others restate it",
 )
 def galanti_published(

@@ -5,20 +5,23 @@ output; for the C scores theorem 1 and theorem 2 are summed over the classes (th
 the last layer), the sharpened form has other ways too.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
-class here is fixed by the product of its norms (over γ). The three forms of `golowich_sharp` share δ.
+class here is fixed by the product of its norms (over γ). On graphs that are no chains the product becomes the gain of
+the node pass with every layer one node (docs/theory.md, "Gains and paths"); on chains with biases it is one more form.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
@@ -26,9 +29,22 @@ from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
+from sparsebounds.bounds.theorems.passes.gains import NodePass, Way, activation_nats, run_pass
+from sparsebounds.bounds.theorems.passes.nodes_scores import largest_score
+from sparsebounds.bounds.theorems.rademacher.node_forms import (
+    COVERS,
+    NOT_HOMOGENEOUS,
+    biased,
+    fixed_numbers,
+    size,
+    sizes,
+    summed,
+)
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
-stated = partial(declare, guarantee="certificate", assumes=plain_chain.ASSUMES)
+ONE_BY_ONE, ROWS, FROBENIUS = "one by one", "rows", "frobenius"
+DAG = "not a chain: this library's form of the theorem"
+stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES, NOT_HOMOGENEOUS), covers=COVERS)
 
 
 @stated(
@@ -39,17 +55,56 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
     """The product of Frobenius norms of the layers' operators.
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j C (1 + √(2 L log 2)) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m),
-    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j.
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ ≤ c_j, for chains. On every other graph, and as another form where a chain has
+    biases, c = max_r κ_r/γ and 1 + √(2 max_r log N_r) stands for 1 + √(2 L log 2), max(‖X‖_F, √m) for ‖X‖_F: gains κ
+    and paths N of the node pass with a node for each layer (for each position of a max pool).
 
     Example:
         >>> b = golowich(graph, sample, delta=0.001)
         >>> b.terms["L"], round(b.terms["1 + sqrt(2 L log 2)"], 6)
         (2, 2.665109)
 
-    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r.
+    Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r; theorem N of docs/theory.md.
     """
-    forms = [theorem_1_complexity(graph, sample.energies, sample.m)]
-    return conclude(golowich, forms, graph, sample, Payment(delta, gamma))
+    levels, found = plain_levels(graph), one_by_one_complexities(graph, sample.energies, sample.m)
+    if levels is not None:
+        others = found if biased(graph) else []
+        found = [theorem_1_complexity(graph, sample.energies, sample.m), *others]
+    note = DAG if levels is None else ""
+    return conclude(golowich, _first_free(found), graph, sample, Payment(delta, gamma), note=note)
+
+
+def _first_free(forms: list[ClassSize]) -> list[ClassSize]:
+    """The first form is the main one; the others are alternatives of equal weight."""
+    price = alternative(math.log(max(len(forms) - 1, 1)))
+    return [forms[0], *(replace(form, prices={**price, **form.prices}) for form in forms[1:])]
+
+
+def plain_levels(graph: Graph) -> tuple[plain_chain.Level, ...] | None:
+    """The levels of a plain chain; None for every other network."""
+    try:
+        return plain_chain.read_levels(graph)
+    except NotCovered:
+        return None
+
+
+def layer_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, log_constant: float = 0.0) -> NodePass:
+    """The node pass with every layer one node, but for max pools, whose positions are nodes."""
+    whole = frozenset(i for i, layer in enumerate(graph.layers) if not layer.maximum)
+    return run_pass(
+        graph.partition("position"), energies, m, Way(True, log_constant, whole, True, fixed_numbers(graph))
+    )
+
+
+def _one_by_one(state: NodePass) -> ClassSize:
+    """Each score for itself: c = max_r κ_r, C times over."""
+    form = size(largest_score(state), "max_r kappa_r", state, state.nodes.graph.classes)
+    return replace(form, terms={**form.terms, "form": ONE_BY_ONE, "classes C": state.nodes.graph.classes})
+
+
+def one_by_one_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
+    """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r κ_r · C (1 + √(2 max_r log N_r)) √E, on any graph."""
+    return [form for _, form in sizes(partial(layer_pass, graph, energies, m), energies, m, _one_by_one)]
 
 
 def theorem_1_factor(layers: int) -> float:
@@ -85,67 +140,71 @@ def _frobenius(
 
 
 @stated(
-    summary="product of Frobenius norms, activations counted, scores added up in the best of three ways",
-    source=f"{SOURCE}, Theorem 1 sharpened: one log 2 per activation, three ways to add up the scores",
+    summary="gains layer by layer, paths counted, scores added up in the best of three ways",
+    source=f"{SOURCE}, Theorem 1 sharpened: ½ log 2 per ReLU, three ways to add up the scores, graphs of any shape",
 )
 def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
-    """The smallest of three forms, of which the second and third pay log 6: with a activations,
+    """The smallest of several forms: the first is free, the others share a quarter of δ.
 
-    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C min(2^a, 1 + √(2 a log 2)),
-    c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F min(2^a √C, 1 + √(2(a log 2 + log C))),
+    On chains, with a ReLU activations,
+
+    c = (max_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F C (1 + √(a log 2)),
+    c = (Σ_r ‖w_r‖)(Π_{l<L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F (1 + √(a log 2 + 2 log C)),
     c = (Π_{l≤L} ‖A_l‖_F)/γ and (4/m) c_j ‖X‖_F 2^a √C.
+
+    On every other graph, and also where there are biases, max_r κ_r and Σ_r κ_r stand for these products, max_r log N_r
+    and log Σ_r N_r under the roots, max(‖X‖_F, √m) for ‖X‖_F: gains κ and paths N of the node pass with a node for each
+    layer (for each position of a max pool).
 
     Example:
         >>> golowich_sharp(graph, sample, delta=0.001).value < golowich(graph, sample, delta=0.001).value
         True
 
-    Source: as above; each activation doubles E exp(λ sup ‖V‖), and at the input ‖Σ ξ_i x_i‖ has mean at most ‖X‖_F and
-    is sub-Gaussian with the same parameter. The first form adds up the classes; the second has E sup Σ_r w_r·V_r ≤
-    (Σ_r ‖w_r‖) E max_r sup ‖V_r‖ with V_r = Σ_i ξ_ir v(x_i), and exp of the maximum is at most the sum over r. For
-    2^a √C see `neyshabur_frobenius`.
+    Source: as above; theorem N of docs/theory.md. For 2^a √C see `neyshabur_frobenius`.
     """
     forms = sharp_complexities(graph, sample.energies, sample.m)
     return conclude(golowich_sharp, forms, graph, sample, Payment(delta, gamma))
 
 
-def sharp_factor(peelings: int, classes: int) -> float:
-    """min(2^a √C, 1 + √(2(a log 2 + log C))).
-
-    Example:
-        >>> [round(2 * 10 / 100 * sharp_factor(a, 1), 6) for a in (0, 1, 2, 4, 9)]
-        [0.2, 0.4, 0.533022, 0.670964, 0.906446]
-    """
-    exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
-    return min(exponential, 1 + math.sqrt(2 * (peelings * math.log(2) + math.log(classes))))
-
-
 def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
-    """The forms of `golowich_sharp`; one where there is one output, since then the first is the smallest."""
-    levels = plain_chain.read_levels(graph)
+    """The forms of `golowich_sharp`, the free one first; one by one alone where there is one output."""
+    levels = plain_levels(graph)
+    found = [] if levels is None else _chain_forms(graph, levels, energies, m)
+    if levels is None or biased(graph):
+        run = partial(layer_pass, graph, energies, m)
+        for name, of in ((ONE_BY_ONE, _one_by_one), (ROWS, summed)):
+            found += [replace(form, terms={**form.terms, "form": name}) for _, form in sizes(run, energies, m, of)]
+    several = graph.classes > 1
+    return _first_free([form for form in found if several or form.terms["form"] == ONE_BY_ONE])
+
+
+def _chain_forms(
+    graph: Graph, levels: tuple[plain_chain.Level, ...], energies: Float64[np.ndarray, " ..."], m: int
+) -> list[ClassSize]:
+    """Products of norms; biases carried as one more coordinate."""
     norms, data = level_norms.frobenius_norms(graph, levels), plain_chain.read_data(levels, energies, m)
     peelings, classes = plain_chain.activations(levels), graph.classes
+    nats = math.fsum(activation_nats(graph.layers[level.indices[0]].slope, 1.0) for level in levels)
 
-    def form(name: str, log_top: float, top: str, factor: float, main: bool = False) -> ClassSize:
+    def form(name: str, log_top: float, top: str, factor: float) -> ClassSize:
         log_scale, terms = _frobenius(norms, levels, log_top, top)
-        terms = {"form": name, **terms, "activations": peelings, "classes C": classes, "factor of depth": factor}
-        terms["||X||_F"] = data.frobenius
-        return ClassSize(log_scale, factor * data.frobenius, {} if main else alternative(math.log(2)), terms=terms)
+        terms = {"form": name, **terms, "activations": peelings, "nats of activations": nats, "classes C": classes}
+        terms |= {"factor of depth": factor, "||X||_F": data.frobenius}
+        return ClassSize(log_scale, factor * data.frobenius, terms=terms)
 
-    one_by_one = classes * sharp_factor(peelings, 1)
-    first = form("one by one", float(norms.rows.max()), "max_r ||w_r||", one_by_one, main=True)
-    if classes == 1:
-        return [first]
+    one_by_one, together = (1 + math.sqrt(2 * (nats + log_classes)) for log_classes in (0.0, math.log(classes)))
     exponential = exp_or_inf(peelings * math.log(2)) * math.sqrt(classes)
     return [
-        first,
-        form("rows", level_norms.log_sum(norms.rows), "sum_r ||w_r||", sharp_factor(peelings, classes)),
-        form("frobenius", level_norms.log_norm(norms.rows), "||W_L||_F", exponential),
+        form(ONE_BY_ONE, float(norms.rows.max()), "max_r ||w_r||", classes * one_by_one),
+        form(ROWS, level_norms.log_sum(norms.rows), "sum_r ||w_r||", together),
+        form(FROBENIUS, level_norms.log_norm(norms.rows), "||W_L||_F", exponential),
     ]
 
 
-@stated(
+@declare(
     summary="product of ℓ1,∞ norms, √depth, summed over the classes",
     guarantee="published",
+    assumes=plain_chain.ASSUMES,
     source=f"{SOURCE}, Theorem 2, its constant from memory",
 )
 def golowich_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:

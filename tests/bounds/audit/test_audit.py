@@ -21,7 +21,8 @@ from sparsebounds.bounds.audit.theorems import simulate
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses, loss_cases
 from sparsebounds.bounds.audit.theorems.statements import HALF, STATEMENTS
 from sparsebounds.bounds.bound import Bound, declare
-from sparsebounds.bounds.theorems.rademacher import galanti, neyshabur
+from sparsebounds.bounds.theorems.chains import sparse, sparse_forms
+from sparsebounds.bounds.theorems.rademacher import neyshabur
 
 ROOT = Path(__file__).resolve().parents[3]
 CERTIFICATES = {name for name, f in bounds.BOUNDS.items() if f.declaration.guarantee == "certificate"}
@@ -245,7 +246,7 @@ def test_norms_of_the_search_are_those_of_the_graph(architecture):
         measure = {
             "frobenius": lambda g: neyshabur.frobenius_complexity(g, np.ones(architecture.input), 3).log_scale,
             "l1": lambda g: neyshabur.l1_complexity(g, np.ones(architecture.input), 3).log_scale,
-            "nodes": lambda g: galanti.vector_complexity(g, np.ones(architecture.input), 3).log_scale,
+            "nodes": lambda g: sparse_forms.shared(sparse.read_chain(g), np.ones(g.node_counts[0]), 3, True).log_scale,
         }[name]
         assert math.exp(measure(graph)) == pytest.approx(top, rel=1e-9)
 

@@ -26,8 +26,10 @@ def weight(j):
     [
         # max_r ‖w_r‖ = √2 is rounded up to 1.1⁴; C = 2 scores, L = 2 layers.
         ("golowich", UP4, 4, 2 * (1 + math.sqrt(4 * LOG2)) * 10),
-        # One by one: 2 for the activation is below 1 + √(2 log 2).
-        ("golowich_sharp", UP4, 4, 2 * 2 * 10),
+        # One by one: a factor √2 for the activation under the root.
+        ("golowich_sharp", UP4, 4, 2 * (1 + math.sqrt(LOG2)) * 10),
+        # Gains 1/√2 of the hidden units, 1 of each score, 2 together → 1.1⁸; N = 2√2 from two input nodes of energy 50.
+        ("galanti", UP8, 8, (1 + math.sqrt(5 * LOG2)) * math.sqrt(50)),
         # Path norm 2 → 1.1⁸; two inputs and two scores; the largest coordinate has energy 50.
         ("neyshabur_l1", UP8, 8, 2 * math.sqrt(2 * math.log(2 * 4)) * math.sqrt(50)),
         ("path_norm_layered", UP8, 8, math.sqrt(2 * (2 * LOG2 + math.log(4))) * math.sqrt(50)),

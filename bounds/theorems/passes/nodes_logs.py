@@ -1,0 +1,62 @@
+"""Sums of numbers that overflow float64, from their logarithms, never rounded down to nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+FLOOR = 1e-120
+"""What is smaller than this, relative to the largest, counts as this: too much, but never 0 where it is not 0."""
+
+
+def scaled(logs: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
+    """(values, log of their common scale): exp(logs) = values · scale, but for values raised to `FLOOR`.
+
+    Example:
+        >>> values, log_scale = scaled(np.array([1000.0, 1000.0 - np.log(4), -np.inf]))
+        >>> values.round(9).tolist(), log_scale
+        ([1.0, 0.25, 0.0], 1000.0)
+    """
+    top = float(logs.max(initial=-np.inf))
+    if top == -np.inf:
+        return np.zeros_like(logs), 0.0
+    return np.where(logs > -np.inf, np.maximum(np.exp(logs - top), FLOOR), 0.0), top
+
+
+def raised(values: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
+    """The same from numbers that are not negative: (values / largest, log largest).
+
+    Example:
+        >>> raised(np.array([2.0, 1.0, 0.0]))[0].tolist()
+        [1.0, 0.5, 0.0]
+    """
+    top = float(values.max(initial=0.0))
+    if top == 0.0:
+        return np.zeros_like(values), 0.0
+    return np.where(values > 0, np.maximum(values / top, FLOOR), 0.0), float(np.log(top))
+
+
+def log(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """log with −inf at 0."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(values))
+
+
+def padded(logs: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " padded"]:
+    """With −inf at the end, for ABSENT."""
+    return np.append(logs, -np.inf)
+
+
+def summed_by(
+    group: Int[np.ndarray, " n"], logs: Float64[np.ndarray, " n"], groups: int
+) -> Float64[np.ndarray, " groups"]:
+    """log of the sum over each group, from logarithms.
+
+    Example:
+        >>> summed_by(np.array([0, 0, 2]), np.log([1.0, 3.0, 5.0]), 3).round(6).tolist()
+        [1.386294, -inf, 1.609438]
+    """
+    top = np.full(groups, -np.inf)
+    np.maximum.at(top, group, logs)
+    safe = np.where(top > -np.inf, top, 0.0)
+    return safe + log(np.bincount(group, weights=np.exp(logs - safe[group]), minlength=groups))

@@ -1,0 +1,171 @@
+"""What the terms of a linear layer hand on in the node pass: gains row by row, counts and energies node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.terms import Term
+from sparsebounds.bounds.theorems.passes.nodes_fixed import fixed_norms
+from sparsebounds.bounds.theorems.passes.nodes_logs import log, padded, raised, scaled
+from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
+
+Logs = Float64[np.ndarray, " ..."]
+
+
+@dataclass(frozen=True)
+class LayerTerms:
+    """The terms of one linear layer."""
+
+    nodes: Nodes
+    index: int
+    blocks: bool
+    """Whether norms of blocks count everywhere, not only where inputs are read."""
+
+    @cached_property
+    def terms(self) -> list[tuple[int, Term]]:
+        return list(enumerate(self.nodes.graph.linear(self.index).terms))
+
+    @cached_property
+    def vectors(self) -> list[int]:
+        """Layers below whose nodes count as vectors."""
+        return [s for s in self.nodes.graph.sources(self.index) if self.blocks or s in vector_layers(self.nodes.graph)]
+
+    @property
+    def show_vectors(self) -> bool:
+        """Whether a vector is shown on, so that norms of nodes are of use above."""
+        return self.blocks or self.index in vector_layers(self.nodes.graph)
+
+    def learned(self, rows: Logs, gain: Logs) -> Logs | None:
+        """log Σ_i ‖w_{e,i}‖ κ_i over nodes i that count as vectors, plus Σ |w| g over all other elements."""
+        parts = []
+        for number, term in self.terms:
+            if not term.learned:
+                continue
+            sources = self.nodes.graph.layer_of(term.elements_read)
+            if set(sources) & set(self.vectors):
+                parts.append(self._by_blocks(number, term, gain))
+            if set(sources) - set(self.vectors):
+                others = set(sources) - set(self.vectors)
+                parts.append(_by_elements(term, kept(self.nodes.graph.offsets, others, rows)))
+        return np.asarray(np.logaddexp.reduce(parts, axis=0)) if parts else None
+
+    def fixed(self, rows: Logs) -> Logs | None:
+        """log Σ |coefficient| g over the elements that the fixed maps show."""
+        offsets, layer_of = self.nodes.graph.offsets, self.nodes.graph.layer_of
+        parts = [
+            _by_elements(term, kept(offsets, layer_of(term.elements_read), rows))
+            for _, term in self.terms
+            if not term.learned
+        ]
+        return np.asarray(np.logaddexp.reduce(parts, axis=0)) if parts else None
+
+    def fixed_nodes(self, gain: Logs) -> Logs:
+        """For every node j, log of at least Σ_terms sup ‖Σ_i P_ji a_i‖ over ‖a_i‖ ≤ κ_i: ‖P_j‖ (Σ_i κ_i²)^½."""
+        parts = []
+        for number, term in self.terms:
+            if not term.learned:
+                squares = self._summed(number, 2 * gain, True)
+                parts.append(log(fixed_norms(self.nodes, self.index, number)) + squares / 2)
+        return np.asarray(np.logaddexp.reduce(parts, axis=0))
+
+    def counts(self, logs: Logs, structural: bool) -> Logs:
+        """log Σ_{i ∈ pred(j)} N_i of every node j, term by term."""
+        return np.asarray(np.logaddexp.reduce([self._summed(k, logs, structural) for k, _ in self.terms], axis=0))
+
+    def largest(self, logs: Logs, structural: bool) -> Logs:
+        """max_{i ∈ pred(j)} of the energies."""
+        found = []
+        for number, term in self.terms:
+            if self._whole(term):
+                seen = self._layers(term, structural)
+                found.append(np.max([np.where(there, logs[node], -np.inf) for node, there in seen], axis=0))
+            else:
+                blocks = self.nodes.blocks(self.index, number, structural)
+                found.append(blocks.largest(padded(logs), structural and term.learned))
+        return np.asarray(np.max(found, axis=0))
+
+    def _summed(self, number: int, logs: Logs, structural: bool) -> Logs:
+        term = self.terms[number][1]
+        if self._whole(term):
+            seen = self._layers(term, structural)
+            return np.asarray(
+                np.logaddexp.reduce([np.where(there, logs[node], -np.inf) for node, there in seen], axis=0)
+            )
+        sources = self.nodes.graph.layer_of(term.elements_read)
+        values, top = scaled(padded(kept(self.nodes.offsets, sources, logs)))
+        blocks = self.nodes.blocks(self.index, number, structural)
+        b, t, _ = blocks.norms2.shape
+        every = (structural and term.learned) or blocks.full  # a fixed map shows what it shows
+        table = np.ones((b, t, 1)) if every else (blocks.norms2 > 0).astype(np.float64)
+        return log(blocks.sums(values, table)) + top
+
+    def _whole(self, term: Term) -> bool:
+        """Whether all that a term reads are layers of one node."""
+        return self.nodes.whole.issuperset(self.nodes.graph.layer_of(term.elements_read))
+
+    def _layers(self, term: Term, structural: bool) -> list[tuple[int, np.ndarray]]:
+        """(node, which nodes of the layer read it), for layers of one node."""
+        local, count = self.nodes.local(self.index), self.nodes.counts[self.index]
+        found = []
+        for source in self.nodes.graph.layer_of(term.elements_read):
+            rows = term.apply(self._of(source), np.ones_like if structural else lambda w: np.asarray(w != 0, float))
+            there = np.asarray(np.bincount(local, weights=rows, minlength=count) > 0)
+            found.append((int(self.nodes.offsets[source]), there))
+        return found
+
+    def _by_blocks(self, number: int, term: Term, gain: Logs) -> Logs:
+        """log Σ_i ‖w_{e,i}‖ κ_i over the nodes of vectors."""
+        if self._whole(term):
+            scale = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
+            parts = []
+            for source in set(self.nodes.graph.layer_of(term.elements_read)) & set(self.vectors):
+                norms = np.sqrt(term.apply(self._of(source), lambda w: np.square(w / scale)))
+                parts.append(log(norms) + gain[self.nodes.offsets[source]])
+            return np.asarray(np.logaddexp.reduce(parts, axis=0) + np.log(scale))
+        values, top = scaled(padded(kept(self.nodes.offsets, self.vectors, gain)))
+        blocks = self.nodes.rows(self.index, number)
+        norms, largest = raised(np.sqrt(blocks.norms2))
+        return log(blocks.sums(values, norms)) + top + largest
+
+    def _of(self, source: int) -> Float64[np.ndarray, " padded"]:
+        """1 on the elements of a layer."""
+        ones, offsets = np.zeros(int(self.nodes.graph.offsets[-1]) + 1), self.nodes.graph.offsets
+        ones[offsets[source] : offsets[source + 1]] = 1.0
+        return ones
+
+
+def kept(offsets: Int64[np.ndarray, " layers"], layers: Iterable[int], logs: Logs) -> Logs:
+    """Numbers per element or per node, those of other layers −inf: `offsets` says where each layer begins."""
+    only = np.full_like(logs, -np.inf)
+    for one in layers:
+        only[offsets[one] : offsets[one + 1]] = logs[offsets[one] : offsets[one + 1]]
+    return only
+
+
+def _by_elements(term: Term, rows: Logs) -> Logs:
+    """log Σ |w_{e,e'}| g_{e'}."""
+    values, top = scaled(padded(rows))
+    largest = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
+    return log(term.apply(values, lambda w: raised(np.abs(w))[0])) + top + np.log(largest)
+
+
+@per_graph
+def vector_layers(graph: Graph) -> frozenset[int]:
+    """The input, and what only shows it on: layers whose nodes are vectors that no activation has seen."""
+    found = {0}
+    for index, layer in graph.computed():
+        shows = not layer.dots and layer.role in ("linear", "max pool") and not layer.activated
+        if (
+            shows
+            and not (layer.maximum and graph.max_pool(index).window > 1)
+            and found.issuperset(graph.sources(index))
+        ):
+            found.add(index)
+    return frozenset(found)
