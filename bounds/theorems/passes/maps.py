@@ -1,0 +1,94 @@
+"""The learned maps of a graph: which terms of its layers training chooses, their norms, and the biases."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
+from sparsebounds.bounds.norms import spectral_upper
+from sparsebounds.bounds.norms.entries import disjoint
+
+SAME = 1e-6
+"""Coefficients this close to each other, relatively, are one number."""
+
+
+class Place(NamedTuple):
+    """One term of one linear layer."""
+
+    layer: int
+    term: int
+
+
+@per_graph
+def learned_terms(graph: Graph) -> tuple[Place, ...]:
+    """All terms that training chooses, in the order of the layers."""
+    return tuple(
+        Place(i, k) for i, layer in graph.linear_layers() for k, term in enumerate(layer.terms) if is_learned(term)
+    )
+
+
+def is_learned(term: Term) -> bool:
+    """Whether a term is no fixed map: a `Dot`, or one number per element that may have been learned.
+
+    A scale that all elements share, and sums over windows with equal weights or divided by their sizes, are fixed.
+    """
+    if isinstance(term, Diagonal):
+        return term.scale is not None and bool(np.any(term.scale != term.scale.flat[0]))
+    if isinstance(term, Pool):
+        return not _plain(term)
+    return True
+
+
+def _plain(pool: Pool) -> bool:
+    """One coefficient for all windows, or one over the number of elements of each."""
+    sites = np.maximum(pool.taps.window_sizes, 1)[:, None]
+    scaled = np.broadcast_to(np.asarray(pool.coefficient, dtype=np.float64), pool.shape)
+    return any(np.ptp(values) <= SAME * np.abs(values).max(initial=0.0) for values in (scaled, scaled * sites))
+
+
+def dot_at(graph: Graph, place: Place) -> Dot | None:
+    """The learned map at a place; None for a learned scale."""
+    term = graph.linear(place.layer).terms[place.term]
+    return term if isinstance(term, Dot) else None
+
+
+def term_upper(graph: Graph, place: Place) -> float:
+    """Not below the spectral norm of one term; of a whole layer, where it has no other."""
+    alone = len(graph.layers[place.layer].terms) <= 1
+    return spectral_upper(graph, place.layer, None if alone else place.term)
+
+
+@per_graph
+def sources_of_terms(graph: Graph, index: int) -> tuple[tuple[int, ...], ...]:
+    """For every term of a linear layer, the layers that it reads."""
+    return tuple(tuple(graph.layer_of(term.elements_read)) for term in graph.linear(index).terms)
+
+
+@per_graph
+def terms_are_disjoint(graph: Graph, index: int) -> bool:
+    """Whether a linear layer has several terms, no two of which read the same element."""
+    terms = graph.linear(index).terms
+    return len(terms) > 1 and disjoint(terms)
+
+
+def biased_layers(graph: Graph) -> tuple[int, ...]:
+    """Linear layers that add a constant, be it zero: a class must not depend on trained values."""
+    return tuple(i for i, layer in graph.linear_layers() if layer.bias is not None)
+
+
+def bias_of(layer: Linear) -> tuple[Float64[np.ndarray, " G"], Float64[np.ndarray, " G"]]:
+    """Every number of a layer's bias and how many elements share it: |b_g| (G,), size_g (G,).
+
+    Raises:
+        ValueError: biases that are not finite.
+    """
+    bias = np.zeros(0) if layer.bias is None else np.abs(layer.bias)
+    if not np.isfinite(bias).all():
+        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
+    return bias, np.ones(len(bias))
