@@ -12,6 +12,10 @@ from typing import Any, Generic, Literal, ParamSpec
 
 Guarantee = Literal["certificate", "expectation", "published", "shape"]
 Gamma = float | Literal["best"]
+PIECEWISE_LINEAR = ("input", "linear", "max pool")
+"""Roles of layers that every theorem about ReLU networks knows."""
+ANY_LAYER = (*PIECEWISE_LINEAR, "activation", "product", "normalisation", "attention", "unknown")
+"""Roles of all layers: what is said of scores and labels, or of the numbers of a program, asks for no kind of them."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ class Declaration:
     guarantee: Guarantee
     assumes: tuple[str, ...]
     source: str
+    covers: tuple[str, ...] = PIECEWISE_LINEAR
+    """The roles of the layers that the theorem knows."""
 
 
 class NotCovered(Exception):
@@ -128,6 +134,9 @@ class Theorem(Generic[P]):
         if given.arguments.get("mask_fixed"):
             given.arguments["graph"] = given.arguments["graph"].with_fixed_selections()
         try:
+            outside = given.arguments["graph"].outside(self.declaration.covers)
+            if outside:
+                raise NotCovered(outside)
             return self.call(*given.args, **given.kwargs)
         except NotCovered as reason:
             nan = math.nan
@@ -152,7 +161,12 @@ class Theorem(Generic[P]):
 
 
 def declare(
-    *, summary: str, guarantee: Guarantee, assumes: tuple[str, ...], source: str
+    *,
+    summary: str,
+    guarantee: Guarantee,
+    assumes: tuple[str, ...],
+    source: str,
+    covers: tuple[str, ...] = PIECEWISE_LINEAR,
 ) -> Callable[[Callable[P, Bound]], Theorem[P]]:
     """Make a function `(graph, sample, *, delta, …) -> Bound` a `Theorem`.
 
@@ -161,6 +175,7 @@ def declare(
         guarantee: what a row may claim at most.
         assumes: of the network, one thing each.
         source: paper, theorem, version.
+        covers: roles of the layers that the theorem knows; a network with another one gets NaN, and the layer is named.
 
     Returns:
         A decorator. The theorem checks δ, γ and that sample and graph belong together before it calls the function, and
@@ -173,7 +188,7 @@ def declare(
         >>> half.declaration.guarantee, half(graph, sample, delta=0.1).note
         ('shape', 'not covered: it is an example')
     """
-    declaration = Declaration(summary, guarantee, assumes, source)
+    declaration = Declaration(summary, guarantee, assumes, source, covers)
     return lambda function: Theorem(function, declaration)
 
 

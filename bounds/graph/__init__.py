@@ -1,4 +1,4 @@
-"""What a network is to a bound: elements, layers of three kinds, and a choice of nodes.
+"""What a network is to a bound: elements, layers of a few kinds, and a choice of nodes.
 
 Every coordinate that a layer computes for one input is an *element* with a global number. A layer names the
 elements it reads by these numbers, so slicing, padding, transposing or gathering leave no trace in the graph:
@@ -13,12 +13,25 @@ layer are ordered (position, channel); which of them form one *node* of the theo
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.layers import (
+    Activation,
+    Attention,
+    Input,
+    Layer,
+    Linear,
+    MaxPool,
+    Normalise,
+    Product,
+    Unknown,
+)
+from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
 
 __all__ = [
     "ABSENT",
+    "Activation",
+    "Attention",
     "Diagonal",
     "Dot",
     "Graph",
@@ -26,11 +39,15 @@ __all__ = [
     "Layer",
     "Linear",
     "MaxPool",
+    "Nonlinearity",
+    "Normalise",
     "PARTITIONS",
     "Partition",
     "Pool",
+    "Product",
     "Taps",
     "Term",
+    "Unknown",
     "activations",
     "evaluate",
 ]

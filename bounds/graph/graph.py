@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int, Int32, Int64, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear, MaxPool
+from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import Memory, per_graph
 from sparsebounds.bounds.graph.selections import Selection
 from sparsebounds.bounds.graph.terms import Dot, Term
@@ -77,9 +77,19 @@ class Graph:
         """Index and layer of all linear layers."""
         return ((i, layer) for i, layer in enumerate(self.layers) if isinstance(layer, Linear))
 
-    def computed(self) -> Iterator[tuple[int, Linear | MaxPool]]:
+    def computed(self) -> Iterator[tuple[int, Computed]]:
         """Index and layer of all layers above the input."""
         return ((i, layer) for i, layer in enumerate(self.layers) if not isinstance(layer, Input))
+
+    def outside(self, roles: Collection[str]) -> str:
+        """The first layer of another role than these, and what it is, for a message; empty where there is none."""
+        strange = next((layer for layer in self.layers if layer.role not in roles), None)
+        if strange is None:
+            return ""
+        where = (
+            f" at {strange.where.rpartition('/')[2]}" if strange.where and strange.where not in label(strange) else ""
+        )
+        return f"{label(strange)} is {strange.kind}{where}, which this theorem does not cover"
 
     def partition(self, nodes: Partition, group_size: int | None = None) -> Graph:
         """The same network with other nodes."""

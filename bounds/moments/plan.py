@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR, NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
@@ -91,6 +91,9 @@ def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
         NotCovered: an activation that is not positively homogeneous, a last layer that is not linear, or nodes whose
             blocks cannot be told apart in this partition.
     """
+    outside = graph.outside(PIECEWISE_LINEAR)
+    if outside:
+        raise NotCovered(outside)
     last = graph.layers[-1]
     if not last.affine:
         raise NotCovered(f"the last layer, {label(last)}, is not linear")

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
-from sparsebounds.bounds.graph.layers import Input, Layer, Linear
+from sparsebounds.bounds.graph.layers import Activation, Input, Layer, Linear
+from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.graph.selections import Selection
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
@@ -201,6 +202,17 @@ class Builder:
         (read,) = layer.elements_read
         below = self.activate_present(View(read), slope)
         return self.add(layer.renumbered(lambda _: below.ids))
+
+    def apply(self, view: View, function: Nonlinearity) -> View:
+        """A fixed function of every element, as a layer of its own."""
+        view = self.settle(view)
+        view = view if view.plain else self.materialise(view)
+        order, positions, channels = self._layout(view)
+        elements = view.ids.ravel()[order].astype(np.int32)
+        index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
+        out = np.empty(elements.size, dtype=np.int32)
+        out[order] = self.ids(index)
+        return View(out.reshape(view.shape))
 
     def activate_present(self, view: View, slope: float) -> View:
         """As `activate`, for a view in which ABSENT means "left out" instead of zero."""

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, NotCovered, check_match, declare
+from sparsebounds.bounds.bound import ANY_LAYER, Bound, NotCovered, check_match, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.conclude import bound_from_step
@@ -23,6 +23,7 @@ ABOUT = "about {n} held-out samples, not about the training sample"
     guarantee="certificate",
     assumes=("samples that had no part in training or in any choice about the network",),
     source="Langford, Tutorial on practical prediction theory for classification, JMLR 2005, theorem 3.3",
+    covers=ANY_LAYER,
 )
 def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | None = None) -> Bound:
     """What the error on held-out samples says about the true error.

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
 
+from sparsebounds.bounds.graph.nonlinearities import TANH, Nonlinearity
 from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
 from sparsebounds.bounds.reader.selections import record_mask
 from sparsebounds.bounds.reader.values import Const, Sign, Value, View, same_ratio
@@ -125,6 +126,15 @@ def _slope(view: View, other: View) -> float | None:
     return slope if slope is not None and 0.0 <= slope <= 1.0 else None
 
 
+def pointwise(function: Nonlinearity) -> Rule:
+    """A fixed function of every element."""
+
+    def rule(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+        return [interpreter.builder.apply(_view(interpreter, values[0]), function)]
+
+    return rule
+
+
 def convert(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Changes of floating type; a sign test turned into 0 and 1 stays a sign test."""
     if isinstance(values[0], View) and not jnp.issubdtype(eqn.params["new_dtype"], jnp.floating):
@@ -155,6 +165,7 @@ RULES = {
     "mul": mul,
     "div": div,
     "max": maximum,
+    "tanh": pointwise(TANH),
     "gt": compare(below=False),
     "ge": compare(below=False),
     "lt": compare(below=True),

@@ -18,7 +18,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import MaxPool, label
+from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.norms.entries import linear_layer
 
@@ -52,8 +52,8 @@ def read_levels(graph: Graph) -> tuple[Level, ...]:
     """
     depth = {0: 0}
     for i, layer in graph.computed():
-        if isinstance(layer, MaxPool):
-            raise NotCovered(f"max pooling in {label(layer)}")
+        if not isinstance(layer, Linear):
+            raise NotCovered(f"{'max pooling' if layer.maximum else layer.kind} in {label(layer)}")
         below = {depth[s] for s in graph.sources(i)} or {0}
         if len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")

@@ -18,7 +18,7 @@ from jaxtyping import Float64, Int64
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
+from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Dot, Pool
 
@@ -100,8 +100,8 @@ def read_chain(graph: Graph) -> Chain:
     layers = []
     for i, layer in graph.computed():
         below = {depth[s] for s in graph.sources(i)}
-        if isinstance(layer, MaxPool):
-            raise NotCovered(f"max pooling in {label(layer)}")
+        if not isinstance(layer, Linear):
+            raise NotCovered(f"{'max pooling' if layer.maximum else layer.kind} in {label(layer)}")
         if len(layer.terms) > 1 or len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
         depth[i] = below.pop() + 1

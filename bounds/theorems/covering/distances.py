@@ -7,12 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.reference import fixed_weights
+from sparsebounds.bounds.theorems.covering.own_numbers import check_layers
 from sparsebounds.bounds.theorems.passes.hulls import bias_norm
-from sparsebounds.bounds.theorems.passes.maps import Place, bias_of, biased_layers, dot_at, learned_terms, term_upper
+from sparsebounds.bounds.theorems.passes.maps import (
+    Place,
+    bias_numbers,
+    biased_layers,
+    dot_at,
+    term_upper,
+)
 
 
 @dataclass(frozen=True)
@@ -53,9 +59,7 @@ def read_distances(graph: Graph, reference: object, mask_fixed: bool) -> Distanc
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
-    places, biased = learned_terms(graph), biased_layers(graph)
-    if not places:
-        raise NotCovered("the network has no learned layer")
+    places, biased = check_layers(graph), biased_layers(graph)
     moved, start = graph if reference is None else difference(graph, reference), fixed_weights(reference)
     counts = {place: _counts(graph, moved, start, place, mask_fixed) for place in places}
     return Distances(
@@ -67,7 +71,7 @@ def read_distances(graph: Graph, reference: object, mask_fixed: bool) -> Distanc
         present={place: there for place, (_, there) in counts.items()},
         shifts={i: bias_norm(moved, i) for i in biased},
         start_shifts={i: 0.0 if start is None else bias_norm(start, i) for i in biased},
-        numbers={i: len(bias_of(graph.linear(i))[0]) for i in biased},
+        numbers={i: len(bias_numbers(graph.linear(i))[0]) for i in biased},
     )
 
 

@@ -19,13 +19,13 @@ from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_classes, numeric_of
-from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, read_numbers
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, read_numbers
 from sparsebounds.bounds.theorems.passes.hulls import kernel_hull
 
 SOURCE = "Graf, Zeng, Rieck, Niethammer, Kwitt, On measuring excess capacity in neural networks, NeurIPS 2022"
 PSI = 2.0
 """sup_β Σ_{k ≥ β} log((k+2)/(k+1)) √(β/k); each summand is below √β ∫_k^{k+1} t^{-3/2} dt. The paper has 2.7."""
-stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES, covers=COVERS)
 
 
 @stated(

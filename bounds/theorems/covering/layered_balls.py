@@ -17,8 +17,8 @@ from typing import TypeVar
 from sparsebounds.bounds.margin.grids import RATIO, grid_up
 from sparsebounds.bounds.theorems.covering.distances import Distances
 from sparsebounds.bounds.theorems.passes.cover import backward, forward
+from sparsebounds.bounds.theorems.passes.fixed import Fixed
 from sparsebounds.bounds.theorems.passes.maps import Place, sources_of_terms
-from sparsebounds.bounds.theorems.passes.rules import Fixed
 from sparsebounds.bounds.theorems.passes.sizes import Size, joined, log
 
 Key = TypeVar("Key", Place, int)

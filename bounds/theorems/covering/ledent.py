@@ -22,11 +22,11 @@ from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_n
 from sparsebounds.bounds.sample.limits import Range, largest_norm, largest_patch
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.hull_cover import covering_complexity, preferred
-from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, OwnNumbers, read_numbers
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, OwnNumbers, read_numbers
 from sparsebounds.bounds.theorems.covering.unions import FixedClass, classes
 from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import Hull, weights_by_tap
-from sparsebounds.bounds.theorems.passes.maps import Place, bias_of, dot_at, term_upper
+from sparsebounds.bounds.theorems.passes.maps import Place, bias_numbers, dot_at, term_upper
 from sparsebounds.bounds.theorems.passes.reach import Reach, reaches
 from sparsebounds.bounds.theorems.passes.sizes import Size, log
 
@@ -43,6 +43,7 @@ EXTENDED = "; extended by this library beyond chains without biases"
         "the last layer is learned and linear",
         "a bound on the norm of every input that can occur (input_bound or pixel_range)",
     ),
+    covers=COVERS,
     source=f"{SOURCE}, theorem 11 with fixed constraints as others implement it; union over norms and γ",
 )
 def ledent(
@@ -117,7 +118,7 @@ def _filters(moved: Graph, place: Place) -> Hull:
 
 def _biases(moved: Graph, index: int) -> Hull:
     """‖b‖₁ over the numbers that the program can set."""
-    numbers, _ = bias_of(moved.linear(index))
+    numbers, _ = bias_numbers(moved.linear(index))
     return Hull(math.fsum(numbers), 2.0 * len(numbers))
 
 

@@ -23,9 +23,9 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.distances import Distances, read_distances
 from sparsebounds.bounds.theorems.covering.hull_cover import LIPSCHITZ
 from sparsebounds.bounds.theorems.covering.layered_balls import Balls, log_covering, parts_of, roundings
-from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES
-from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain, step_norm
-from sparsebounds.bounds.theorems.passes.maps import Place
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS
+from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain
+from sparsebounds.bounds.theorems.passes.maps import Place, term_upper
 from sparsebounds.bounds.theorems.passes.sizes import log
 
 SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural networks, ICLR 2020"
@@ -35,6 +35,7 @@ SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural netw
     summary="number of weights, operator distances from a reference, every constant explicit",
     guarantee="certificate",
     assumes=(*ASSUMES, "a bound on the norm of every input that can occur (input_bound or pixel_range)"),
+    covers=COVERS,
     source=f"{SOURCE}, theorem 3.1 with constants derived here, union over distance, γ and masks",
 )
 def long_sedghi(
@@ -111,7 +112,7 @@ def _one_number(own: Distances, chain: tuple[Step, ...], chi: float, m: int, mas
     beta, nats = grid_up(math.fsum(own.moved.values()))
     nu = max(0.0, max(own.start.values()) - 1.0)
     layers, weights = len(own.moved), sum(mask.weights.values())
-    log_fixed = math.fsum(log(step_norm(own.graph, step)) for step in chain if not step.learned)
+    log_fixed = math.fsum(log(term_upper(own.graph, step.place)) for step in chain if not step.learned)
     # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
     log_weights = log(beta) + nu * layers + beta + log_fixed
     terms = {

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR, NotCovered
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Normalise, label
 from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.theorems.passes.hulls import Hull, Hulls, bias_hull, bias_norm
 from sparsebounds.bounds.theorems.passes.maps import Place, biased_layers, learned_terms, term_upper
 
 ASSUMES = (
-    slopes.ASSUMES,
+    "activations with bounded slopes; " + slopes.ASSUMES,
     "max and average pooling and a scale that all elements share are fixed, not learned",
 )
+COVERS = (*PIECEWISE_LINEAR, "activation", "product", "normalisation", "attention")
+"""Roles of the layers that the cover pass has rules for."""
 Biases = Callable[[Graph, int], Hull]
 """(graph of the biases, or of their distances from a reference; layer) → their hull."""
 
@@ -74,9 +77,7 @@ def read_numbers(
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
-    places, biased = learned_terms(graph), biased_layers(graph)
-    if not places:
-        raise NotCovered("the network has no learned layer")
+    places, biased = check_layers(graph), biased_layers(graph)
     moved = graph if reference is None else difference(graph, reference)
     start = fixed_weights(reference)
     return OwnNumbers(
@@ -88,3 +89,14 @@ def read_numbers(
         shifts={i: biases(moved, i) for i in biased},
         fixed_offsets={i: 0.0 if start is None else bias_norm(start, i) for i in biased},
     )
+
+
+def check_layers(graph: Graph) -> tuple[Place, ...]:
+    """The learned terms; NotCovered where there are none, or where a layer has no Lipschitz constant."""
+    for layer in graph.layers:
+        if isinstance(layer, Normalise) and not layer.epsilon > 0:
+            raise NotCovered(f"{label(layer)} normalises without an ε above 0, which is not Lipschitz")
+    places = learned_terms(graph)
+    if not places:
+        raise NotCovered("the network has no learned layer")
+    return places

@@ -21,9 +21,9 @@ from typing import Any, Literal
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.grids import RATIO, exp_or_inf, grid_up
 from sparsebounds.bounds.theorems.covering.own_numbers import OwnNumbers
-from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain, step_norm
-from sparsebounds.bounds.theorems.passes.maps import Place
-from sparsebounds.bounds.theorems.passes.rules import Fixed
+from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain
+from sparsebounds.bounds.theorems.passes.fixed import Fixed
+from sparsebounds.bounds.theorems.passes.maps import Place, term_upper
 from sparsebounds.bounds.theorems.passes.sizes import log
 
 Tie = Literal["every number", "biases by their hulls", "one ratio of radii"]
@@ -122,7 +122,7 @@ class _Book:
 def _unbiased(own: OwnNumbers, chain: tuple[Step, ...]) -> FixedClass:
     """Of a chain without biases: c and a_l/s_l; with a reference every s_l and a_l too."""
     graph, nats = own.graph, 0.0
-    log_fixed = math.fsum(log(step_norm(graph, step)) for step in chain if not step.learned)
+    log_fixed = math.fsum(log(term_upper(graph, step.place)) for step in chain if not step.learned)
     zero = min(own.norms.values()) == 0 or log_fixed == -math.inf
     used: dict[Place, float] = {}
     ratios: dict[Place, float] = {}
@@ -149,7 +149,7 @@ def _rescaled(own: OwnNumbers, chain: tuple[Step, ...], book: _Book) -> FixedCla
     """Of a chain with biases: c, r_l, h_l and g_l."""
     scale, products, ones = 0.0, {}, {}
     for step in chain:
-        norm = own.norms[step.place] if step.learned else step_norm(own.graph, step)
+        norm = own.norms[step.place] if step.learned else term_upper(own.graph, step.place)
         ones[step.place] = norm if norm > 0 else 1.0
         scale += math.log(ones[step.place])
         products[step.place.layer] = scale

@@ -1,1 +1,1 @@
-"""Walks over a graph that carry a few numbers per layer, with a table of rules by kind of layer."""
+"""Passes over a graph of any shape, which theorems read instead of a file of their own for every kind of network."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear
-from sparsebounds.bounds.norms import spectral_upper
+from sparsebounds.bounds.graph.layers import Activation, Layer, Linear, MaxPool
 from sparsebounds.bounds.theorems.passes.maps import Place, is_learned
 
 
@@ -35,13 +34,15 @@ def homogeneous_chain(graph: Graph) -> tuple[Step, ...] | None:
     """
     found = []
     for i, layer in graph.computed():
-        if graph.sources(i) not in ([i - 1], []) or (isinstance(layer, Linear) and len(layer.terms) != 1):
+        if graph.sources(i) not in ([i - 1], []) or not _homogeneous(layer):
             return None
         learned = isinstance(layer, Linear) and is_learned(layer.terms[0])
         found.append(Step(Place(i, 0), learned, layer.bias is not None))
     return tuple(found)
 
 
-def step_norm(graph: Graph, step: Step) -> float:
-    """Not below the Lipschitz constant of a step."""
-    return spectral_upper(graph, step.place.layer)
+def _homogeneous(layer: Layer) -> bool:
+    """Whether a layer, its bias left out, is one map with f(c z) = c f(z) for c ≥ 0."""
+    if isinstance(layer, Activation):
+        return layer.function.homogeneous
+    return isinstance(layer, MaxPool) or (isinstance(layer, Linear) and len(layer.terms) == 1)

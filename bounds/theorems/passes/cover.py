@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 
-from sparsebounds.bounds.theorems.passes.rules import RULES, Fixed
+from sparsebounds.bounds.theorems.passes.fixed import Fixed
+from sparsebounds.bounds.theorems.passes.rules import RULES
 from sparsebounds.bounds.theorems.passes.sizes import Size, log_sum
 
 

@@ -24,7 +24,7 @@ from sparsebounds.bounds.graph.terms import Dot, Pool
 from sparsebounds.bounds.norms import kernel_tensor_norm, two_one_norm
 from sparsebounds.bounds.norms.kernels import tap_of_columns
 from sparsebounds.bounds.norms.spectral_term import absolute_upper
-from sparsebounds.bounds.theorems.passes.maps import Place, bias_of, dot_at
+from sparsebounds.bounds.theorems.passes.maps import Place, bias_numbers, dot_at, repeats
 
 
 @dataclass(frozen=True)
@@ -93,21 +93,21 @@ def scale_hull(graph: Graph, place: Place) -> Hull:
         plain = replace(term, coefficient=np.ones(1))
         strengths = np.broadcast_to(term.strengths, term.shape)
         return Hull(float(np.linalg.norm(strengths)) * absolute_upper(plain), 2.0 * strengths.size)
-    repeats = largest_count(term.elements_read, np.zeros(1, dtype=np.int64))
-    return Hull(float(np.linalg.norm(term.strengths)) * math.sqrt(repeats), 2.0 * term.strengths.size)
+    image = math.sqrt(repeats(term.elements_read))
+    return Hull(float(np.linalg.norm(term.strengths)) * image, 2.0 * term.strengths.size)
 
 
 @per_graph
 def bias_hull(moved: Graph, index: int) -> Hull:
     """All biases of a layer: ζ = Σ_g √size_g |b_g − b_g⁰| over the numbers that the program can set, each once."""
-    numbers, sizes = bias_of(moved.linear(index))
+    numbers, sizes = bias_numbers(moved.linear(index))
     return Hull(math.fsum(np.sqrt(sizes) * numbers), 2.0 * len(numbers))
 
 
 @per_graph
 def bias_norm(graph: Graph, index: int) -> float:
     """η = ‖b‖₂ over all elements of a layer; never above ζ."""
-    numbers, sizes = bias_of(graph.linear(index))
+    numbers, sizes = bias_numbers(graph.linear(index))
     return math.sqrt(math.fsum(sizes * np.square(numbers)))
 
 

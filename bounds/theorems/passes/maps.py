@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
+from sparsebounds.bounds.graph.elements import largest_count
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.layers import Activation, Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool, Term
 from sparsebounds.bounds.norms import spectral_upper
@@ -59,9 +61,20 @@ def dot_at(graph: Graph, place: Place) -> Dot | None:
 
 
 def term_upper(graph: Graph, place: Place) -> float:
-    """Not below the spectral norm of one term; of a whole layer, where it has no other."""
-    alone = len(graph.layers[place.layer].terms) <= 1
-    return spectral_upper(graph, place.layer, None if alone else place.term)
+    """Not below the Lipschitz constant of one term; of a whole layer, where it has no other: a maximum, an activation.
+
+    Raises:
+        ValueError: weights that are not finite, or a layer of another kind.
+    """
+    layer = graph.layers[place.layer]
+    if isinstance(layer, Activation):
+        return layer.function.lipschitz * math.sqrt(repeats(layer.elements))
+    return spectral_upper(graph, place.layer, None if len(layer.terms) <= 1 else place.term)
+
+
+def repeats(elements: Int[np.ndarray, " ..."]) -> int:
+    """How often an element is named, at most."""
+    return largest_count(elements.astype(np.int64), np.zeros(1, dtype=np.int64))
 
 
 @per_graph
@@ -82,7 +95,7 @@ def biased_layers(graph: Graph) -> tuple[int, ...]:
     return tuple(i for i, layer in graph.linear_layers() if layer.bias is not None)
 
 
-def bias_of(layer: Linear) -> tuple[Float64[np.ndarray, " G"], Float64[np.ndarray, " G"]]:
+def bias_numbers(layer: Linear) -> tuple[Float64[np.ndarray, " G"], Float64[np.ndarray, " G"]]:
     """Every number of a layer's bias and how many elements share it: |b_g| (G,), size_g (G,).
 
     Raises:
@@ -91,4 +104,9 @@ def bias_of(layer: Linear) -> tuple[Float64[np.ndarray, " G"], Float64[np.ndarra
     bias = np.zeros(0) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
         raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
-    return bias, np.ones(len(bias))
+    if layer.bias is None or layer.bias_of is None:
+        return bias, np.ones(len(bias))
+    _, group, sizes = np.unique(layer.bias_of, return_inverse=True, return_counts=True)
+    numbers = np.zeros(len(sizes))
+    np.maximum.at(numbers, group.ravel(), bias)
+    return numbers, sizes.astype(np.float64)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sparsebounds.bounds.theorems.passes.cover import backward, forward
+from sparsebounds.bounds.theorems.passes.fixed import Fixed
 from sparsebounds.bounds.theorems.passes.maps import Place, sources_of_terms
-from sparsebounds.bounds.theorems.passes.rules import Fixed
 from sparsebounds.bounds.theorems.passes.sizes import Size, joined, log, log_sum
 
 

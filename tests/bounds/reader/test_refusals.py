@@ -23,7 +23,6 @@ def hidden(x):
 
 
 REFUSED = {
-    "tanh": lambda x: flat(jnp.tanh(hidden(x))) @ W,
     "logistic": lambda x: flat(jax.nn.sigmoid(hidden(x))) @ W,
     "gelu": (lambda x: flat(jax.nn.gelu(hidden(x))) @ W, "tanh|mul|integer_pow"),
     "swish": (lambda x: flat(jax.nn.silu(hidden(x))) @ W, "logistic|mul"),
@@ -77,7 +76,7 @@ def test_refusals_name_the_primitive_and_the_source_line(name):
 def test_the_line_is_the_users_own():
     def f(x):
         z = hidden(x)
-        z = jnp.tanh(z)  # this line
+        z = jnp.sort(z)  # this line
         return flat(z) @ W
 
     lines, start = __import__("inspect").getsourcelines(f)
