@@ -25,7 +25,7 @@ from sparsebounds.bounds.theorems.covering.hull_cover import (
     Rademacher,
     closed_form_of,
     data_size,
-    hull_classes,
+    hull_class,
     numeric_of,
 )
 from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, OwnNumbers, read_numbers
@@ -62,8 +62,9 @@ def bartlett(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, 
 
     Source: as above. Theorem 3.3 and lemma 3.2 are as printed; lemma A.8 is quoted from memory and re-derived.
     """
-    forms = _forms(graph, sample, reference, gamma, closed_form_of)
-    return conclude(bartlett, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, closed_form_of)]
+    return conclude(bartlett, forms, graph, sample, payment)
 
 
 @stated(
@@ -92,14 +93,15 @@ def bartlett_dudley(
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, gamma, numeric_of)
-    return conclude(bartlett_dudley, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, numeric_of)]
+    return conclude(bartlett_dudley, forms, graph, sample, payment)
 
 
-def _forms(graph: Graph, sample: Sample, reference: object, gamma: Gamma, rademacher: Rademacher) -> list[ClassSize]:
+def _form(graph: Graph, sample: Sample, reference: object, payment: Payment, rademacher: Rademacher) -> ClassSize:
     own = read_numbers(graph, reference, operator_hull)
     terms: dict[str, Any] = {"generators": tuple(own.kinds(i) for i in own.layers)}
-    return hull_classes(own, sample, rademacher, {**terms, **_as_printed(own, sample, gamma)}, gamma)
+    return hull_class(own, sample, rademacher, {**terms, **_as_printed(own, sample, payment.gamma)}, payment)
 
 
 def _as_printed(own: OwnNumbers, sample: Sample, gamma: Gamma) -> dict[str, float]:

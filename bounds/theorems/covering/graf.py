@@ -18,7 +18,7 @@ from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_classes, numeric_of
+from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_class, numeric_of
 from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, read_numbers
 from sparsebounds.bounds.theorems.passes.hulls import kernel_hull
 
@@ -51,8 +51,9 @@ def graf_norms(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, gamma, closed_form_of)
-    return conclude(graf_norms, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, closed_form_of)]
+    return conclude(graf_norms, forms, graph, sample, payment)
 
 
 @stated(
@@ -75,8 +76,9 @@ def graf_params(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, gamma, lambda c, kinds, m: params_form(c, kinds / 2, m))
-    return conclude(graf_params, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, lambda c, kinds, m: params_form(c, kinds / 2, m))]
+    return conclude(graf_params, forms, graph, sample, payment)
 
 
 @stated(
@@ -98,14 +100,15 @@ def graf_dudley(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.
 
     Source: as above.
     """
-    forms = _forms(graph, sample, reference, gamma, numeric_of)
-    return conclude(graf_dudley, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, numeric_of)]
+    return conclude(graf_dudley, forms, graph, sample, payment)
 
 
-def _forms(graph: Graph, sample: Sample, reference: object, gamma: Gamma, rademacher: Rademacher) -> list[ClassSize]:
+def _form(graph: Graph, sample: Sample, reference: object, payment: Payment, rademacher: Rademacher) -> ClassSize:
     own = read_numbers(graph, reference, kernel_hull)
     weights = {"weights W_i": tuple(own.kinds(i) / 2 for i in own.layers)}
-    return hull_classes(own, sample, rademacher, weights, gamma)
+    return hull_class(own, sample, rademacher, weights, payment)
 
 
 def params_form(c: Float64[np.ndarray, " L"], weights: Float64[np.ndarray, " L"], m: int, *, psi: float = PSI) -> float:

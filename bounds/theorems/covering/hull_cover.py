@@ -8,18 +8,17 @@ their covering number at Σ_t (√2/γ) Λ_t ε_t is at most the product of thos
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Gamma
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.payment import RAMP, Payment
-from sparsebounds.bounds.margin.step import smallest
+from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.covering.choice import preferred
 from sparsebounds.bounds.theorems.covering.dudley import closed_form, dudley_upper, layered_log_covering
 from sparsebounds.bounds.theorems.covering.own_numbers import OwnNumbers
 from sparsebounds.bounds.theorems.covering.unions import FixedClass, classes
@@ -37,17 +36,17 @@ Rademacher = Callable[[np.ndarray, np.ndarray, int], float]
 """(C_i, generators with both signs per layer, m) → an upper bound on R̂_S of the ramp losses."""
 
 
-def hull_classes(
-    own: OwnNumbers, sample: Sample, rademacher: Rademacher, terms: Mapping[str, Any], gamma: Gamma
-) -> list[ClassSize]:
-    """C_t = INTERNAL · (√2/γ) · Λ_t R_t/√m, R_t = Σ a_i B_i + ζ √m, for each class that may be used.
+def hull_class(
+    own: OwnNumbers, sample: Sample, rademacher: Rademacher, terms: Mapping[str, Any], payment: Payment
+) -> ClassSize:
+    """C_t = INTERNAL · (√2/γ) · Λ_t R_t/√m, R_t = Σ a_i B_i + ζ √m, of the class that is used.
 
     Args:
         own: the network's numbers.
         sample: X.
         rademacher: what covering numbers of hulls say.
         terms: further factors for the reader.
-        gamma: the margin, for the choice among the classes.
+        payment: δ and γ, for the choice among the classes.
     """
     kinds = np.array([own.kinds(i) for i in own.layers])
     data, m = data_size(sample), sample.m
@@ -58,7 +57,7 @@ def hull_classes(
         shown = {**terms, "||X||_F": exp_or_inf(data.total), "C_i / c": tuple(unit * exp_or_inf(one) for one in found)}
         return covering_complexity(fixed, unit, found, lambda c: rademacher(c, kinds, m), shown)
 
-    return preferred(map(size_of, classes(own)), sample, gamma)
+    return preferred(map(size_of, classes(own)), sample, payment)
 
 
 def covering_complexity(
@@ -89,16 +88,6 @@ def covering_complexity(
         return 2.0 * rademacher(np.array([exp_or_inf(one + log(c)) for one in scaled]))
 
     return ClassSize(fixed.log_scale, 0.0, prices, terms=shown, curve=curve, cap=CAP)
-
-
-def preferred(forms: Iterator[ClassSize], sample: Sample, gamma: Gamma) -> list[ClassSize]:
-    """Of classes that are paid for whichever is used: all, or the best at one γ where many γ will be tried."""
-    found = list(forms)
-    if not isinstance(gamma, str) or len(found) == 1:
-        return found
-    positive = sample.margins[sample.margins > 0]
-    payment = Payment(0.5, float(np.median(positive)) if positive.size else 1.0, RAMP)
-    return [min(found, key=lambda size: smallest([size], sample, payment).value)]
 
 
 def data_size(sample: Sample) -> Size:

@@ -21,7 +21,8 @@ from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
 from sparsebounds.bounds.sample.limits import Range, largest_norm, largest_patch
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.covering.hull_cover import covering_complexity, preferred
+from sparsebounds.bounds.theorems.covering.choice import preferred
+from sparsebounds.bounds.theorems.covering.hull_cover import covering_complexity
 from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, OwnNumbers, read_numbers
 from sparsebounds.bounds.theorems.covering.unions import FixedClass, classes
 from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
@@ -88,8 +89,8 @@ def ledent(
         start = largest_patch(sample, first, input_bound, pixel_range)
     sizes = (_complexity(own, fixed, start, sample.m) for fixed in classes(own))
     note = NOTE if chain and not own.offsets else NOTE + EXTENDED
-    forms = preferred(sizes, sample, gamma)
-    return conclude(ledent, forms, graph, sample, Payment(delta, gamma, RAMP), note=note)
+    payment = Payment(delta, gamma, RAMP)
+    return conclude(ledent, [preferred(sizes, sample, payment)], graph, sample, payment, note=note)
 
 
 def _check_last(graph: Graph) -> None:

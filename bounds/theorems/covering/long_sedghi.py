@@ -20,6 +20,7 @@ from sparsebounds.bounds.margin.grids import grid_up
 from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.sample.limits import Range, largest_norm
 from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.theorems.covering.choice import preferred
 from sparsebounds.bounds.theorems.covering.distances import Distances, read_distances
 from sparsebounds.bounds.theorems.covering.hull_cover import LIPSCHITZ
 from sparsebounds.bounds.theorems.covering.layered_balls import Balls, log_covering, parts_of, roundings
@@ -80,10 +81,11 @@ def long_sedghi(
     chi = largest_norm(sample, input_bound, pixel_range)
     own = read_distances(graph, reference, mask_fixed)
     # A cover and Hoeffding's inequality: nothing stands before the complexity.
-    return conclude(long_sedghi, _forms(own, chi, sample.m), graph, sample, Payment(delta, gamma, factor=1.0))
+    payment = Payment(delta, gamma, factor=1.0)
+    return conclude(long_sedghi, _forms(own, chi, sample, payment), graph, sample, payment)
 
 
-def _forms(own: Distances, chi: float, m: int) -> Iterator[ClassSize]:
+def _forms(own: Distances, chi: float, sample: Sample, payment: Payment) -> Iterator[ClassSize]:
     """The class of all weights, and the class of all weights on one mask."""
     chain = None if own.shifts else homogeneous_chain(own.graph)
     total, present = sum(own.weights.values()), sum(own.present.values())
@@ -92,9 +94,10 @@ def _forms(own: Distances, chi: float, m: int) -> Iterator[ClassSize]:
         masks.append(_Mask(own.present, _log_choose(total, present), alternative(math.log(total))))
     for mask in masks:
         if chain is not None:
-            yield _one_number(own, chain, chi, m, mask)
+            yield _one_number(own, chain, chi, sample.m, mask)
         else:
-            yield from (_layered(own, balls, chi, m, mask) for balls in roundings(own))
+            balls = (_layered(own, one, chi, sample.m, mask) for one in roundings(own))
+            yield preferred(balls, sample, payment)
 
 
 @dataclass(frozen=True)
