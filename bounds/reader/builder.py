@@ -2,122 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, Int32
+from jaxtyping import Float64, Int
 
-from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners
-from sparsebounds.bounds.graph.layers import Activation, Input, Layer, Linear
-from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
-from sparsebounds.bounds.graph.selections import Selection
+from sparsebounds.bounds.graph.elements import as_elements
+from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool, Product
+from sparsebounds.bounds.graph.nonlinearities import Nonlinearity, two_slopes
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.reader.canonical.dots import merged_repeats
-from sparsebounds.bounds.reader.values import ReadError, View
+from sparsebounds.bounds.reader.layers import Layers
+from sparsebounds.bounds.reader.values import View
 
-MAX_ELEMENTS = 2**31 - 1
 
-
-class Builder:
-    """Layers under construction. Element numbers never change while reading; dead layers are dropped at the end."""
-
-    def __init__(self, first: Input):
-        self.layers: list[Layer] = [first]
-        self.offsets: list[int] = [0, first.size]
-        self.where: Callable[[], tuple[str, str]] = lambda: ("", "")
-        self.number: Callable[[], str] = lambda: "float32"
-        self.selections: list[Selection] = []
-
-    def add(self, layer: Layer) -> int:
-        """Append a layer; return its index."""
-        total = self.offsets[-1] + layer.size
-        if total > MAX_ELEMENTS:
-            raise ReadError(f"the network has more than {MAX_ELEMENTS} elements per input; read a smaller input size")
-        self.layers.append(layer)
-        self.offsets.append(total)
-        return len(self.layers) - 1
-
-    def new(self, make: Callable[..., Layer], *, name: str = "", **fields: Any) -> int:
-        """Append `make(name=…, where=…, **fields)`, named after the operation being read."""
-        module, where = self.where()
-        return self.add(make(name=name or module, where=where, **fields))
-
-    def select(self, lists: Int[np.ndarray, " ..."], of: int) -> None:
-        """Remember that the program picks elements by lists."""
-        selection = Selection(lists, of, *self.where())
-        if all(selection.key != known.key for known in self.selections):
-            self.selections.append(selection)
-
-    def ids(self, index: int) -> Int32[np.ndarray, "*shape"]:
-        """Element numbers of layer `index`."""
-        return np.arange(self.offsets[index], self.offsets[index + 1], dtype=np.int32)
-
-    def layer_indices(self, ids: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
-        """Index of the layer of each element (ABSENT gives −1)."""
-        return np.searchsorted(np.asarray(self.offsets), ids, side="right") - 1
-
-    def sources(self, view: View) -> list[int]:
-        """Indices of the layers a view reads."""
-        return owners(view.ids, np.asarray(self.offsets))
-
-    def channel_axis(self, view: View) -> int:
-        """The axis along which the position does not change; the last one when the elements do not tell."""
-        position = np.full(self.offsets[-1] + 1, ABSENT, dtype=np.int64)
-        for i in self.sources(view):
-            layer = self.layers[i]
-            position[self.offsets[i] : self.offsets[i + 1]] = self.offsets[i] + np.arange(layer.size) // layer.channels
-        seen = position[view.ids]
-        for axis in reversed(range(view.ids.ndim)):
-            if view.shape[axis] > 1:
-                spread = np.ptp(np.where(seen < 0, seen.max(axis=axis, keepdims=True), seen), axis=axis)
-                if not spread.any():
-                    return axis
-        return view.ids.ndim - 1
-
-    # ---- folding ------------------------------------------------------------------------------------------------
-
-    def settle(self, view: View) -> View:
-        """Fold scale and shift into the linear layers that the view reads, where these have no activation yet."""
-        if view.plain:
-            return view
-        out_ids, scale, shift = view.ids.copy(), view.scale, view.shift
-        owner = self.layer_indices(view.ids)
-        done = np.zeros(view.shape, dtype=bool)
-        for i in self.sources(view):
-            layer, mine = self.layers[i], owner == i
-            if not layer.affine:
-                continue
-            folded = self._folded(layer, view, mine, self.offsets[i])
-            if folded is None:
-                continue
-            index = self.add(folded)
-            out_ids[mine] = view.ids[mine] - self.offsets[i] + self.offsets[index]
-            done |= mine
-        if not done.any():
-            return view
-        scale = None if scale is None else np.where(done, 1.0, scale)
-        shift = None if shift is None else np.where(done, 0.0, shift)
-        return View(
-            out_ids,
-            None if scale is None or (scale == 1.0).all() else scale,
-            None if shift is None or (done.all() or not shift[~done].any()) else shift,
-        )
-
-    def _folded(self, layer: Layer, view: View, mine: Bool[np.ndarray, " ..."], offset: int) -> Linear | None:
-        """`layer` with the view's scale and shift, or None where an element is seen with two or cannot be scaled."""
-        local = view.ids[mine] - offset
-        parts: list[np.ndarray | None] = []
-        for values, neutral in ((view.scale, 1.0), (view.shift, 0.0)):
-            part = None if values is None else np.full(layer.size, neutral)
-            if part is not None and values is not None:
-                part[local] = values[mine]
-                if not np.array_equal(part[local], values[mine]):
-                    return None
-            parts.append(part)
-        return layer.folded(*parts)
+class Builder(Layers):
+    """Makes the layers that rules ask for."""
 
     # ---- elementwise layers ---------------------------------------------------------------------------------------
 
@@ -136,9 +38,7 @@ class Builder:
             slope=slope,
             number=self.number(),
         )
-        out = np.empty(ids.size, dtype=np.int32)
-        out[order] = self.ids(index)
-        return View(out.reshape(view.shape))
+        return self._shown(index, order, view.shape)
 
     def sum(self, a: View, b: View) -> View:
         """a + b, both depending on the input."""
@@ -151,9 +51,7 @@ class Builder:
         shifts = [v.shift.ravel()[order] for v in (a, b) if v.shift is not None]
         bias = np.sum(shifts, axis=0) if shifts else None
         index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias)
-        out = np.empty(order.size, dtype=np.int32)
-        out[order] = self.ids(index)
-        return View(out.reshape(shape))
+        return self._shown(index, order, shape)
 
     def _layout(self, view: View) -> tuple[np.ndarray, int, int]:
         """Order of the view's elements, positions and channels for a layer that follows it element by element."""
@@ -205,14 +103,56 @@ class Builder:
 
     def apply(self, view: View, function: Nonlinearity) -> View:
         """A fixed function of every element, as a layer of its own."""
-        view = self.settle(view)
-        view = view if view.plain else self.materialise(view)
+        view = self.plain(view)
         order, positions, channels = self._layout(view)
-        elements = view.ids.ravel()[order].astype(np.int32)
+        elements = view.ids.ravel()[order]
         index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
-        out = np.empty(elements.size, dtype=np.int32)
+        return self._shown(index, order, view.shape)
+
+    def two_slopes(self, view: View, below: float, above: float) -> View:
+        """below · t where t < 0 and above · t where t > 0: a ReLU or leaky ReLU times a number where signs allow."""
+        if above != 0.0 and 0.0 <= below / above <= 1.0:
+            view = self.activate(view, below / above + 0.0)  # never −0
+            return view if above == 1.0 else view.scaled(np.float64(above))
+        if below != 0.0 and 0.0 <= above / below <= 1.0:
+            return self.activate(view.scaled(np.float64(-1.0)), above / below + 0.0).scaled(np.float64(-below))
+        return self.apply(view, two_slopes(below, above)) if below or above else view.scaled(np.float64(0.0))
+
+    def product(self, a: View, b: View) -> View:
+        """a · b, element by element, both depending on the input."""
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        a, b = (self.plain(_broadcast(v, shape)) for v in (a, b))
+        order, positions, channels = self._layout(a)
+        left, right = (v.ids.ravel()[order] for v in (a, b))
+        index = self.new(Product, positions=positions, channels=channels, left=left, right=right)
+        return self._shown(index, order, shape)
+
+    def maximum(self, a: View, b: View) -> View:
+        """max(a, b), element by element: a maximum over windows of two."""
+        shape = np.broadcast_shapes(a.shape, b.shape)
+        a, b = (self.compared(_broadcast(v, shape)) for v in (a, b))
+        order, positions, channels = self._layout(a)
+        both = np.stack([v.ids.ravel()[order].reshape(positions, channels) for v in (a, b)])
+        sites = np.arange(2 * positions, dtype=np.int32).reshape(2, positions).T
+        taps = Taps(as_elements(both.reshape(1, 2 * positions, channels)), np.ascontiguousarray(sites))
+        index = self.new(MaxPool, positions=positions, channels=channels, taps=taps)
+        return self._shown(index, order, shape)
+
+    def plain(self, view: View) -> View:
+        """The same values without scale and shift."""
+        view = self.settle(view)
+        return view if view.plain else self.materialise(view)
+
+    def compared(self, view: View) -> View:
+        """A view that a maximum may read: no scale or shift, and zeros of its own in place of what is absent."""
+        view = self.plain(view)
+        return self.materialise(view) if (view.ids < 0).any() else view
+
+    def _shown(self, index: int, order: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> View:
+        """A new layer, whose elements stand in this order of the program's, in the program's shape."""
+        out = np.empty(order.size, dtype=np.int32)
         out[order] = self.ids(index)
-        return View(out.reshape(view.shape))
+        return View(out.reshape(shape))
 
     def activate_present(self, view: View, slope: float) -> View:
         """As `activate`, for a view in which ABSENT means "left out" instead of zero."""

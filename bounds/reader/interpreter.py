@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jaxtyping import Float64
 
 from sparsebounds.bounds.reader.builder import Builder
-from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
+from sparsebounds.bounds.reader.pointwise import composed
+from sparsebounds.bounds.reader.settling import settled
+from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 
@@ -30,6 +34,11 @@ WRAPS = frozenset(
 """Operations that are not those of the reals when they are done on integers or truth values."""
 
 
+RAW = frozenset(
+    "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint scan cond "
+    "optimization_barrier name sharding_constraint pvary".split()
+)
+"""Operations that hand their operands on as they are."""
 COVERS = (
     "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
     "ReLU, average and max pooling, reshaping and sums"
@@ -46,6 +55,13 @@ class Interpreter:
         self.callers: list[JaxprEqn] = []
         self.module = ""
         self.scope = ""
+        self.refusals: list[Refusal] = []
+        """What was refused and stands in the graph as an unknown layer."""
+        self.whole_numbers = False
+        """Whether the input itself is one of integers: what the program does to them is then the user's to mend."""
+        self.reduced: list[str] = []
+        """Scopes in which what depends on the input is summed; a normalisation by the batch is one."""
+        self.layers_of: dict[int, tuple[Pointwise, View]] = {}
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
         builder.number = self.number
 
@@ -78,15 +94,61 @@ class Interpreter:
             return constant(eqn, values)
         self.module = common_module([v for v in values if isinstance(v, Const)])
         if eqn.primitive.name in WRAPS and (kind := integer_operand(eqn, values)):
-            raise self.refuse(
+            refusal = self.refuse(
                 f"computes with integers ({kind}), where numbers wrap around and are cut off; convert first, as in "
                 "x.astype(jnp.float32)",
                 covers=False,
             )
-        rule = self.rules.get(eqn.primitive.name)
-        if rule is None:
-            raise self.refuse("is not an operation of the networks that bounds speak of")
-        return rule(self, eqn, values)
+            if self.whole_numbers:
+                raise ReadError(str(refusal))
+            self.refusals.append(refusal)
+            return unknown_operation(self.builder, eqn, values)
+        if eqn.primitive.name in RAW:
+            return self.applied(eqn, values)
+        if eqn.primitive.name == "reduce_sum":
+            self.reduced.append(self.scope)
+        function = composed(eqn, values)
+        if function is not None:
+            module, where = self.builder.where()
+            return [replace(function, module=module, where=where)]
+        return self.applied(eqn, [self.settled(v) if isinstance(v, Pointwise) else v for v in values])
+
+    def applied(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+        """What the rule of the operation makes of views and constants; an unknown layer where there is none."""
+        try:
+            rule = self.rules.get(eqn.primitive.name)
+            if rule is None:
+                raise self.refuse("is not an operation of the networks that bounds speak of")
+            return rule(self, eqn, values)
+        except Refusal as refusal:
+            self.refusals.append(refusal)
+            views = [self.settled(v) if isinstance(v, Pointwise) else v for v in values]
+            return unknown_operation(self.builder, eqn, views)
+
+    def settled(self, value: Pointwise) -> Value:
+        """The layer of a composed function, made once; truth values stay what they are."""
+        if value.truth:
+            return value
+        if id(value) not in self.layers_of:
+            outer = self.builder.where, self.builder.number, self.eqn
+            self.builder.where, self.builder.number = lambda: (value.module, value.where), lambda: value.number
+            self.eqn = value.eqn
+            view = settled(self.builder, value, self._again, self._unknown)
+            self.builder.where, self.builder.number, self.eqn = outer
+            self.layers_of[id(value)] = (value, view)
+        return self.layers_of[id(value)][1]
+
+    def _again(self, value: Pointwise, operands: list[Value]) -> Value:
+        """The operation of a composed function on views in place of functions."""
+        function = composed(value.eqn, operands)
+        if function is not None:
+            return replace(function, module=value.module, where=value.where)
+        (out,) = self.applied(value.eqn, operands)
+        return out
+
+    def _unknown(self, value: Pointwise) -> View:
+        self.refusals.append(self.refuse("is part of a function that the table of activations does not have"))
+        return unknown_function(self.builder, value)
 
     def number(self) -> str:
         """The type of what the current operation computes; "float32" where that is an integer."""
@@ -97,7 +159,7 @@ class Interpreter:
 
     # ---- names and errors ---------------------------------------------------------------------------------------
 
-    def refuse(self, why: str, *, covers: bool = True) -> ReadError:
+    def refuse(self, why: str, *, covers: bool = True) -> Refusal:
         """An error that names the primitive, the layer and the source line."""
         assert self.eqn is not None
         layer = self.module or self.scope.rpartition("/")[2]
@@ -105,7 +167,7 @@ class Interpreter:
         function = next((name for name in names if not name.startswith("_")), "")
         layer += f" ({function})" if function and layer else ""
         where = " ".join(part for part in (f"in layer {layer}" if layer else "", f"at {self.source_line()}") if part)
-        return ReadError(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
+        return Refusal(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
 
     def name_stack(self) -> str:
         return self.scope

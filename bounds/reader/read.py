@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jax.extend.core import ClosedJaxpr
 from jaxtyping import Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
@@ -21,7 +20,7 @@ from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
-from sparsebounds.bounds.reader.values import Const, ReadError, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Value, View
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
 
@@ -82,27 +81,32 @@ def read_graph(
     program, leaves = traced(network, x[:1])
     check_draws(network, program, x[:1])
     interpreter = Interpreter(builder, RULES)
+    interpreter.whole_numbers = not np.issubdtype(x.dtype, np.floating)
     start = View(builder.ids(0).reshape(1, *first.shape))
-    (out, *more) = _interpreted(interpreter, network, program, [*leaves, start])
+    try:
+        graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), mask_fixed)
+        graph = graph.partition(nodes, group_size)
+        _require_finite(graph)
+        check(graph, network, x)
+    except ReadError as error:  # where layers are in training mode, that is what the user is told
+        message = mode_error(network, interpreter.reduced)
+        if not message:
+            raise
+        raise ReadError(message) from error
+    if interpreter.refusals and mode_error(network):
+        raise ReadError(mode_error(network)) from interpreter.refusals[0]
+    return graph
+
+
+def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> Graph:
+    """The graph whose scores are what the program returns."""
+    builder = interpreter.builder
+    (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in outputs]
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
     selections = () if mask_fixed else tuple(builder.selections)
-    graph = Graph(simplify(builder, output), selections=selections).partition(nodes, group_size)
-    _require_finite(graph)
-    check(graph, network, x)
-    return graph
-
-
-def _interpreted(interpreter: Interpreter, network: Network, program: ClosedJaxpr, values: list[Value]) -> list[Value]:
-    """What the program returns; where it is refused and layers are in training mode, that is what the user is told."""
-    try:
-        return interpreter.closed(program, values)
-    except ReadError as error:
-        message = mode_error(network, interpreter.scope)
-        if not message:
-            raise
-        raise ReadError(message) from error
+    return Graph(simplify(builder, output), selections=selections)
 
 
 def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr
@@ -14,12 +14,12 @@ DRAWS = ("random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform")
 """Primitives that make random numbers."""
 
 
-def mode_error(network: Network, scope: str = "") -> str:
+def mode_error(network: Network, scopes: Sequence[str] = ()) -> str:
     """What to do about layers in training mode; empty where there are none.
 
     Args:
         network: layers of an NNX module are known by path.
-        scope: where a program was refused; Linen modules leave their names there.
+        scopes: where a program sums what depends on its input; Linen modules leave their names there.
 
     Example:
         >>> from flax import nnx
@@ -31,9 +31,9 @@ def mode_error(network: Network, scope: str = "") -> str:
     if named:
         shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
         return f"{shown} {'is' if len(named) == 1 else 'are'} in training mode; call model.eval()"
-    norms = [name for name in scope.split("/") if name.startswith("BatchNorm")]
+    norms = [name for scope in scopes for name in scope.split("/") if name.startswith("BatchNorm")]
     if norms:
-        return f"{norms[-1]} normalises by the batch: it is in training mode; apply it with use_running_average=True"
+        return f"{norms[0]} normalises by the batch: it is in training mode; apply it with use_running_average=True"
     return ""
 
 

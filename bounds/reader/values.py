@@ -1,4 +1,4 @@
-"""What a variable of the traced program can hold: a constant, a view of elements, or a sign test on a view."""
+"""What a variable of the traced program can hold: a constant, a view of elements, or a function of a view."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from sparsebounds.bounds.graph.elements import ABSENT
 
 class ReadError(ValueError):
     """The function is outside what the reader covers; the message names the operation and where it stands."""
+
+
+class Refusal(ReadError):
+    """No rule covers an operation; it may stand in the graph as an unknown layer."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class View:
     ids: Int32[np.ndarray, "*shape"]
     scale: Float64[np.ndarray, "*shape"] | None = None
     shift: Float64[np.ndarray, "*shape"] | None = None
+    of: tuple[View, float, float] | None = None
+    """(inner, r, c) where the program wrote it as r · inner + c with two numbers."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,15 +66,17 @@ class View:
 
     def scaled(self, factor: Float64[np.ndarray, " ..."] | np.float64) -> View:
         """factor · view. A factor of zero is kept (a mask is not structure: whoever counts on it has to say so)."""
+        of = (self, float(factor), 0.0) if np.ndim(factor) == 0 else None
         factor = np.broadcast_to(factor, self.shape)
         scale = factor if self.scale is None else self.scale * factor
         shift = None if self.shift is None else self.shift * factor
-        return View(self.ids, None if (scale == 1.0).all() else scale, shift)
+        return View(self.ids, None if (scale == 1.0).all() else scale, shift, of)
 
     def shifted(self, offset: Float64[np.ndarray, " ..."] | np.float64) -> View:
         """view + offset. A shift of zeros stays a shift: a bias that happens to be zero is still a bias."""
+        of = (self, 1.0, float(offset)) if np.ndim(offset) == 0 else None
         offset = np.broadcast_to(offset, self.shape)
-        return View(self.ids, self.scale, np.array(offset) if self.shift is None else self.shift + offset)
+        return View(self.ids, self.scale, np.array(offset) if self.shift is None else self.shift + offset, of)
 
     def arranged(self, move: Callable[[np.ndarray], np.ndarray]) -> View:
         """The same elements moved about: `move` acts on numbers, scale and shift alike."""
@@ -89,14 +97,52 @@ class View:
 
 
 @dataclass(frozen=True)
-class Sign:
-    """The truth of `view > 0`, or with `flipped` of `view < 0`."""
+class Variable:
+    """A view as a function of the root of a `Pointwise`: factor · root + offset."""
 
     view: View
-    flipped: bool = False
+    factor: float
+    offset: float
 
 
-Value = Const | View | Sign
+@dataclass(frozen=True, eq=False)
+class Pointwise:
+    """A function of one view, element by element, not yet a layer."""
+
+    root: View
+    function: Callable[[Any], Any]
+    """Values of the root → its values, as the program computes them, of any shape."""
+    variables: tuple[Variable, ...]
+    """Views that it may be a customary function of; multiples of the root plus a number."""
+    eqn: Any
+    """The operation that made it."""
+    operands: tuple[Value, ...]
+    of: tuple[Pointwise, float, float] | None = None
+    """(inner, r, c) where it is r · inner + c."""
+    number: str = "float32"
+    """The type of the root's values."""
+    module: str = ""
+    where: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.root.shape
+
+    @property
+    def truth(self) -> bool:
+        """Whether its values are true and false."""
+        return bool(np.issubdtype(self.eqn.outvars[0].aval.dtype, np.bool_))
+
+
+Value = Const | View | Pointwise
+
+
+def same_view(a: View, b: View) -> bool:
+    """Whether two views show the same numbers in the same places."""
+    if a is b:
+        return True
+    pairs = ((a.ids, b.ids), (a.scale, b.scale), (a.shift, b.shift))
+    return all(p is q or (p is not None and q is not None and np.array_equal(p, q)) for p, q in pairs)
 
 
 def same_ratio(a: View, b: View) -> Float64[np.ndarray, " ..."] | None:

@@ -1,15 +1,16 @@
-"""Rules for bias, scale, residual sums, and the ways to write ReLU and leaky ReLU."""
+"""Rules for bias, scale, residual sums, products and maxima of several values, masks, slopes for each channel."""
 
 from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
+from jaxtyping import Float64
 
-from sparsebounds.bounds.graph.nonlinearities import TANH, Nonlinearity
 from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.pointwise import is_sign_test, scalar_of
 from sparsebounds.bounds.reader.selections import record_mask
-from sparsebounds.bounds.reader.values import Const, Sign, Value, View, same_ratio
+from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View, same_ratio
 
 
 def add(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -17,13 +18,13 @@ def add(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
     if isinstance(a, View) and isinstance(b, View):
         return [interpreter.builder.sum(a, b)]
     view, const = (a, b) if isinstance(a, View) else (b, a)
-    return [_broadcast(interpreter, view, const).shifted(constant_array(const))]
+    return [_broadcast(interpreter, view, const).shifted(number(const))]
 
 
 def sub(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     a, b = values
     if isinstance(b, Const):
-        return add(interpreter, eqn, [a, Const(-np.asarray(b.value), b.names)])
+        return add(interpreter, eqn, [a, Const(-np.asarray(b.value), b.names, b.given)])
     return add(interpreter, eqn, [a, _view(interpreter, b).scaled(np.asarray(-1.0))])
 
 
@@ -32,57 +33,54 @@ def neg(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
 
 
 def mul(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """A scale, a mask, or a product of two values that depend on the input."""
     a, b = values
-    if isinstance(a, Sign) and isinstance(b, View):
-        a, b = b, a
-    if isinstance(a, View) and isinstance(b, Sign):  # x · 1[x > 0]
-        return [_select(interpreter, b, positive=a, negative=Const(0.0))]
+    if isinstance(a, View) and isinstance(b, View):
+        return [interpreter.builder.product(a, b)]
     view, const = (a, b) if isinstance(b, Const) else (b, a)
     record_mask(interpreter.builder, const)
-    return [_broadcast(interpreter, view, const).scaled(constant_array(const))]
+    return [_broadcast(interpreter, view, const).scaled(number(const))]
 
 
 def div(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     view, const = values
     if not isinstance(const, Const):
         raise interpreter.refuse("divides by a value that depends on the input")
-    return [_broadcast(interpreter, view, const).scaled(1.0 / constant_array(const))]
+    return [_broadcast(interpreter, view, const).scaled(1.0 / number(const))]
 
 
-def maximum(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-    """max(t, 0) and max(t, a·t)."""
-    a, b = values
-    if is_zero(a) or is_zero(b):
-        return [interpreter.builder.activate(_view(interpreter, b if is_zero(a) else a), 0.0)]
-    if isinstance(a, View) and isinstance(b, View):
-        for view, other in ((a, b), (b, a)):
-            slope = _slope(view, other)
-            if slope is not None and slope <= 1:
-                return [interpreter.builder.activate(view, slope)]
-    raise interpreter.refuse("takes a maximum that is neither ReLU nor leaky ReLU")
+def number(const: Value) -> Float64[np.ndarray, " ..."] | np.float64:
+    """A constant in float64: one number where it is the same everywhere."""
+    scalar = scalar_of(const)
+    return constant_array(const) if scalar is None else np.float64(scalar)
 
 
-def compare(below: bool) -> Rule:
-    """t > 0 and t ≥ 0, or (`below`) t < 0 and t ≤ 0. Equality needs no care: every use gives 0 at t = 0."""
+def extreme(sign: float) -> Rule:
+    """max(a, b), or with sign −1 min(a, b), of two values that are not functions of one view."""
 
     def rule(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-        a, b = values
-        if isinstance(a, View) and is_zero(b):
-            return [Sign(a, flipped=below)]
-        if isinstance(b, View) and is_zero(a):
-            return [Sign(b, flipped=not below)]
-        raise interpreter.refuse("compares a value that depends on the input with something else than 0")
+        shape, builder = out_shape(eqn), interpreter.builder
+        a, b = (as_view(v).arranged(lambda part: np.broadcast_to(part, shape)) for v in values)
+        ratio = same_ratio(b, a)
+        if ratio is not None:  # max(t, r · t) with a slope for each channel
+            ends = np.minimum(1.0, ratio), np.maximum(1.0, ratio)
+            below, above = ends if sign > 0 else ends[::-1]
+            return [_slopes(interpreter, a, below, above)]
+        if sign > 0:
+            return [builder.maximum(a, b)]
+        flipped = [v.scaled(np.float64(-1.0)) for v in (a, b)]
+        return [builder.maximum(*flipped).scaled(np.float64(-1.0))]
 
     return rule
 
 
 def select(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-    """where(condition, …): a fixed mask, or ReLU and leaky ReLU written with a sign test."""
+    """where(condition, …): a fixed mask, or a leaky ReLU with a slope for each channel written with a sign test."""
     which, *cases = values
     if len(cases) != 2:
         raise interpreter.refuse("selects among more than two cases")
-    if isinstance(which, Sign):
-        return [_select(interpreter, which, positive=cases[1], negative=cases[0])]
+    if isinstance(which, Pointwise):
+        return [_by_sign(interpreter, which, cases[1], cases[0])]
     if not isinstance(which, Const):
         raise interpreter.refuse("selects by a value that depends on the input")
     record_mask(interpreter.builder, which)
@@ -97,47 +95,37 @@ def select(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list
     return [View(np.where(mask, yes.ids, no.ids), scale, np.where(mask, *shifts))]
 
 
-def _select(interpreter: Interpreter, sign: Sign, positive: Value, negative: Value) -> View:
-    """positive where the tested view is above 0, negative below."""
-    if sign.flipped:
-        positive, negative = negative, positive
-    ups, downs = _ratio(positive, sign.view), _ratio(negative, sign.view)
-    if ups is None or downs is None:
-        raise interpreter.refuse("selects by a sign between values that are not multiples of the tested one")
-    up, down = ups, downs
-    if up == 1.0 and 0.0 <= down <= 1.0:
-        return interpreter.builder.activate(sign.view, down)
-    raise interpreter.refuse(f"has slopes {down:g} and {up:g}; needed 1 above zero and between 0 and 1 below")
+def _by_sign(interpreter: Interpreter, which: Pointwise, yes: Value, no: Value) -> View:
+    """One multiple of the tested view where it is above 0, another below."""
+    true = np.asarray(which.function(np.array([-1.0, 1.0], which.number)))
+    positive, negative = (yes, no) if true[1] else (no, yes)
+    ups, downs = _ratio(positive, which.root), _ratio(negative, which.root)
+    if true[0] == true[1] or not is_sign_test(which) or ups is None or downs is None:
+        raise interpreter.refuse(
+            "selects by a value that depends on the input between values that are not multiples of it"
+        )
+    return _slopes(interpreter, which.root, downs, ups)
 
 
-def _ratio(case: Value, view: View) -> float | None:
-    """case = r · view with one number r."""
+def _slopes(interpreter: Interpreter, view: View, below: np.ndarray, above: np.ndarray) -> View:
+    """below · t under zero and above · t over it, a slope for each element: above · max(t, 0) − below · max(−t, 0)."""
+    builder = interpreter.builder
+    if np.ptp(below) == np.ptp(above) == 0.0:
+        return builder.two_slopes(view, float(below.flat[0]), float(above.flat[0]))
+    up, down = builder.activate(view, 0.0), builder.activate(view.scaled(np.float64(-1.0)), 0.0)
+    return builder.sum(up.scaled(above), down.scaled(-below))
+
+
+def _ratio(case: Value, view: View) -> np.ndarray | None:
+    """case = r · view, r for each element."""
     if is_zero(case):
-        return 0.0
-    if not isinstance(case, View):
-        return None
-    ratio = same_ratio(case, view)
-    return None if ratio is None or np.ptp(ratio) > 1e-12 else float(ratio.flat[0])
-
-
-def _slope(view: View, other: View) -> float | None:
-    """other = slope · view with 0 ≤ slope ≤ 1."""
-    slope = _ratio(other, view)
-    return slope if slope is not None and 0.0 <= slope <= 1.0 else None
-
-
-def pointwise(function: Nonlinearity) -> Rule:
-    """A fixed function of every element."""
-
-    def rule(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-        return [interpreter.builder.apply(_view(interpreter, values[0]), function)]
-
-    return rule
+        return np.zeros(view.shape)
+    return same_ratio(case, view) if isinstance(case, View) else None
 
 
 def convert(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Changes of floating type; a sign test turned into 0 and 1 stays a sign test."""
-    if isinstance(values[0], View) and not jnp.issubdtype(eqn.params["new_dtype"], jnp.floating):
+    if not isinstance(values[0], Const) and not jnp.issubdtype(eqn.params["new_dtype"], jnp.floating):
         raise interpreter.refuse("rounds a value that depends on the input")
     return list(values)
 
@@ -164,12 +152,8 @@ RULES = {
     "neg": neg,
     "mul": mul,
     "div": div,
-    "max": maximum,
-    "tanh": pointwise(TANH),
-    "gt": compare(below=False),
-    "ge": compare(below=False),
-    "lt": compare(below=True),
-    "le": compare(below=True),
+    "max": extreme(1.0),
+    "min": extreme(-1.0),
     "select_n": select,
     "convert_element_type": convert,
 }

@@ -1,0 +1,154 @@
+"""Which customary function a composed one is: told by its values, never by its name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float64
+
+from sparsebounds.bounds.graph.nonlinearities import (
+    FIXED,
+    Nonlinearity,
+    celu,
+    clip,
+    elu,
+    silu,
+    soft_shrink,
+    two_slopes,
+)
+from sparsebounds.bounds.reader.values import Pointwise, Variable
+
+ULPS = 8
+"""How far values may be apart, in units of the last place of max(|t|, |σ(t)|)."""
+FAR = 88.0
+"""Beyond, exp overflows in float32."""
+SQUARE = "square"
+"""What a t² is called; it is no Lipschitz function but a product."""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """function(variable) is what a `Pointwise` computes: σ, or t², times `scale`."""
+
+    variable: Variable
+    function: Nonlinearity | str
+    scale: float = 1.0
+
+
+def recognised(value: Pointwise) -> Recognised | None:
+    """The customary function that a composed one is, of one of the views that it may be written in.
+
+    It is compared on 10⁶ points between −88 and 88, ±0 among them, in the type that the program computes in; values
+    may differ by 8 units in the last place of the larger of |t| and |σ(t)|.
+
+    Args:
+        value: the composed function.
+
+    Returns:
+        None where no function of the table has its values.
+    """
+    for variable in value.variables:
+        if variable.factor == 0.0:
+            continue
+        compared = _Compared(value, variable)
+        for candidate in _candidates(compared):
+            if compared.equals(candidate):
+                return candidate
+    return None
+
+
+class _Compared:
+    """A composed function as a function of one variable, on a coarse grid and on a fine one."""
+
+    def __init__(self, value: Pointwise, variable: Variable):
+        self.value, self.variable = value, variable
+        self.type = jnp.dtype(value.number)
+
+    def at(self, points: Float64[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
+        """The variable and the function at points of the root near (points − offset) / factor: float64, float64."""
+        root = jnp.asarray((points - self.variable.offset) / self.variable.factor, self.type)
+        with jax.numpy_dtype_promotion("standard"):
+            values = self.value.function(root)
+        exact = np.asarray(root, dtype=np.float64) * self.variable.factor + self.variable.offset
+        return exact, np.asarray(values, dtype=np.float64)
+
+    def near(self, *points: float) -> list[float]:
+        return self.at(np.array(points))[1].tolist()
+
+    def equals(self, candidate: Recognised) -> bool:
+        """Whether the function is the candidate, on the coarse grid and then on the fine one."""
+        return all(self._agree(candidate, grid) for grid in (grid_of(200), grid_of(1_000_000)))
+
+    def _agree(self, candidate: Recognised, points: Float64[np.ndarray, " n"]) -> bool:
+        t, values = self.at(points)
+        with np.errstate(all="ignore"):
+            expected = candidate.scale * applied(candidate.function, t)
+        size = np.maximum(np.abs(t), np.abs(expected))
+        # The variable itself is rounded where it is not the root: an offset costs digits of small values.
+        size = np.maximum(size, abs(self.variable.offset))
+        kind = jnp.finfo(self.type)
+        size = np.maximum(size, float(kind.tiny))  # below, numbers lie evenly spaced
+        return bool((np.abs(values - expected) <= ULPS * float(kind.eps) * size).all())
+
+
+def applied(function: Nonlinearity | str, t: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    return np.square(t) if isinstance(function, str) else function.apply(t)
+
+
+@cache
+def grid_of(count: int) -> Float64[np.ndarray, " n"]:
+    """Points between −88 and 88, most of them near 0, ±0 among them."""
+    third = count // 3
+    small = np.logspace(-12, math.log10(FAR), third // 2)
+    grid = np.concatenate([np.linspace(-10, 10, third), np.linspace(-FAR, FAR, third), small, -small, [0.0, -0.0]])
+    grid.flags.writeable = False
+    return grid
+
+
+def _candidates(f: _Compared) -> Iterator[Recognised]:
+    """Functions that it may be, their numbers read off its values."""
+    at_minus_one, zero, above, low, high = f.near(-1.0, 0.0, 1.0, -FAR, FAR)
+    below = -at_minus_one
+    if not all(map(math.isfinite, (below, zero, above))):
+        return
+    if abs(zero) < 1e-6:
+        yield Recognised(f.variable, two_slopes(_round(below), _round(above)))
+        yield Recognised(f.variable, SQUARE, _round(above))
+    for function in FIXED:
+        yield Recognised(f.variable, function)
+    yield from (Recognised(f.variable, function) for function in _with_numbers(above, low, high))
+    for function in FIXED:
+        at_one = float(function.apply(np.array([1.0]))[0])
+        if at_one != 0.0 and above != at_one:
+            yield Recognised(f.variable, function, above / at_one)
+
+
+def _with_numbers(above: float, low: float, high: float) -> Iterator[Nonlinearity]:
+    """Members of families, from the value at 1 and far out."""
+    for beta in (1.0, 1.702):
+        yield silu(beta)
+    if 0.0 < above < 1.0:
+        yield silu(_round(math.log(above / (1.0 - above))))
+    if low < 0.0 and math.isfinite(low) and low > -FAR / 2:
+        alpha = _round(-low)
+        yield elu(alpha)
+        yield celu(alpha)
+    if low < high:
+        ends = (low if low > -FAR else -math.inf, high if high < FAR else math.inf)
+        if ends != (-math.inf, math.inf):
+            yield clip(*map(_round, ends))
+        width = FAR - high
+        if 0.0 < width < FAR:
+            yield soft_shrink(_round(width))
+
+
+def _round(number: float) -> float:
+    """The number of six digits that it is a rounding of, if there is one."""
+    short = float(f"{number:.6g}") if math.isfinite(number) else number
+    return short if abs(short - number) <= 4e-7 * abs(number) else number

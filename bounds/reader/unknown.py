@@ -1,0 +1,60 @@
+"""Operations that no rule covers, as layers that can be run and named."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import JaxprEqn
+from jaxtyping import Float64
+
+from sparsebounds.bounds.graph.layers import Unknown
+from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
+
+
+def unknown_function(builder: Builder, value: Pointwise) -> View:
+    """A layer for a composed function of a view."""
+    view = builder.plain(value.root)
+    kind = np.dtype(value.number)
+
+    def run(z: Float64[np.ndarray, "batch ..."]) -> Float64[np.ndarray, "batch size"]:
+        with jax.numpy_dtype_promotion("standard"):
+            out = value.function(jnp.asarray(z, kind))
+        return np.asarray(out, dtype=np.float64).reshape(len(z), -1)
+
+    name = value.eqn.primitive.name
+    index = builder.new(Unknown, positions=1, channels=view.ids.size, reads=(view.ids,), operation=name, run=run)
+    return View(builder.ids(index).reshape(view.shape))
+
+
+def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+    """A layer for each output of an operation; it is run for one input after the other, as it was traced."""
+    values = [unknown_function(builder, v) if isinstance(v, Pointwise) else v for v in values]
+    views = [builder.plain(v) for v in values if isinstance(v, View)]
+    kinds = [a.aval.dtype for a, v in zip(eqn.invars, values, strict=True) if isinstance(v, View)]  # type: ignore[attr-defined]
+    constants = tuple(np.asarray(v.value) for v in values if isinstance(v, Const) and (v.given or v.names))
+
+    def run(number: int, *batches: Float64[np.ndarray, "batch ..."]) -> Float64[np.ndarray, "batch size"]:
+        rows = []
+        for parts in zip(*batches, strict=True):
+            moving = iter(jnp.asarray(part, kind) for part, kind in zip(parts, kinds, strict=True))
+            operands = [next(moving) if isinstance(v, View) else v.value for v in values]  # type: ignore[union-attr]
+            out = eqn.primitive.bind(*operands, **eqn.params)
+            rows.append(np.asarray(out[number] if eqn.primitive.multiple_results else out, dtype=np.float64).ravel())
+        return np.stack(rows)
+
+    shown: list[Value] = []
+    for number, var in enumerate(eqn.outvars):
+        shape = tuple(var.aval.shape)  # type: ignore[attr-defined]
+        index = builder.new(
+            Unknown,
+            positions=1,
+            channels=int(np.prod(shape)),
+            reads=tuple(view.ids for view in views),
+            operation=eqn.primitive.name,
+            run=lambda *batches, number=number: run(number, *batches),
+            constants=constants,
+        )
+        shown.append(View(builder.ids(index).reshape(shape)))
+    return shown
