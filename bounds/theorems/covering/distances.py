@@ -11,6 +11,7 @@ from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.theorems.covering.own_numbers import check_layers
+from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import bias_norm
 from sparsebounds.bounds.theorems.passes.maps import (
     Place,
@@ -59,7 +60,8 @@ def read_distances(graph: Graph, reference: object, mask_fixed: bool) -> Distanc
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
-    places, biased = check_layers(graph), biased_layers(graph)
+    biased = biased_layers(graph)
+    places = check_layers(graph, absorbed=homogeneous_chain(graph) is not None and not biased)
     moved, start = graph if reference is None else difference(graph, reference), fixed_weights(reference)
     counts = {place: _counts(graph, moved, start, place, mask_fixed) for place in places}
     return Distances(

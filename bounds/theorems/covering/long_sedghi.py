@@ -35,7 +35,11 @@ SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural netw
 @declare(
     summary="number of weights, operator distances from a reference, every constant explicit",
     guarantee="certificate",
-    assumes=(*ASSUMES, "a bound on the norm of every input that can occur (input_bound or pixel_range)"),
+    assumes=(
+        *ASSUMES,
+        "in chains without biases, a scale that all elements share is fixed, not learned",
+        "a bound on the norm of every input that can occur (input_bound or pixel_range)",
+    ),
     covers=COVERS,
     source=f"{SOURCE}, theorem 3.1 with constants derived here, union over distance, γ and masks",
 )

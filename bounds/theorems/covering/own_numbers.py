@@ -11,12 +11,13 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Normalise, label
 from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import Hull, Hulls, bias_hull, bias_norm
 from sparsebounds.bounds.theorems.passes.maps import Place, biased_layers, learned_terms, term_upper
 
 ASSUMES = (
     "activations with bounded slopes; " + slopes.ASSUMES,
-    "max and average pooling and a scale that all elements share are fixed, not learned",
+    "max and average pooling are fixed, not learned",
 )
 COVERS = (*PIECEWISE_LINEAR, "activation", "product", "normalisation", "attention")
 """Roles of the layers that the cover pass has rules for."""
@@ -77,7 +78,8 @@ def read_numbers(
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
-    places, biased = check_layers(graph), biased_layers(graph)
+    biased = biased_layers(graph)
+    places = check_layers(graph, absorbed=homogeneous_chain(graph) is not None and (reference is None or not biased))
     moved = graph if reference is None else difference(graph, reference)
     start = fixed_weights(reference)
     return OwnNumbers(
@@ -91,12 +93,12 @@ def read_numbers(
     )
 
 
-def check_layers(graph: Graph) -> tuple[Place, ...]:
+def check_layers(graph: Graph, absorbed: bool) -> tuple[Place, ...]:
     """The learned terms; NotCovered where there are none, or where a layer has no Lipschitz constant."""
     for layer in graph.layers:
         if isinstance(layer, Normalise) and not layer.epsilon > 0:
             raise NotCovered(f"{label(layer)} normalises without an ε above 0, which is not Lipschitz")
-    places = learned_terms(graph)
+    places = learned_terms(graph, absorbed)
     if not places:
         raise NotCovered("the network has no learned layer")
     return places

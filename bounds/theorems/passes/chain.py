@@ -36,7 +36,7 @@ def homogeneous_chain(graph: Graph) -> tuple[Step, ...] | None:
     for i, layer in graph.computed():
         if graph.sources(i) not in ([i - 1], []) or not _homogeneous(layer):
             return None
-        learned = isinstance(layer, Linear) and is_learned(layer.terms[0])
+        learned = isinstance(layer, Linear) and is_learned(layer.terms[0], absorbed=True)
         found.append(Step(Place(i, 0), learned, layer.bias is not None))
     return tuple(found)
 

@@ -28,18 +28,29 @@ class Place(NamedTuple):
 
 
 @per_graph
-def learned_terms(graph: Graph) -> tuple[Place, ...]:
-    """All terms that training chooses, in the order of the layers."""
+def learned_terms(graph: Graph, absorbed: bool = False) -> tuple[Place, ...]:
+    """All terms that training may have chosen, in the order of the layers.
+
+    Args:
+        graph: any network.
+        absorbed: whether a scale that all elements of a layer share is part of a number of the class that is paid for
+            as a whole, such as c of a homogeneous chain. Otherwise it may have been learned and is a map of its own.
+    """
     return tuple(
-        Place(i, k) for i, layer in graph.linear_layers() for k, term in enumerate(layer.terms) if is_learned(term)
+        Place(i, k)
+        for i, layer in graph.linear_layers()
+        for k, term in enumerate(layer.terms)
+        if is_learned(term, absorbed)
     )
 
 
-def is_learned(term: Term) -> bool:
-    """Whether a term is no fixed map: a `Dot`, or one number per element that may have been learned.
+def is_learned(term: Term, absorbed: bool) -> bool:
+    """Whether a term is no fixed map: a `Dot`, or a scale that may have been learned.
 
-    A scale that all elements share, and sums over windows with equal weights or divided by their sizes, are fixed.
+    Plain copies, and sums over windows that are divided by nothing or by their sizes, are fixed.
     """
+    if not absorbed and not isinstance(term, Dot):
+        return term.learned_scale is not None
     if isinstance(term, Diagonal):
         return term.scale is not None and bool(np.any(term.scale != term.scale.flat[0]))
     if isinstance(term, Pool):

@@ -241,3 +241,22 @@ def test_a_coarser_grid_saves_nats_and_is_paid_for():
     large = bounds.Sample(10**7, 4, sample.energies, np.stack([sample.energies, *[0 * sample.energies] * 3]), *many)
     found = evaluate("graf_params", graph, large, gamma=1e5)
     assert found.value < 1 and found.terms["nats paid for choices"] < options[0].nats
+
+
+def test_a_scale_that_a_branch_shares_may_have_been_learned():
+    """In a chain it is part of c; beside a skip it is a map with numbers of its own."""
+    w, v, alpha = draw(420, 4, 4), draw(421, 4, 3), np.float32(0.3)
+    x = draw(422, 30, 4)
+
+    def chain(z):
+        return (jax.nn.relu(z @ w) * alpha) @ v
+
+    def branch(z):
+        h = jax.nn.relu(z @ w)
+        return (jax.nn.relu(z) + h * alpha) @ v
+
+    for f, count in ((chain, 2), (branch, 3)):
+        graph, sample = read(f, x)
+        t = evaluate("graf_params", graph, sample).terms
+        assert len(t["s_i"]) == count
+    assert 0.3 == pytest.approx(min(t["s_i"]), rel=1e-6)
