@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec
 
@@ -137,7 +137,8 @@ class Theorem(Generic[P]):
             outside = given.arguments["graph"].outside(self.declaration.covers)
             if outside:
                 raise NotCovered(outside)
-            return self.call(*given.args, **given.kwargs)
+            found = self.call(*given.args, **given.kwargs)
+            return _with_note(found, ends_note(given.arguments["graph"]))
         except NotCovered as reason:
             nan = math.nan
             shown = nan if isinstance(gamma, str) else float(gamma)
@@ -216,6 +217,17 @@ def check_match(graph: Any, sample: Any) -> None:
     if sample.classes != graph.classes:
         raise ValueError(f"the sample has {sample.classes} classes, the graph {graph.classes} scores")
     sample.check_network(graph)
+
+
+def ends_note(graph: Any) -> str:
+    """What a row says of an end that was taken off; empty where there is none."""
+    if not graph.ends:
+        return ""
+    return f"margins are measured below the {' and the '.join(graph.ends)} at the end, with the same predictions"
+
+
+def _with_note(bound: Bound, note: str) -> Bound:
+    return replace(bound, note="; ".join(part for part in (bound.note, note) if part)) if note else bound
 
 
 MASK_FIXED = "fixed without the sample, as stated"

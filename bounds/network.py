@@ -11,10 +11,13 @@ from types import FunctionType
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+
+from sparsebounds.bounds.endings import stripped
 
 KEPT = 128
 """So many compiled programs are kept, over all networks."""
@@ -25,6 +28,9 @@ class Network:
 
     An NNX module is split here, once: the weights are those of this moment. Every call merges a copy, so that what a
     module writes to itself (running statistics, counters, random keys) does not reach the user's.
+
+    A softmax, log-softmax or sigmoid at the very end is taken off (`bounds.endings`): whoever calls the network sees
+    the scores below it.
 
     Args:
         f: function of one batched input, or a Flax NNX module.
@@ -43,6 +49,8 @@ class Network:
     """Those of a module; what a function closes over is known only when it is traced."""
     names: tuple[str, ...]
     """Where each array stands in the module, such as "conv.kernel"."""
+    ends: tuple[str, ...] | None
+    """The ends that were taken off, such as ("softmax",); None before the first trace."""
     training: tuple[tuple[str, str], ...]
     """Path and class of every layer of the module that is in training mode: dropout, normalisation by the batch."""
 
@@ -55,7 +63,7 @@ class Network:
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
-        self.arrays, self.names = (), ()
+        self.arrays, self.names, self.ends = (), (), None
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
         self.training: tuple[tuple[str, str], ...] = ()
         if isinstance(f, nnx.Module):
@@ -74,16 +82,46 @@ class Network:
         return f if isinstance(f, cls) else cls(f)
 
     def __call__(self, x: Any) -> Any:
-        """What f returns, operation by operation."""
-        return self._run(self.arrays, x)
+        """The scores, operation by operation."""
+        if self.ends is None:
+            try:
+                self.traced(x)
+            except Exception:  # what cannot be traced has no program that could be cut
+                self.ends = ()
+        if not self.ends:
+            return self._run(self.arrays, x)
+        program, outputs = self.traced(x)
+        leaves = jaxpr_as_fun(program)(*jax.tree.leaves(self.arrays), jnp.asarray(x))
+        return jax.tree.unflatten(jax.tree.structure(outputs), leaves)
 
     def traced(self, x: Any) -> tuple[ClosedJaxpr, Any]:
-        """The program of f for inputs like x, a function of (*arrays, x), and the shapes of what it returns."""
+        """The program up to the scores, a function of (*arrays, x) for inputs like x, and the shapes of what f returns.
+
+        Raises:
+            ValueError: the end of the network depends on the number of inputs.
+        """
+        program, outputs = self._whole(x)
+        if self.ends == ():
+            return program, outputs
+        below, ends = stripped(program)
+        if self.ends is None:
+            # Of one input alone nobody can tell whether it is normalised along its classes or with the whole batch.
+            confirmed = not ends or len(x) > 1 or stripped(self._whole(jnp.repeat(x, 2, axis=0))[0])[1] == ends
+            self.ends = ends if confirmed else ()
+            return (below if confirmed else program), outputs
+        if ends != self.ends:
+            raise ValueError(
+                f"the network ends in {' and '.join(self.ends)} for some numbers of inputs and not for {len(x)}; "
+                "needed one function of each input alone"
+            )
+        return below, outputs
+
+    def _whole(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         # A new function each time: of one that it knows, JAX gives the old trace, with the weights of that time.
         return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
 
     def compiled(self, x: jax.Array) -> Any:
-        """What f returns, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
+        """The scores, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
 
         Raises:
             ValueError: a function that changes a module which it closes over.

@@ -27,9 +27,10 @@ BOUNDS = {
     "bound.py": "",
     "confidence": "",
     "graph": "",
-    "network.py": "",
+    "endings": "",
+    "network.py": "endings",
     # the network and the data
-    "sample": "bound.py graph network.py",
+    "sample": "bound.py graph network.py endings",
     "norms": "graph",
     "reader": "graph network.py sample",
     # from a complexity to a bound

@@ -14,6 +14,7 @@ from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, graph_cases,
 from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins
 from sparsebounds.bounds.audit.moments.theorem_3 import audit_coverage
 from sparsebounds.bounds.audit.run import Row, audit_statement
+from sparsebounds.bounds.audit.slips.slips import audit_slips
 from sparsebounds.bounds.audit.theorems.cases import Preset
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses
 from sparsebounds.bounds.audit.theorems.passes import WALKED, audit_passes
@@ -68,6 +69,7 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         yield from audit_held_out()
     elif row_of.declaration.guarantee == "certificate":
         yield from audit_certificate(bound, row_of, preset)
+    yield from audit_slips(bound, row_of, preset)
 
 
 def plan(bound: str, preset: Preset = "quick") -> list[str]:

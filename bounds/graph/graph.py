@@ -35,6 +35,8 @@ class Graph:
     group_size: int = 8
     selections: tuple[Selection, ...] = ()
     """What the network picks by lists that may have been chosen by the data; to be paid for."""
+    ends: tuple[str, ...] = ()
+    """What the network ends in above the scores of this graph, such as ("softmax",): taken off."""
     memory: Memory = field(default_factory=Memory, init=False, repr=False)
     """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 
@@ -184,6 +186,7 @@ class Graph:
             kind = "+".join(parts) + ("+ReLU" if layer.activated else "")
             sizes = f"{layer.positions}×{layer.channels}, {self.node_counts[i]} nodes"
             lines.append(f"{i:3d}  {kind:<20} {layer.name:<24} {sizes}")
+        lines += [f"     {name} above the scores, taken off" for name in reversed(self.ends)]
         return "\n".join(lines)
 
 

@@ -11,7 +11,7 @@ from scipy.special import gammaln
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Lists of elements that a network reads, written as constant indices or as a mask of zeros and ones.
+    """Lists of elements that a network reads, written as constant indices, as a mask, or slice by slice.
 
     Example:
         >>> Selection(np.array([[3, 5, 8]]), of=10).nats == math.log(120) + math.log(10)

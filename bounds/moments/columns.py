@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
@@ -42,7 +43,7 @@ class Columns:
         p = np.asarray(p, dtype=np.float64)
         return cls(np.repeat(energies[:, None], len(p), axis=1), np.full(len(p), float(count)), p)
 
-    @property
+    @cached_property
     def inputs(self) -> Float64[np.ndarray, "nodes K"]:
         """q of the input nodes: B √energy, (input nodes, K)."""
         return khintchine(self.p) * np.sqrt(self.energies)

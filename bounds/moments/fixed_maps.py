@@ -5,66 +5,69 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32
+from jaxtyping import Bool, Float64, Int, Int32
 from scipy import sparse
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.terms import Fixed
 
+Entries = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Float64[np.ndarray, " n"]]
+"""Row, column and value of the entries of a matrix, no place twice, rows ascending."""
+
 
 @dataclass(frozen=True)
 class FixedMap:
-    """Σ_t P_t, where P_t shows each element of the layer one element of another: norms of its blocks, node by node."""
+    """Σ_t P_t, where P_t shows each element of the layer one element of another, as norms of its blocks P_t,ji.
 
-    spectral2: sparse.csr_array
-    """‖P_t,ji‖² for pairs (t, j) of one t and a node j of the layer (rows) and nodes i of the graph (columns)."""
+    Below an activation a map counts row by row: Σ_i Σ_t ‖P_t,ji‖_F q_i. Without one it counts as
+    Σ_t √(Σ_i ‖P_t,ji‖² q_i²), as the rows of P_t,ji for different i are different coordinates of node j.
+    """
+
+    plain: sparse.csr_array
+    """What is linear in q, added up over t; without an activation that of pairs (t, j) where node j sees one node."""
+    squares: sparse.csr_array
+    """‖P_t,ji‖² for the other pairs (rows) and nodes i (columns)."""
     together: sparse.csr_array
-    """1 where a row of `spectral2` belongs to node j: adds up over t."""
-    frobenius: sparse.csr_array
-    """Σ_t ‖P_t,ji‖_F."""
+    """1 where a row of `squares` belongs to node j: adds up over t."""
     scale: float | None
     """max |scale|, by which all this is to be multiplied; None where nothing is learned."""
 
-    def linear(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
-        """Σ_t √(Σ_i ‖P_t,ji‖² q_i²): the rows of P_t,ji for different i are different coordinates of node j."""
-        return np.asarray(self.together @ np.sqrt(self.spectral2 @ np.square(q)))
-
-    def activated(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
-        """Σ_i ‖P_ji‖_F q_i: below an activation a map counts row by row."""
-        return np.asarray(self.frobenius @ q)
+    def reach(self, q: Float64[np.ndarray, "padded K"]) -> Float64[np.ndarray, "nodes K"]:
+        """The sum above, without `scale`."""
+        total = np.asarray(self.plain @ q)
+        if self.squares.nnz:
+            total += self.together @ np.sqrt(self.squares @ np.square(q))
+        return total
 
 
 def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
     """A term of a layer that is not learned, but for its scale."""
-    scale = term.learned_scale
+    scale, activated = term.learned_scale, graph.linear(index).slope < 1.0
     factors = np.abs(term.factors) if scale is None else np.ones(graph.layers[index].size)
-    return _map(graph, index, term.copies, factors, scale)
-
-
-def _map(
-    graph: Graph,
-    index: int,
-    shown: Int32[np.ndarray, "T size"],
-    coefficient: Float64[np.ndarray, " size"],
-    scale: float | None,
-) -> FixedMap:
-    """`shown`: the element that each element of the layer sees at t, or ABSENT."""
-    count, columns = graph.node_counts[index], int(graph.node_offsets[-1])
-    t, where = np.nonzero(shown >= 0)  # t ascending: sums over t are in this order
-    j = graph.local_nodes(index)[where].astype(np.int64)
+    count, columns = graph.node_counts[index], int(graph.node_offsets[-2]) + 1
+    pair, element, squares = _squares(graph, index, term.copies, factors)
     # P_t has one entry per row, so P_tᵀP_t is diagonal: an element's own entry is the sum of its squares.
-    pairs, row = np.unique(t * count + j, return_inverse=True)
-    entries = sparse.coo_array(
-        (np.square(coefficient[where]), (row, shown[t, where])), shape=(len(pairs), int(graph.offsets[-1]))
+    norm2 = np.add if activated else np.maximum
+    pair, seen, norms2 = _reduced(norm2, pair, graph.node_of[element], squares, columns)
+    apart = np.zeros(len(pair), dtype=bool) if activated else _repeated(pair)
+    several, row = np.unique(pair[apart], return_inverse=True)
+    return FixedMap(
+        plain=sparse.csr_array((np.sqrt(norms2[~apart]), (pair[~apart] % count, seen[~apart])), (count, columns)),
+        squares=sparse.csr_array((norms2[apart], (row, seen[apart])), (len(several), columns)),
+        together=sparse.csr_array(
+            (np.ones(len(several)), (several % count, np.arange(len(several)))), (count, len(several))
+        ),
+        scale=scale,
     )
-    entries.sum_duplicates()
-    row, seen = entries.coords[0], graph.node_of[entries.coords[1]]
-    largest = _reduced(np.maximum, row, seen, entries.data, (len(pairs), columns))
-    total = _reduced(np.add, row, seen, entries.data, (len(pairs), columns)).tocoo()
-    node = pairs % count
-    frobenius = _reduced(np.add, node[total.coords[0]], total.coords[1], np.sqrt(total.data), (count, columns))
-    ones = sparse.csr_array((np.ones(len(pairs)), (node, np.arange(len(pairs)))), shape=(count, len(pairs)))
-    return FixedMap(largest, ones, frobenius, scale)
+
+
+def _squares(
+    graph: Graph, index: int, shown: Int32[np.ndarray, "T size"], factors: Float64[np.ndarray, " size"]
+) -> Entries:
+    """Sums of squares of the factors by pair (t, j), as number t · nodes + j, and element that node j sees at t."""
+    t, where = np.nonzero(shown >= 0)
+    pair = t * graph.node_counts[index] + graph.local_nodes(index)[where]
+    return _reduced(np.add, pair, shown[t, where], np.square(factors)[where], int(graph.offsets[-1]))
 
 
 def _reduced(
@@ -72,10 +75,20 @@ def _reduced(
     rows: Int[np.ndarray, " n"],
     columns: Int[np.ndarray, " n"],
     values: Float64[np.ndarray, " n"],
-    shape: tuple[int, int],
-) -> sparse.csr_array:
-    """One number per (row, column) from several."""
-    keys, where = np.unique(rows.astype(np.int64) * shape[1] + columns, return_inverse=True)
-    out = np.zeros(len(keys))
-    combine.at(out, where, values)
-    return sparse.csr_array((out, (keys // shape[1], keys % shape[1])), shape=shape)
+    width: int,
+) -> Entries:
+    """One number per (row, column) from several; most maps come in order and need no sorting."""
+    keys = rows * width + columns
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+        keys, rows, columns, values = keys[order], rows[order], columns[order], values[order]
+    first = np.flatnonzero(np.diff(keys, prepend=-1))
+    if len(first) == len(keys):
+        return rows, columns, values
+    return rows[first], columns[first], combine.reduceat(values, first)
+
+
+def _repeated(rows: Int[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+    """Whether a number of an ascending list stands there more than once."""
+    next_same = np.diff(rows, append=-1) == 0
+    return next_same | np.concatenate([[False], next_same])[:-1]

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int
+from scipy import sparse
 
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.elements import CHUNK
@@ -31,6 +32,13 @@ class Pass:
     numbers: Numbers
     columns: Columns
     q: Float64[np.ndarray, "padded K"]
+    squares: Float64[np.ndarray, "padded K"]
+    """q², which several layers may read."""
+
+    def put(self, first: int, values: Float64[np.ndarray, "nodes K"]) -> None:
+        """q of nodes that are done."""
+        self.q[first : first + len(values)] = values
+        np.square(values, out=self.squares[first : first + len(values)])
 
 
 def forward(plan: Plan, numbers: Numbers, columns: Columns) -> Float64[np.ndarray, "padded K"]:
@@ -47,14 +55,12 @@ def forward(plan: Plan, numbers: Numbers, columns: Columns) -> Float64[np.ndarra
 
     Source: theorem 1 of docs/theory.md.
     """
-    q = np.zeros((plan.nodes + 1, len(columns.p)))
-    state = Pass(plan, numbers, columns, q)
-    q[: len(columns.inputs)] = columns.inputs
+    shape = (plan.nodes + 1, len(columns.p))
+    state = Pass(plan, numbers, columns, np.zeros(shape), np.zeros(shape))
+    state.put(0, columns.inputs)
     for step in plan.steps:
-        first = int(plan.graph.node_offsets[step.index])
-        out = RULES[type(step)](step, state)
-        q[first : first + len(out)] = out
-    return q
+        state.put(int(plan.graph.node_offsets[step.index]), RULES[type(step)](step, state))
+    return state.q
 
 
 def _linear(step: LinearStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
@@ -62,39 +68,60 @@ def _linear(step: LinearStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
     own = state.numbers.steps[step.index]
     total = np.zeros((state.plan.graph.node_counts[step.index], state.q.shape[1]))
     for learned, number in zip(step.learned, own.learned, strict=True):
-        total += _reach(learned, number, state.q)
+        total += _reach(learned, number, state)
     for fixed, scale in zip(step.fixed, own.scales, strict=True):
-        below = np.zeros((fixed.frobenius.shape[1], state.q.shape[1]))
-        below[: len(state.q) - 1] = state.q[:-1]
-        reach = fixed.linear(below) if step.slope == 1.0 else fixed.activated(below)
+        reach = fixed.reach(state.q)
         total += reach if scale is None else scale * reach
-    return contraction(state.columns.p, step.slope) * (total + _bias(own, state))
+    total += _bias(own, state)
+    total *= contraction(state.columns.p, step.slope)
+    return total
 
 
 def _bias(own: StepNumbers, state: Pass) -> Float64[np.ndarray, " K"]:
     return (own.bias or 0.0) * state.columns.constant
 
 
-def _reach(
-    learned: Learned, number: Float64[np.ndarray, " ..."], q: Float64[np.ndarray, "padded K"]
-) -> Float64[np.ndarray, "nodes K"]:
+def _reach(learned: Learned, number: Float64[np.ndarray, " ..."], state: Pass) -> Float64[np.ndarray, "nodes K"]:
     """Σ_i α_i q_i (tap form), or A √(Σ_i q_i²)."""
     if number.ndim:
-        return _gathered(learned.blocks, number, q)
-    return float(number) * np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
+        return _gathered(learned.blocks, number, state.q)
+    return float(number) * _balls(learned, state)
+
+
+def _balls(learned: Learned, state: Pass) -> Float64[np.ndarray, "nodes K"]:
+    """√(Σ_i q_i²) over what each node reads."""
+    return np.sqrt(_gathered(learned.blocks, learned.present, state.squares))
 
 
 def _gathered(
-    blocks: Blocks, table: Float64[np.ndarray, "B T M"], q: Float64[np.ndarray, "padded K"]
+    blocks: Blocks, table: Float64[np.ndarray, "B T N"], q: Float64[np.ndarray, "padded K"]
 ) -> Float64[np.ndarray, "nodes K"]:
-    """Σ_t table[b, t, m] · q[taps[b, f, t]] for every node of the layer: (nodes, K)."""
+    """Σ_t table[b, t, m] · q[taps[b, f, t]] for every node of the layer: (nodes, K); one column may do for all m."""
     out = np.zeros((blocks.size, q.shape[1]))
-    tables = table.transpose(0, 2, 1)
-    for b, rows in _pieces(blocks, q.shape[1]):
-        seen = q[blocks.taps[b, rows]]  # (b, rows, T, K)
-        sums = np.matmul(tables[b][:, None], seen)
+    one = table.shape[2] == 1
+    for b, rows in _pieces(blocks, 1 if one else q.shape[1]):
+        taps = blocks.taps[b, rows]
+        sums = _one_sum(taps, table[b, :, 0], q) if one else _sums(taps, table[b], q)
         out[blocks.out[b, rows]] = sums
     return out
+
+
+def _one_sum(
+    taps: Int[np.ndarray, "B F T"], weights: Float64[np.ndarray, "B T"], q: Float64[np.ndarray, "padded K"]
+) -> Float64[np.ndarray, "B F 1 K"]:
+    """One sparse product: nothing is gathered, which takes longer than adding it up."""
+    b_count, f_count, t = taps.shape
+    seen = np.where(taps < 0, len(q) - 1, taps).ravel()
+    data = np.repeat(weights[:, None], f_count, axis=1).ravel()
+    matrix = sparse.csr_array((data, seen, np.arange(b_count * f_count + 1) * t), (b_count * f_count, len(q)))
+    return np.asarray(matrix @ q).reshape(b_count, f_count, 1, -1)
+
+
+def _sums(
+    taps: Int[np.ndarray, "B F T"], weights: Float64[np.ndarray, "B T M"], q: Float64[np.ndarray, "padded K"]
+) -> Float64[np.ndarray, "B F M K"]:
+    """What M nodes read is gathered once for all of them."""
+    return np.matmul(weights.transpose(0, 2, 1)[:, None], q[taps])
 
 
 def _pieces(blocks: Blocks, k: int) -> list[tuple[slice, slice]]:
@@ -146,16 +173,12 @@ def _maximum_shared(step: WindowStep, state: Pass) -> Float64[np.ndarray, "nodes
     if number.ndim:
         reach = _window_taps(learned, number[0], windows.nodes, state.q)
     else:
-        reach = _window_ball(learned, float(number), windows.nodes, state.q)
+        reach = float(number) * _padded(_balls(learned, state))[windows.nodes].sum(axis=1)
     return c * (reach + _bias(own, state))
 
 
-def _window_ball(
-    learned: Learned, number: float, nodes: Int[np.ndarray, "nodes T"], q: Float64[np.ndarray, "padded K"]
-) -> Float64[np.ndarray, "nodes K"]:
-    single = np.sqrt(_gathered(learned.blocks, learned.present, np.square(q)))
-    padded = np.concatenate([single, np.zeros((1, q.shape[1]))])
-    return number * padded[nodes].sum(axis=1)
+def _padded(values: Float64[np.ndarray, "nodes K"]) -> Float64[np.ndarray, "padded K"]:
+    return np.concatenate([values, np.zeros((1, values.shape[1]))])
 
 
 def _window_taps(

@@ -57,7 +57,10 @@ class PeeledNetwork:
         self.head = read_head(graph)
         self.read = self.head.present if mask_fixed else np.ones(len(self.head.nodes), dtype=bool)
         self.passes = Passes(plan, self.head, sample, self.read)
-        self._row_squares = cache(self._square_rows)
+        self._unscaled, self._row_squares = cache(self._squares_of), cache(self._square_rows)
+        # What several settings share: short results alone, as there may be many forms and weights.
+        self._row_norms, self._guess = cache(self._norms_of_rows), cache(self._first_guess)
+        self._sample_reach = cache(self._reach_of_sample)
 
     def choices(self) -> dict[str, tuple[bool | float, ...]]:
         """What there is to choose after looking; a matter of the architecture alone."""
@@ -109,10 +112,8 @@ class PeeledNetwork:
     ) -> ClassSize:
         """The class that this form and setting fix around the network; without the price of the choice itself."""
         prices, p = self.passes.rounded(setting.tap, setting.ratio)[1], self.passes.moment(setting.tap)
-        tau2 = weights.of(len(form.rows), len(self.head.nodes))[:, self.read]
-        q = self.passes.q(setting.tap, setting.ratio, form, upper)
-        reach = self.reach(q, self.passes.columns(form, p, upper).counts, tau2, setting.bias_weight)
-        log_scale, shares, paid = self._rows(form, setting, tau2)
+        reach = self._sample_reach(form, weights, upper, setting.tap, setting.ratio, setting.bias_weight)
+        log_scale, shares, paid = self._rows(form, setting, weights)
         terms = {
             "margin form": form.name,
             "weights of the last layer": weights.name,
@@ -125,7 +126,7 @@ class PeeledNetwork:
             "bias weight tau_0": setting.bias_weight,
         }
         unit = float(shares @ (form.multipliers * reach).sum(axis=1))
-        guess = self._guess(tau2, setting.bias_weight) if weights.guess is None else weights.guess
+        guess = self._guess(len(form.rows), weights, setting.bias_weight) if weights.guess is None else weights.guess
         return ClassSize(
             log_scale - math.log(guess),
             unit * guess,
@@ -135,19 +136,23 @@ class PeeledNetwork:
             ratio=setting.ratio,
         )
 
-    def _guess(self, tau2: Float64[np.ndarray, "R J"], bias_weight: float) -> float:
+    def _tau2(self, rows: int, weights: HeadAxes) -> Float64[np.ndarray, "R J"]:
+        return weights.of(rows, len(self.head.nodes))[:, self.read]
+
+    def _first_guess(self, rows: int, weights: HeadAxes, bias_weight: float) -> float:
         """The scale/γ around which the grid lies: a complexity of 0.1 if all inputs were ±1 and all norms 1.
 
         A matter of the architecture, of m and of the axes τ, nothing else.
         """
-        reach = self.reach(self.passes.structure, np.array([float(self.m)]), tau2, bias_weight)
+        tau2, m = self._tau2(rows, weights), np.array([float(self.m)])
+        reach = self.reach(self.passes.structure, m, tau2, bias_weight)
         unit = 2.0 * float(reach.sum())
         return GUESS * self.m / 2.0 / unit if 0.0 < unit < math.inf else 1.0
 
     def greedy_tree(self) -> Tree:
         """A tree that joins at each step the classes whose split costs least; to be paid for."""
         q2 = np.square(self.passes.by_class).sum(axis=0)
-        weights = self._scaled(self.passes.numbers(False).log_scales)[0]
+        weights = self._scaled(self.passes.numbers(False).log_scales)
 
         def cost(left: Sequence[int], right: Sequence[int], row: Float64[np.ndarray, " K"]) -> float:
             under = q2[[1 + r for r in (*left, *right)]].sum()
@@ -166,12 +171,26 @@ class PeeledNetwork:
         constant = 0.0 if self.head.bias is None else bias_weight**2 * counts
         return np.asarray(np.sqrt(tau2 @ np.square(q) + constant))
 
+    def _reach_of_sample(
+        self,
+        form: MarginForm,
+        weights: HeadAxes,
+        upper: EnergiesUpper | None,
+        tap: bool,
+        ratio: float,
+        bias_weight: float,
+    ) -> Float64[np.ndarray, "R K"]:
+        q, counts = (
+            self.passes.q(tap, ratio, form, upper),
+            self.passes.columns(form, self.passes.moment(tap), upper).counts,
+        )
+        return self.reach(q, counts, self._tau2(len(form.rows), weights), bias_weight)
+
     def _rows(
-        self, form: MarginForm, setting: Setting, tau2: Float64[np.ndarray, "R J"]
+        self, form: MarginForm, setting: Setting, weights: HeadAxes
     ) -> tuple[float, Float64[np.ndarray, " R"], dict[str, float]]:
         """log of the largest a_S = √(Σ_i ‖D_{S,i}‖²/τ_{S,i}² + d_S²/τ_0²), all relative to it on a grid, the price."""
-        blocks, biases, shift = self._row_squares(form, setting.tap)
-        norms = np.sqrt((blocks / tau2).sum(axis=1) + biases / setting.bias_weight**2)
+        norms, shift = self._row_norms(form, setting.tap, weights, setting.bias_weight)
         largest = float(norms.max(initial=0.0))
         if largest == 0.0:
             return -math.inf, np.ones(len(norms)), {}
@@ -180,17 +199,33 @@ class PeeledNetwork:
         shares, nats = shares_up(norms / largest, setting.ratio)
         return math.log(largest) + shift, shares, {"numbers of the last layer": nats}
 
+    def _norms_of_rows(
+        self, form: MarginForm, tap: bool, weights: HeadAxes, bias_weight: float
+    ) -> tuple[Float64[np.ndarray, " R"], float]:
+        """a_S times exp(−shift), and the shift."""
+        blocks, biases, shift = self._row_squares(form, tap)
+        tau2 = self._tau2(len(form.rows), weights)
+        return np.sqrt((blocks / tau2).sum(axis=1) + biases / bias_weight**2), shift
+
     def _square_rows(
         self, form: MarginForm, tap: bool
     ) -> tuple[Float64[np.ndarray, "R J"], Float64[np.ndarray, " R"], float]:
         """‖D_{S,i}‖² (rows, nodes) and d_S² (rows,), both times exp(−2 shift), and the shift, a logarithm."""
-        weights, shift = self._scaled(self.passes.numbers(tap).log_scales)
-        blocks = self.head.square_norms(form.rows @ weights)[:, self.read]
+        logs, shift = self._shifted(self.passes.numbers(tap).log_scales)
+        blocks = self._unscaled(form) * np.exp(2.0 * logs)[self.read]
         bias = np.zeros(self.graph.classes) if self.head.bias is None else self.head.bias
         return blocks, np.square(form.rows @ bias * exp_or_inf(-shift)), shift
 
-    def _scaled(self, log_scales: Float64[np.ndarray, " layers"]) -> tuple[Float64[np.ndarray, "C K"], float]:
-        """The last layer's weights after the rescaling of the layers that they read, times exp(−shift); the shift."""
-        logs = -log_scales[np.searchsorted(self.graph.offsets, self.head.elements, side="right") - 1]
+    def _squares_of(self, form: MarginForm) -> Float64[np.ndarray, "R J"]:
+        """‖D_{S,i}‖² of the weights as they are, which the numbers below do not change."""
+        return self.head.square_norms(form.rows @ self.head.weights)[:, self.read]
+
+    def _scaled(self, log_scales: Float64[np.ndarray, " layers"]) -> Float64[np.ndarray, "C K"]:
+        """The last layer's weights after the rescaling of the layers that they read, times a common factor."""
+        return self.head.weights * np.exp(self._shifted(log_scales)[0])[self.head.node_of]
+
+    def _shifted(self, log_scales: Float64[np.ndarray, " layers"]) -> tuple[Float64[np.ndarray, " J"], float]:
+        """log of what the weights of each node are multiplied by, less the shift, its largest value; the shift."""
+        logs = -log_scales[np.searchsorted(self.graph.node_offsets, self.head.nodes, side="right") - 1]
         shift = float(logs.max(initial=0.0))
-        return self.head.weights * np.exp(logs - shift), shift
+        return logs - shift, shift

@@ -94,6 +94,11 @@ class Passes:
         return self.of(self.numbers(False), self._of_labels(weights, 2.0))
 
     @cached_property
+    def _whole(self) -> Columns:
+        """The whole sample in every moment that is tried."""
+        return Columns.of_moments(self.energies, self.sample.m, np.array(P_GRID))
+
+    @cached_property
     def _on_grids(self) -> Callable[[bool, float, MarginForm, EnergiesUpper | None], np.ndarray]:
         return cache(
             lambda tap, ratio, form, upper: self.of(
@@ -104,7 +109,7 @@ class Passes:
     def _moment(self, tap: bool) -> float:
         q = np.ones((1, 1))  # p = 2 where nothing below the last layer depends on p but the input
         if any(not isinstance(s, LinearStep) or s.slope < 1.0 for s in self.plan.steps):
-            q = self.of(self.numbers(tap), Columns.of_moments(self.energies, self.sample.m, np.array(P_GRID)))
+            q = self.of(self.numbers(tap), self._whole)
         return P_GRID[int(np.argmin(np.square(q).sum(axis=0)))]
 
     def _of_labels(self, weights: Float64[np.ndarray, "K C"], p: float) -> Columns:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Real
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.norms import entries as parts
 from sparsebounds.bounds.norms.lattice import find_lattice, grid_codes
@@ -43,7 +44,7 @@ def layer_kernel(graph: Graph, index: int) -> Float64[np.ndarray, " taps in out"
     """
     layer = parts.linear_layer(graph, index)
     if len(layer.dots) != 1:
-        raise ValueError(f"layer {layer.name} has {len(layer.dots)} learned maps; needed one, to speak of its kernel")
+        raise ValueError(f"layer {label(layer)} has {len(layer.dots)} learned maps; needed one, to speak of its kernel")
     dot = layer.dots[0].with_shared_rows()
     tap = tap_of_columns(graph, dot)
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)

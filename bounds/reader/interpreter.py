@@ -20,6 +20,7 @@ from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.pointwise import composed
 from sparsebounds.bounds.reader.settling import settled
 from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
+from sparsebounds.bounds.reader.uses import CALLS, SAME, Use, uses
 from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
@@ -34,14 +35,11 @@ WRAPS = frozenset(
 """Operations that are not those of the reals when they are done on integers or truth values."""
 
 
-RAW = frozenset(
-    "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint scan cond "
-    "optimization_barrier name sharding_constraint pvary".split()
-)
+RAW = frozenset([*CALLS, *SAME, "scan", "cond"])
 """Operations that hand their operands on as they are."""
 COVERS = (
     "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
-    "ReLU, average and max pooling, reshaping and sums"
+    "ReLU, average and max pooling, reshaping and sums, and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
 
@@ -53,20 +51,24 @@ class Interpreter:
         self.rules = rules
         self.eqn: JaxprEqn | None = None
         self.callers: list[JaxprEqn] = []
+        self.uses: dict[Any, Use] = {}
         self.module = ""
         self.scope = ""
         self.refusals: list[Refusal] = []
         """What was refused and stands in the graph as an unknown layer."""
         self.whole_numbers = False
         """Whether the input itself is one of integers: what the program does to them is then the user's to mend."""
-        self.reduced: list[str] = []
+        self.reduced: list[tuple[str, list[str]]] = []
         """Scopes in which what depends on the input is summed; a normalisation by the batch is one."""
         self.layers_of: dict[int, tuple[Pointwise, View]] = {}
         builder.where = lambda: (self.module or self.name_stack(), self.source_line())
         builder.number = self.number
 
-    def run(self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value]) -> list[Value]:
-        """Values of the outputs of `jaxpr`."""
+    def run(
+        self, jaxpr: Jaxpr, consts: Sequence[Value], args: Sequence[Value], outs: Sequence[Use] | None = None
+    ) -> list[Value]:
+        """Values of the outputs of `jaxpr`; `outs` says what becomes of them (None: all are used)."""
+        outer_uses, self.uses = self.uses, uses(jaxpr, [True] * len(jaxpr.outvars) if outs is None else outs)
         env: dict[Any, Value] = {}
         env.update(zip(jaxpr.constvars, consts, strict=True))
         env.update(zip(jaxpr.invars, args, strict=True))
@@ -83,11 +85,16 @@ class Interpreter:
             self.eqn, self.scope = outer, outer_scope
             self.callers.pop()
             env.update(zip(eqn.outvars, results, strict=True))
+        self.uses = outer_uses
         return [read(atom) for atom in jaxpr.outvars]
 
-    def closed(self, closed: ClosedJaxpr, args: Sequence[Value]) -> list[Value]:
+    def closed(self, closed: ClosedJaxpr, args: Sequence[Value], outs: Sequence[Use] | None = None) -> list[Value]:
         """Outputs of a closed jaxpr."""
-        return self.run(closed.jaxpr, [Const(c, given=np.size(c) > 1) for c in closed.consts], args)
+        return self.run(closed.jaxpr, [Const(c, given=np.size(c) > 1) for c in closed.consts], args, outs)
+
+    def uses_of(self, eqn: JaxprEqn) -> list[Use]:
+        """What the program being read does with the results of one of its operations."""
+        return [self.uses.get(out) for out in eqn.outvars]
 
     def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         if all(isinstance(v, Const) for v in values):
@@ -106,7 +113,7 @@ class Interpreter:
         if eqn.primitive.name in RAW:
             return self.applied(eqn, values)
         if eqn.primitive.name == "reduce_sum":
-            self.reduced.append(self.scope)
+            self.reduced.append((self.scope, self.calls()))
         function = composed(eqn, values)
         if function is not None:
             module, where = self.builder.where()
@@ -170,7 +177,18 @@ class Interpreter:
         return Refusal(f"'{self.eqn.primitive.name}' {where} {why}{COVERS if covers else ''}")
 
     def name_stack(self) -> str:
-        return self.scope
+        """Names of the modules that the operation stands in; NNX gives each with its whole path."""
+        path: list[str] = []
+        for name in self.scope.split("/"):
+            if path and name.startswith(f"{path[-1]}."):
+                path.pop()
+            path.append(name)
+        return "/".join(path)
+
+    def calls(self) -> list[str]:
+        """The functions, of libraries too, that made the current operation, innermost first."""
+        trace = None if self.eqn is None else self.eqn.source_info.traceback
+        return [] if trace is None else [frame.function_name for frame in trace.frames]
 
     def source_line(self) -> str:
         """file:line (function) of the user's code that made the current operation; empty after the last one.

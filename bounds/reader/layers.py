@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int, Int32
 from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.layers import Input, Layer
 from sparsebounds.bounds.graph.selections import Selection
+from sparsebounds.bounds.reader.pieces import Pieces
 from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -25,6 +26,7 @@ class Layers:
         self.where: Callable[[], tuple[str, str]] = lambda: ("", "")
         self.number: Callable[[], str] = lambda: "float32"
         self.selections: list[Selection] = []
+        self.pieces = Pieces()
         self.folds: dict[tuple[int | bytes | None, ...], int | None] = {}
         """Layer, scale, shift → the layer that both are folded into."""
 
@@ -44,9 +46,12 @@ class Layers:
 
     def select(self, lists: Int[np.ndarray, " ..."], of: int) -> None:
         """Remember that the program picks elements by lists."""
-        selection = Selection(lists, of, *self.where())
-        if all(selection.key != known.key for known in self.selections):
-            self.selections.append(selection)
+        self.selections.append(Selection(lists, of, *self.where()))
+
+    def selected(self) -> tuple[Selection, ...]:
+        """All that the program picks, by lists or slice by slice; what is picked twice is chosen once."""
+        found = [*self.selections, *self.pieces.selections()]
+        return tuple({selection.key: selection for selection in reversed(found)}.values())[::-1]
 
     def ids(self, index: int) -> Int32[np.ndarray, "*shape"]:
         """Element numbers of layer `index`."""

@@ -40,6 +40,9 @@ def read_graph(
     masks, inference batch norm) is computed, the rest becomes layers. The graph is then evaluated and compared with
     `f` on the given inputs and on noise. `f` is never called otherwise, and never changed.
 
+    A softmax, log-softmax or sigmoid of all scores at the very end is taken off, here and in `Sample.measure`: the
+    largest score stays the largest, and margins are measured below it (`Graph.ends`).
+
     Args:
         f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2.
         x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D).
@@ -48,12 +51,12 @@ def read_graph(
             coordinate.
         group_size: channels per node with nodes="group".
         input_nodes: the caller's own grouping of the input coordinates: integers of the shape of one input.
-        mask_fixed: True if constant indices, lists of predecessors and masks of zeros and ones were fixed before
-            seeing the sample. Otherwise every certificate pays for what they select.
+        mask_fixed: True if constant indices, slices that leave gaps, lists of predecessors and masks of zeros and
+            ones were fixed before seeing the sample. Otherwise every certificate pays for what they select.
         front_end: fixed layers that come before f: f is then a function of their output, and the graph begins there.
 
     Returns:
-        A Graph equal to `f` as a function.
+        A Graph equal to `f` as a function, up to what was taken off its end.
 
     Raises:
         ReadError: an operation is not covered (the message names it, its layer or source line), a weight is not
@@ -85,7 +88,7 @@ def read_graph(
     start = View(builder.ids(0).reshape(1, *first.shape))
     try:
         graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), mask_fixed)
-        graph = graph.partition(nodes, group_size)
+        graph = replace(graph, ends=network.ends or ()).partition(nodes, group_size)
         _require_finite(graph)
         check(graph, network, x)
     except ReadError as error:  # where layers are in training mode, that is what the user is told
@@ -105,7 +108,7 @@ def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> 
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
-    selections = () if mask_fixed else tuple(builder.selections)
+    selections = () if mask_fixed else builder.selected()
     return Graph(simplify(builder, output), selections=selections)
 
 
@@ -131,7 +134,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
         raise ReadError("the function does not depend on its input; needed scores (B, C)")
     if not isinstance(out, View) or out.ids.ndim != 2 or out.shape[0] != 1:
         shape = getattr(out, "shape", "()")
-        hint = "; for a network with one output return the two scores (0, f)" if shape == (1,) else ""
+        single = "; for a network with one output return the two scores (0, f), f before any sigmoid"
+        hint = single if shape in {(1,), (1, 1)} else ""
         raise ReadError(
             f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input{hint}"
         )
@@ -143,6 +147,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
         index = picked_scores(builder, view, sources[0]) if len(sources) == 1 else None
         if index is None:
             index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
+            if len(sources) == 1:  # no operation of the program: it goes by the name of the layer that it copies
+                builder.layers[index] = replace(builder.layers[index], name=last.name, where=last.where)
         last, sources = builder.layers[index], [index]
     builder.layers[sources[0]] = replace(last, positions=1, channels=last.size)
     return sources[0]

@@ -1,7 +1,8 @@
 """Which reads of a program are selections by lists, and which are structure.
 
-Structure is free: slices, strides, crops, and indices that the text of the program computes by itself, as
-nearest-neighbour resizing does. What was handed to the program as an array of indices or of zeros and ones is not.
+Structure is free: a slice, strides, crops, and indices that the text of the program computes by itself, as
+nearest-neighbour resizing does. What was handed to the program as an array of indices or of zeros and ones is not, nor
+are several slices that pick an array apart (`pieces`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from sparsebounds.bounds.reader.builder import Builder
-from sparsebounds.bounds.reader.values import Const, Value
+from sparsebounds.bounds.reader.uses import Use
+from sparsebounds.bounds.reader.values import Const, Value, View
 
 
-def record_gather(builder: Builder, shape: tuple[int, ...], indices: Value, dimensions: Any) -> None:
+def record_gather(builder: Builder, shape: tuple[int, ...], indices: Const, dimensions: Any) -> None:
     """Record what a gather by given indices picks, unless that is everything in its order.
 
     Args:
@@ -23,8 +25,6 @@ def record_gather(builder: Builder, shape: tuple[int, ...], indices: Value, dime
         indices: the start indices, along their last axis one per axis of `start_index_map`.
         dimensions: XLA's dimension numbers.
     """
-    if not isinstance(indices, Const) or not indices.given:
-        return
     sizes = [shape[d] for d in dimensions.start_index_map]
     starts = np.moveaxis(np.asarray(indices.value), -1, 0)
     clipped = [np.clip(start, 0, size - 1) for start, size in zip(starts, sizes, strict=True)]
@@ -34,11 +34,18 @@ def record_gather(builder: Builder, shape: tuple[int, ...], indices: Value, dime
         builder.select(lists if lists.shape[1] > 1 else lists.T, of)
 
 
+def record_slices(builder: Builder, view: View, results: list[View], uses: list[Use]) -> None:
+    """Record the slices of a view that the program computes with, or slices again."""
+    for result, use in zip(results, uses, strict=True):
+        if use is not None:
+            builder.pieces.slice(view.ids, result.ids, use, builder.where())
+
+
 def record_mask(builder: Builder, mask: Value) -> None:
-    """Record what a constant of zeros and ones leaves of what it is multiplied with."""
+    """Record what a constant of zeros and ones, or of zeros and one other number, leaves of what it multiplies."""
     if not isinstance(mask, Const) or not mask.given:
         return
     values = np.asarray(mask.value).ravel()
     kept = np.flatnonzero(values)
-    if 0 < len(kept) < len(values) and (values[kept] == 1).all():
+    if 0 < len(kept) < len(values) and (values[kept] == values[kept[0]]).all():
         builder.select(kept[None], len(values))

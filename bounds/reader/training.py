@@ -14,12 +14,16 @@ DRAWS = ("random_bits", "threefry2x32", "rng_bit_generator", "rng_uniform")
 """Primitives that make random numbers."""
 
 
-def mode_error(network: Network, scopes: Sequence[str] = ()) -> str:
+Reduced = tuple[str, Sequence[str]]
+"""A scope, and the functions that were being called there, such as "BatchNorm.__call__": a name may be anything."""
+
+
+def mode_error(network: Network, reduced: Sequence[Reduced] = ()) -> str:
     """What to do about layers in training mode; empty where there are none.
 
     Args:
         network: layers of an NNX module are known by path.
-        scopes: where a program sums what depends on its input; Linen modules leave their names there.
+        reduced: where a program sums what depends on its input; Linen modules leave their names there.
 
     Example:
         >>> from flax import nnx
@@ -31,9 +35,14 @@ def mode_error(network: Network, scopes: Sequence[str] = ()) -> str:
     if named:
         shown = ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
         return f"{shown} {'is' if len(named) == 1 else 'are'} in training mode; call model.eval()"
-    norms = [name for scope in scopes for name in scope.split("/") if name.startswith("BatchNorm")]
-    if norms:
-        return f"{norms[0]} normalises by the batch: it is in training mode; apply it with use_running_average=True"
+    for scope, calls in reduced:
+        path = [name for name in scope.split("/") if name]
+        called = any(name == "BatchNorm.__call__" for name in calls)
+        norms = [name for name in path if name.startswith("BatchNorm")] or [
+            f"{name} (BatchNorm)" for name in path if called
+        ]
+        if norms:
+            return f"{norms[-1]} is in training mode; apply it with use_running_average=True"
     return ""
 
 

@@ -18,8 +18,8 @@ from jaxtyping import Float, Float64
 from sparsebounds.bounds.network import Network
 
 _SINGLE_OUTPUT = (
-    "this is a single-output network; margins need two scores: return (0, f), for instance "
-    "lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1)"
+    "this is a single-output network; margins need two scores: return (0, f), f before any sigmoid, "
+    "for instance lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1)"
 )
 
 

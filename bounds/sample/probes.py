@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from sparsebounds.bounds.endings import KNOWN
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
@@ -63,9 +64,26 @@ def check_probes(graph: Graph, probes: Probes) -> None:
         raise ValueError("the graph's scores are NaN or infinite: its weights are not finite, or overflow; retrain it")
     worst = float(np.max(np.abs(found - probes.scores), initial=0.0))
     scale = float(np.max(np.abs(probes.scores), initial=1e-30))
-    if worst > TOLERANCE * scale:
+    if worst <= TOLERANCE * scale:
+        return
+    if graph.ends and _same(probes.scores, _ended(found, graph.ends)):
         raise ValueError(
-            "the sample was measured of another network than the graph: on two of its inputs their scores differ by "
-            f"{worst:.3g} (scores up to {scale:.3g}); measure the sample with the network that the graph was read "
-            "from, computed in float32, such as lambda x: bounds.evaluate(graph, x)"
+            f"the sample keeps values from above the {' and the '.join(graph.ends)} that ends the network, the graph "
+            "has the scores below it; measure the sample with Sample.measure on the network itself, which takes the "
+            "same end off, or give scores and margins from before it"
         )
+    raise ValueError(
+        "the sample was measured of another network than the graph: on two of its inputs their scores differ by "
+        f"{worst:.3g} (scores up to {scale:.3g}); measure the sample with the network that the graph was read "
+        "from, computed in float32, such as lambda x: bounds.evaluate(graph, x)"
+    )
+
+
+def _ended(scores: np.ndarray, ends: tuple[str, ...]) -> np.ndarray:
+    for name in reversed(ends):
+        scores = KNOWN[name](scores)
+    return scores
+
+
+def _same(scores: np.ndarray, others: np.ndarray) -> bool:
+    return bool(np.abs(scores - others).max() <= TOLERANCE * max(float(np.abs(scores).max()), 1e-30))

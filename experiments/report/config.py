@@ -28,7 +28,11 @@ def check(config: ReportConfig) -> None:
         raise unknown("data set", config.dataset, nets.data.datasets.NAMES)
     if config.preset not in PRESETS:
         raise unknown("preset", config.preset, PRESETS)
-    for option, known in (("normalisation", ("fixed", "paper")), ("init", ("torch", "flax"))):
+    for option, known in (
+        ("normalisation", ("fixed", "paper")),
+        ("init", ("torch", "flax")),
+        ("repetitions", ("counted", "natural")),
+    ):
         if getattr(config, option) not in known:
             raise unknown(option, getattr(config, option), known)
     if config.loss not in (None, "mse", "cross_entropy"):

@@ -54,6 +54,7 @@ def follow(
     *,
     delta: float,
     gamma: Gamma,
+    repetitions: str,
     resume: bool = False,
     progress: bool = True,
 ) -> Followed:
@@ -67,7 +68,7 @@ def follow(
         data: what on.
         training: how.
         folder: where the checkpoint and the rows so far are kept, so that an interrupted run goes on.
-        delta, gamma: as in `take_snapshot`.
+        delta, gamma, repetitions: as in `take_snapshot`.
         resume: go on from what the folder holds; without it the training starts anew.
         progress: show a progress bar.
 
@@ -81,7 +82,13 @@ def follow(
     model = network.model
 
     def look(epoch: int, model: Any, row: dict[str, Any], every: bool = False) -> Snapshot:
-        snapshot = take_snapshot(model, data, delta=delta, gamma=gamma, mask_fixed=network.mask_fixed, every=every)
+        options: dict[str, Any] = {
+            "delta": delta,
+            "gamma": gamma,
+            "repetitions": repetitions,
+            "mask_fixed": network.mask_fixed,
+        }
+        snapshot = take_snapshot(model, data, every=every, **options)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
         log.put([{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
         return snapshot

@@ -17,6 +17,7 @@ class ReportConfig:
         tree: add the second network, an explicit tree of `tree_width` channels per node.
         preset: training, one of `PRESETS`; the fields after it replace what the preset says.
         seed: of the initial weights and of the order of the images.
+        repetitions: as in `bounds.Sample.measure`; for a data set of one's own that repeats inputs.
         delta, gamma: probability that a certificate fails; margin, a number or "best".
     """
 
@@ -38,5 +39,6 @@ class ReportConfig:
     weight_decay: Annotated[float | None, Option(show_default="the preset's")] = None
     loss: Annotated[str | None, Option(help="mse or cross_entropy.", show_default="the preset's")] = None
     seed: Annotated[int, Option(help="Of the weights and of the order of the images.")] = 0
+    repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     gamma: Annotated[str, Option(help="Margin: a number, or best.")] = "1"

@@ -77,6 +77,7 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
             folder,
             delta=config.delta,
             gamma="best" if config.gamma == "best" else float(config.gamma),
+            repetitions=config.repetitions,
             resume=resume,
             progress=progress,
         )

@@ -49,7 +49,14 @@ class Snapshot:
 
 
 def take_snapshot(
-    model: Any, data: Dataset, *, delta: float, gamma: Gamma = 1.0, mask_fixed: bool = False, every: bool = False
+    model: Any,
+    data: Dataset,
+    *,
+    delta: float,
+    gamma: Gamma = 1.0,
+    repetitions: str = "counted",
+    mask_fixed: bool = False,
+    every: bool = False,
 ) -> Snapshot:
     """Read the network, pass once over the training and the test set, and compute every form.
 
@@ -59,6 +66,7 @@ def take_snapshot(
         delta: probability that a certificate fails.
         gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
             which speaks of a margin fixed in advance, keeps 1.
+        repetitions: "natural" if the distribution itself repeats inputs, see `bounds.Sample.measure`.
         mask_fixed: the zeros of the network were fixed before the data were seen.
         every: besides the forms of `FORMS`, which are followed through training, all other bounds that there are.
 
@@ -68,8 +76,9 @@ def take_snapshot(
     """
     network = Network.of(model)
     graph = bounds.read_graph(network, data.x_train[:2], mask_fixed=mask_fixed)
-    sample = bounds.Sample.measure(network, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = bounds.Sample.measure(network, data.x_test, data.y_test, preprocessing=data.preprocessing)
+    said: dict[str, Any] = {"preprocessing": data.preprocessing, "repetitions": repetitions}
+    sample = bounds.Sample.measure(network, data.x_train, data.y_train, **said)
+    test = bounds.Sample.measure(network, data.x_test, data.y_test, **said)
     errors = {
         "train_error": sample.train_error,
         "test_error": test.train_error,
@@ -77,7 +86,8 @@ def take_snapshot(
         "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
     }
     options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
-    held_out = Margins(test.margins, test.fingerprints, test.input_space)  # normalised by the training set alone
+    # normalised by the training set alone
+    held_out = Margins(test.margins, test.fingerprints, test.input_space, repetitions)
     options |= {"pixel_range": data.pixel_range, "test": held_out}
     followed = {form.bound for form in FORMS}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []

@@ -80,7 +80,7 @@ def test_linen_variables_are_not_written():
     before = [np.asarray(leaf).copy() for leaf in jax.tree.leaves(held)]
     f = lambda x: net.apply(held, x, mutable=["batch_stats"])[0]  # noqa: E731
     bounds.Sample.measure(f, X, Y)
-    with pytest.raises(bounds.ReadError, match="'square' in layer layers_0"):
+    with pytest.raises(bounds.ReadError, match=r"^layers_0 \(BatchNorm\) is in training mode"):
         bounds.read_graph(f, X)
     after = jax.tree.leaves(held)
     assert all(a.tobytes() == np.asarray(b).tobytes() for a, b in zip(before, after, strict=True))
@@ -91,8 +91,7 @@ def test_a_refusal_names_the_layer_and_the_users_line(wrapped):
     model = nnx.Sequential(nnx.Linear(6, 4, rngs=RNGS), nnx.elu, nnx.Linear(4, 3, rngs=RNGS))
     if wrapped:
         model = nnx.Sequential(model)
-    with pytest.raises(bounds.ReadError) as caught:
-        bounds.read_graph(model, X)  # this line
+    graph, sample = bounds.read_graph(model, X), bounds.Sample.measure(model, X, Y)  # this line
+    note = bounds.galanti_published(graph, sample, delta=0.1).note
     path = "layers.0.layers.1" if wrapped else "layers.1"
-    assert f"in layer {path} (elu) at " in str(caught.value) and "test_self_writing.py:" in str(caught.value)
-    assert "/bounds/reader/" not in str(caught.value) and "/bounds/network.py" not in str(caught.value)
+    assert note.startswith(f"not covered: {path} is ELU at test_self_writing.py:")

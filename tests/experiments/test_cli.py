@@ -239,6 +239,7 @@ def linear(folder: Path, name: str = "model.py") -> Path:
         "print('noise on stdout')\n"
         "@dataclass\nclass Scale:\n    by: float = 2.0\n"
         "def scores(x):\n    return x @ (Scale().by * jnp.eye(3, dtype=x.dtype))\n"
+        "def probabilities(x):\n    z = jnp.exp(scores(x))\n    return z / z.sum(axis=1, keepdims=True)\n"
         "def build():\n    return scores\n"
         "def restore(path):\n    w = jnp.load(path)\n    return lambda x: x @ w\n"
     )
@@ -298,6 +299,15 @@ def test_evaluate_all_certificates_together(tmp_path: Path, sample: Path, capsys
     arguments = ("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), "--bound", "galanti")
     assert run(*arguments, "--bound", "occam", "--simultaneous", "--repetitions", "natural") == 0
     assert "All 2 certificates together hold with probability 1 - 0.001." in " ".join(capsys.readouterr().out.split())
+
+
+def test_evaluate_measures_below_a_softmax(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for name in ("scores", "probabilities"):
+        assert run("evaluate", f"{linear(tmp_path)}:{name}", "--data", str(sample), "--bound", "galanti", "--json") == 0
+        found += strict(capsys.readouterr().out)
+    assert found[0]["value"] == found[1]["value"] and found[0]["guarantee"] == found[1]["guarantee"]
+    assert "below the softmax at the end" in found[1]["note"]
 
 
 def test_evaluate_takes_the_range_of_the_inputs(

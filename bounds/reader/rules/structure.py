@@ -17,7 +17,8 @@ from sparsebounds.bounds.reader.interpreter import (
     out_shape,
     stack_axis0,
 )
-from sparsebounds.bounds.reader.selections import record_gather
+from sparsebounds.bounds.reader.selections import record_gather, record_slices
+from sparsebounds.bounds.reader.uses import CALLS, MOVES, SAME, SLICES, inner_program
 from sparsebounds.bounds.reader.values import Const, Value, View
 
 
@@ -33,9 +34,12 @@ def move(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
     outs = moved if eqn.primitive.multiple_results else [moved]
     if eqn.primitive.name == "reshape":
         interpreter.builder.refine(view, out_shape(eqn))
-    if eqn.primitive.name == "gather":
+    results = [view.take(np.asarray(out)) for out in outs]
+    if eqn.primitive.name == "gather" and isinstance(values[1], Const) and values[1].given:
         record_gather(interpreter.builder, view.shape, values[1], params["dimension_numbers"])
-    return [view.take(np.asarray(out)) for out in outs]
+    elif eqn.primitive.name in SLICES:
+        record_slices(interpreter.builder, view, results, interpreter.uses_of(eqn))
+    return [*results]
 
 
 def pad(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -50,22 +54,28 @@ def pad(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
 
 def join(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Concatenation, also with constants."""
-    return [concatenate([as_view(v) for v in values], eqn.params["dimension"])]
+    return [_joined(interpreter, [as_view(v) for v in values], eqn.params["dimension"])]
 
 
 def stack(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Side by side along a new axis."""
     axis = eqn.params["axis"]
     views = [as_view(v) for v in values]
-    return [concatenate([v.reshaped((*v.shape[:axis], 1, *v.shape[axis:])) for v in views], axis)]
+    return [_joined(interpreter, [v.reshaped((*v.shape[:axis], 1, *v.shape[axis:])) for v in views], axis)]
+
+
+def _joined(interpreter: Interpreter, views: list[View], axis: int) -> View:
+    out = concatenate(views, axis)
+    interpreter.builder.pieces.join(out.ids)
+    return out
 
 
 def call(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Nested programs are read in place: jit, custom derivatives, remat."""
-    inner = next(eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params)
+    inner, uses = inner_program(eqn), interpreter.uses_of(eqn)
     if isinstance(inner, jax.extend.core.ClosedJaxpr):
-        return interpreter.closed(inner, values)
-    return interpreter.run(inner, [], values)
+        return interpreter.closed(inner, values, uses)
+    return interpreter.run(inner, [], values, uses)
 
 
 def scan(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -103,13 +113,6 @@ def keep(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
     """Operations that change nothing."""
     return list(values)
 
-
-MOVES = (
-    "reshape transpose squeeze expand_dims broadcast_in_dim slice dynamic_slice gather rev split "
-    "tile unstack copy copy_p copy_to_host"
-).split()
-CALLS = "jit pjit closed_call core_call custom_jvp_call custom_vjp_call remat remat2 checkpoint".split()
-SAME = "stop_gradient optimization_barrier name sharding_constraint pvary".split()
 
 RULES = (
     dict.fromkeys(MOVES, move)

@@ -9,6 +9,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import exp_or_inf
@@ -85,7 +86,7 @@ def _outgoing(graph: Graph) -> Float64[np.ndarray, " units"]:
     """ℓ2 norm of the last layer's column, for every element of the graph."""
     last = linear_layer(graph, len(graph.layers) - 1)
     if last.single_dot is None:
-        raise NotCovered(f"a last layer, {last.name}, that adds several maps")
+        raise NotCovered(f"a last layer, {label(last)}, that adds several maps")
     scale = layer_scale(last)
     squares = last.single_dot.apply_transposed(
         np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1])

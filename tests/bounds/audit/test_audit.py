@@ -189,8 +189,8 @@ def test_a_code_pays_for_what_it_can_learn():
 
 
 def test_held_out_fails_as_often_as_it_may():
-    rows = bounds.audit.audit("held_out")
-    assert all(0.999 < row.ratio <= 1 + 1e-9 for row in rows)
+    rows = [row for row in bounds.audit.audit("held_out") if row.statement == "failure probability / δ"]
+    assert len(rows) == 3 and all(0.999 < row.ratio <= 1 + 1e-9 for row in rows)
     assert set(closest(rows)[0].caught) == {"one error fewer", "δ doubled"}
 
 

@@ -9,36 +9,19 @@ import networks
 import numpy as np
 import pytest
 from networks import network
+from node_moments import moments, top
 
 from sparsebounds import bounds
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.moments import (
     P_GRID,
-    Columns,
     contraction,
-    forward,
     khintchine,
-    own_numbers,
     read_plan,
     window,
 )
 
 DEPTH = {1: 1.2071, 2: 1.455, 3: 1.686, 5: 2.064, 8: 2.52, 10: 2.79, 20: 3.84, 50: 5.96}
-
-
-def moments(graph, energies, m, p=2.0, tap=False, mask_fixed=False):
-    """q of all nodes below the scores, in the network's own scale: (nodes,)."""
-    plan = read_plan(graph, mask_fixed)
-    numbers = own_numbers(plan, tap)
-    q = forward(plan, numbers, Columns.of_moments(graph.node_sums(0, energies), m, np.array([p])))[:-1, 0]
-    layer = np.searchsorted(graph.node_offsets, np.arange(len(q)), side="right") - 1
-    return q / np.exp(numbers.log_scales[layer])
-
-
-def top(graph, q):
-    """q of the nodes that the last layer reads."""
-    last = graph.sources(len(graph.layers) - 1)[-1]
-    return q[graph.node_offsets[last] : graph.node_offsets[last + 1]]
 
 
 # ---- constants -----------------------------------------------------------------------------------

@@ -83,11 +83,28 @@ def applied(norm, train):
     return lambda x: net.apply(held, x, train, rngs=keys, mutable=["batch_stats"])[0]
 
 
-@pytest.mark.parametrize(("norm", "message"), [(False, r"^Dropout_0 draws random"), (True, r"^BatchNorm_0 normalises")])
+@pytest.mark.parametrize(
+    ("norm", "message"), [(False, r"^Dropout_0 draws random"), (True, r"^BatchNorm_0 is in training")]
+)
 def test_a_linen_layer_is_named(norm, message):
     with pytest.raises(bounds.ReadError, match=message + r".*(deterministic|use_running_average)=True"):
         bounds.read_graph(applied(norm, True), X)
     bounds.read_graph(applied(norm, False), X)
+
+
+def test_batch_norm_of_linen_is_known_by_its_class():
+    net = linen.Sequential([linen.Dense(5), linen.BatchNorm(use_running_average=False), linen.relu, linen.Dense(3)])
+    held = net.init(jax.random.key(0), X)
+    shown = r"^layers_1 \(BatchNorm\) is in training mode; apply it with use_running_average=True$"
+    with pytest.raises(bounds.ReadError, match=shown):
+        bounds.read_graph(lambda x: net.apply(held, x, mutable=["batch_stats"])[0], X)
+
+
+def test_another_norm_of_linen_is_not_taken_for_one_in_training_mode():
+    net = linen.Sequential([linen.Dense(5), linen.LayerNorm(), linen.relu, linen.Dense(3)])
+    held = net.init(jax.random.key(0), X)
+    graph = bounds.read_graph(lambda x: net.apply(held, x), X)
+    assert "layers_1" in {part for layer in graph.layers for part in layer.name.split("/")}
 
 
 W = draw(1, 12, 3)

@@ -1,0 +1,79 @@
+"""Networks that know fair coins by heart, and a vote of the features that agree best with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32, Int
+
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.reader.read import read_graph
+from sparsebounds.bounds.sample.sample import Sample
+
+SAMPLES, INPUTS, RANGE = 400, 500, (-6.0, 6.0)
+REPEATED, TIMES, FEW_INPUTS = 200, 250, 240
+FEATURES, PICKED = 20_000, 41
+TRUTH = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """Inputs, coins as their labels, and a network that was made from both."""
+
+    x: Float32[np.ndarray, "m d"]
+    y: Int[np.ndarray, " m"]
+    network: Callable[[Any], Any]
+    rng: np.random.Generator
+
+    @cached_property
+    def graph(self) -> Graph:
+        return read_graph(self.network, self.x[:2])
+
+    @cached_property
+    def sample(self) -> Sample:
+        return Sample.measure(self.network, self.x, self.y)
+
+
+def by_heart(seed: int, m: int = SAMPLES, inputs: int = INPUTS) -> Learned:
+    """A linear function of more normal inputs than samples, clipped at 6: least squares have all labels right."""
+    rng = np.random.default_rng(seed)
+    x = np.clip(rng.normal(size=(m, inputs)), *RANGE).astype(np.float32)
+    y = rng.integers(0, 2, m)
+    w = np.linalg.lstsq(x.astype(np.float64), np.eye(2)[y] - 0.5, rcond=None)[0].astype(np.float32)
+    return Learned(x, y, lambda v: v @ w, rng)
+
+
+def _indices(best: np.ndarray) -> Callable[[Any], Any]:
+    return lambda x: x[:, best]
+
+
+def _columns(best: np.ndarray) -> Callable[[Any], Any]:
+    return lambda x: jnp.stack([x[:, i] for i in best], axis=1)
+
+
+def _mask(best: np.ndarray) -> Callable[[Any], Any]:
+    mask = np.isin(np.arange(FEATURES), best)
+    return lambda x: jnp.where(mask, x, 0.0)
+
+
+WRITTEN = {"indices": _indices, "columns stacked": _columns, "a mask": _mask}
+
+
+def voted(seed: int, written: str) -> Learned:
+    """The majority of the features, of many fair coins, that agreed best with the labels.
+
+    Args:
+        seed: of the features and the labels.
+        written: how the program reads them, one of `WRITTEN`.
+    """
+    rng = np.random.default_rng(seed)
+    x = (2 * rng.integers(0, 2, (SAMPLES, FEATURES), dtype=np.int8) - 1).astype(np.float32)
+    y = rng.integers(0, 2, SAMPLES)
+    best = np.sort(np.argsort(-(1.0 - 2.0 * y) @ x)[:PICKED])
+    read, vote = WRITTEN[written](best), np.array([[1.0, -1.0]], dtype=np.float32)
+    return Learned(x, y, lambda v: read(v).sum(axis=1, keepdims=True) @ vote, rng)
