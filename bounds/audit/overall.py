@@ -17,6 +17,7 @@ from sparsebounds.bounds.audit.run import Row, audit_statement
 from sparsebounds.bounds.audit.slips.slips import audit_slips
 from sparsebounds.bounds.audit.theorems.cases import Preset
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses
+from sparsebounds.bounds.audit.theorems.passes import WALKED, audit_passes
 from sparsebounds.bounds.audit.theorems.simulate import CODES, audit_certificate, audit_code, audit_held_out
 from sparsebounds.bounds.audit.theorems.statements import STATEMENTS
 from sparsebounds.bounds.registry import BOUNDS
@@ -60,6 +61,8 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
     for loss in LOSSES:
         if loss.bound == bound:
             yield from audit_losses(loss, row_of, preset)
+    if bound in WALKED:
+        yield from audit_passes(bound, preset)
     if bound in CODES:
         yield from audit_code(bound, row_of, preset)
     if bound == "held_out":

@@ -16,7 +16,7 @@ from sparsebounds.bounds.graph.terms import Term
 
 
 def difference(graph: Graph, reference: object) -> Graph:
-    """The graph whose learned maps are W − W⁰; everything else is as in `graph`, biases left out.
+    """The graph whose learned maps are W − W⁰ and whose biases are b − b⁰; everything else is as in `graph`.
 
     Args:
         graph: the trained network.
@@ -65,7 +65,10 @@ def _layer(ours: Layer, theirs: Layer) -> Layer:
     pairs = list(zip(ours.terms, theirs.terms, strict=True))
     for a, b in pairs:
         _check_structure(ours, a.structure, b.structure)
-    return replace(ours, terms=tuple(_term(a, b) for a, b in pairs), bias=None)
+    if (ours.bias is None) != (theirs.bias is None):
+        raise _mismatch(ours, "bias (one has none)")
+    bias = None if ours.bias is None or theirs.bias is None else ours.bias - theirs.bias
+    return replace(ours, terms=tuple(_term(a, b) for a, b in pairs), bias=bias)
 
 
 def _term(ours: Term, theirs: Term) -> Term:

@@ -32,6 +32,8 @@ class ClassSize:
     curve: Callable[[float], float] | None = None
     """For complexities that are not proportional to c (covering numbers): what stands in the bound at c = scale/γ,
     non-decreasing in c, already divided by m and with all factors; `unit` is not used then."""
+    cap: float = math.inf
+    """What the complexity never exceeds, whatever the curve says."""
 
     @property
     def constant(self) -> bool:
@@ -46,7 +48,7 @@ class ClassSize:
     def at(self, c: Float64[np.ndarray, "*shape"], factor: float, m: int) -> Float64[np.ndarray, "*shape"]:
         """What stands in the bound for classes of size c = scale/γ: (…,)."""
         if self.curve is not None:
-            return np.array([self.curve(one) for one in c.tolist()])
+            return np.minimum([self.curve(one) for one in c.tolist()], self.cap)
         if not self.unit > 0:
             return np.zeros(len(c))
         with np.errstate(over="ignore", invalid="ignore"):

@@ -132,8 +132,14 @@ class _Point:
         nats = math.fsum((self.scale_price, *self.prices.values()))
         confidence = roots * math.sqrt((math.log(sides / self.payment.delta) + nats) / (2 * self.m))
         shown = self._short() if self.payment.alternatives else self._itemised()
-        terms = {**self.size.terms, **shown}
+        terms = {**self.size.terms, **shown, **self._uncapped()}
         return MarginStep(sample.ramp(self.gamma), complexity, confidence, self.gamma, self.payment.delta, terms)
+
+    def _uncapped(self) -> dict[str, Any]:
+        """What the complexity would be without its cap, where it has one."""
+        if self.size.cap == math.inf:
+            return {}
+        return {"complexity uncapped": 0.0 if self.size.curve is None else self.size.curve(self.c_j)}
 
     @property
     def scale_price(self) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float64, Real
 from scipy import sparse
@@ -17,8 +19,8 @@ MAX_ENTRIES = 10**8
 
 
 @per_graph
-def linear_layer(graph: Graph, index: int) -> Linear:
-    """Layer `index`, which must be linear with finite weights.
+def linear_layer(graph: Graph, index: int, number: int | None = None) -> Linear:
+    """Layer `index`, which must be linear with finite weights; with its term `number` alone where one is named.
 
     Raises:
         ValueError: the layer is of another kind, or has weights that are NaN or infinite.
@@ -26,7 +28,7 @@ def linear_layer(graph: Graph, index: int) -> Linear:
     layer = graph.linear(index)
     if not all(np.isfinite(term.strengths).all() for term in layer.terms):
         raise ValueError(f"layer {label(layer)} has weights that are not finite; needed finite ones: retrain it")
-    return layer
+    return layer if number is None else replace(layer, terms=(layer.terms[number],))
 
 
 def power_of_two(values: Real[np.ndarray, " ..."]) -> float:

@@ -17,12 +17,13 @@ from sparsebounds.bounds.norms import entries as parts
 
 
 @per_graph
-def frobenius_norm(graph: Graph, index: int) -> float:
+def frobenius_norm(graph: Graph, index: int, number: int | None = None) -> float:
     """‖A‖_F of a layer's operator: (Σ_taps (positions where the tap meets the image) · ‖K_tap‖²_F)^½.
 
     Args:
         graph: the network.
         index: number of a linear layer. Biases do not count.
+        number: of one of its terms, to leave out the others; None: all of them.
 
     Returns:
         Exact, up to float64 rounding.
@@ -39,13 +40,13 @@ def frobenius_norm(graph: Graph, index: int) -> float:
 
     Source: elementary.
     """
-    layer = parts.linear_layer(graph, index)
+    layer = parts.linear_layer(graph, index, number)
     scale = parts.layer_scale(layer)
     return math.sqrt(parts.sum_of_entries(layer, lambda w: np.square(w / scale))) * scale
 
 
 @per_graph
-def row_norms(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
+def row_norms(graph: Graph, index: int, number: int | None = None) -> Float64[np.ndarray, " size"]:
     """‖A_j‖₂ for every row j of a layer's operator: the ℓ2 norm of what comes into each element.
 
     Args, Raises: as for `frobenius_norm`.
@@ -62,12 +63,12 @@ def row_norms(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
 
     Source: elementary.
     """
-    layer = parts.linear_layer(graph, index)
+    layer = parts.linear_layer(graph, index, number)
     scale = parts.layer_scale(layer)
     return np.sqrt(parts.row_sums(layer, lambda w: np.square(w / scale))) * scale
 
 
-def two_one_norm(graph: Graph, index: int) -> float:
+def two_one_norm(graph: Graph, index: int, number: int | None = None) -> float:
     """‖Aᵀ‖_{2,1} = Σ_j ‖A_j‖₂ over the rows (output elements) of a layer's operator.
 
     Args, Raises: as for `frobenius_norm`.
@@ -84,7 +85,7 @@ def two_one_norm(graph: Graph, index: int) -> float:
 
     Source: Bartlett, Foster, Telgarsky, NeurIPS 2017, their ‖A^⊤‖_{2,1}.
     """
-    return math.fsum(row_norms(graph, index))
+    return math.fsum(row_norms(graph, index, number))
 
 
 def one_inf_norm(graph: Graph, index: int) -> float:

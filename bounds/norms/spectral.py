@@ -30,7 +30,7 @@ METHODS = ("cholesky", "gram")
 
 
 @per_graph
-def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> float:
+def spectral_upper(graph: Graph, index: int, number: int | None = None, *, method: Method = "cholesky") -> float:
     """An upper bound on the ℓ2 Lipschitz constant of a layer: ‖A‖ = max ‖Az‖₂/‖z‖₂ of its linear map.
 
     A convolution (however it is written: native, patches times a matrix, shifted products) is bounded by its symbol,
@@ -42,6 +42,7 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     Args:
         graph: the network.
         index: number of a linear or max pooling layer.
+        number: of one term of a linear layer, to leave out the others; None: all of them.
         method: "cholesky" (within 1e-8 of the norm on the grid) or "gram" (Gram iteration, some percent above).
 
     Returns:
@@ -66,7 +67,7 @@ def spectral_upper(graph: Graph, index: int, *, method: Method = "cholesky") -> 
     if isinstance(layer, MaxPool):
         windows = np.bincount(layer.taps.rows(0).ravel() + 1)[1:]  # that each element is in; ABSENT is −1
         return root_up(float(windows.max()))
-    layer = parts.linear_layer(graph, index)
+    layer = parts.linear_layer(graph, index, number)
     scale = parts.layer_scale(layer)
     layer = replace(layer, terms=tuple(term.with_strengths(term.strengths / scale) for term in layer.terms))
     uppers = [term_upper(graph, term, method) for term in layer.terms]

@@ -65,7 +65,7 @@ def read_stages(graph: Graph) -> Stages:
     Example:
         >>> import jax, numpy as np
         >>> from sparsebounds import bounds
-        >>> f = lambda x: jax.nn.relu(jax.nn.relu(x) + x) @ np.ones((2, 2), np.float32)
+        >>> f = lambda x: jax.nn.relu(jax.nn.relu(x) + x[:, ::-1]) @ np.ones((2, 2), np.float32)
         >>> read_stages(bounds.read_graph(f, np.ones((1, 2), np.float32)))
         Stages(activations=2, windows=(), nonnegative=True)
     """

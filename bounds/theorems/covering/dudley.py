@@ -16,6 +16,9 @@ POINTS = 4000
 SLACK = 1.0 + 1e-12
 """What float64 sums of a few thousand terms can lose."""
 
+LARGEST = 1e200
+"""Sizes of multisets up to which Stirling's formula is evaluated."""
+
 
 @dataclass(frozen=True)
 class EntropyIntegral:
@@ -25,7 +28,9 @@ class EntropyIntegral:
     alpha: float
 
 
-def dudley_upper(log_covering: Callable[[np.ndarray], np.ndarray], m: int, *, radius: float = 1.0) -> EntropyIntegral:
+def dudley_upper(
+    log_covering: Callable[[np.ndarray], np.ndarray], m: int, *, radius: float = 1.0, latest: float = 0.5
+) -> EntropyIntegral:
     """An upper bound on the empirical Rademacher complexity of a class from its covering numbers.
 
     R̂_S(G) ≤ inf_α [ 4α + 12/√m ∫_α^{c/2} √log N(G, ε, L2(P_m)) dε ], c ≥ sup_g ‖g‖_{L2(P_m)}.
@@ -37,10 +42,12 @@ def dudley_upper(log_covering: Callable[[np.ndarray], np.ndarray], m: int, *, ra
         log_covering: radii ε (T,), ascending → an upper bound on log N (T,), not increasing; inf is allowed.
         m: number of samples.
         radius: c; 1 for losses in [0, 1].
+        latest: the largest α/c that is tried, at most ½. Losses in [0, 1] have complexity ½ at most: an α above 1/8 is
+            of no use to them.
 
     Returns:
         Never below the infimum, hence never below the complexity; above the infimum by at most about half a percent.
-        At most 2 c: chaining may stop at once.
+        At most 2 c where chaining may stop at once, at α = c/2.
 
     Raises:
         ValueError: m < 1, or covering numbers that are NaN or below 1.
@@ -62,7 +69,7 @@ def dudley_upper(log_covering: Callable[[np.ndarray], np.ndarray], m: int, *, ra
     cells = np.diff(edges) * np.sqrt(entropy)
     tails = np.append(np.cumsum(cells[::-1])[::-1], 0.0)  # the sum from every edge to the last one
     values = SLACK * (4 * edges + 12 / np.sqrt(m) * tails)
-    best = int(np.argmin(values))
+    best = int(np.argmin(np.where(edges <= latest * radius * SLACK, values, np.inf)))
     return EntropyIntegral(float(values[best]), float(edges[best]))
 
 
@@ -88,14 +95,35 @@ def log_multisets_upper(
     Source: H. Robbins, A remark on Stirling's formula, American Mathematical Monthly 1955.
     """
     a, b = np.broadcast_arrays(np.asarray(size, dtype=np.float64), np.asarray(kinds, dtype=np.float64) - 1)
-    some = (a > 0) & (b > 0) & (a <= 1e200)
+    some = (a > 0) & (b > 0) & (a <= LARGEST)
     a_safe, b_safe = np.where(some, a, 1.0), np.where(some, b, 1.0)
     total = a_safe + b_safe
     entropy = a_safe * np.log1p(b_safe / a_safe) + b_safe * np.log1p(a_safe / b_safe)
     root = 0.5 * (np.log(2 * np.pi) + np.log(a_safe) + np.log(b_safe) - np.log(total))
     remainder = 1 / (12 * total) - 1 / (12 * a_safe + 1) - 1 / (12 * b_safe + 1)
     found = np.maximum((entropy - root + remainder) * SLACK, 0.0)
-    return np.where(some, found, np.where((a > 1e200) & (b > 0), np.inf, 0.0))
+    return np.where(some, found, np.where((a > LARGEST) & (b > 0), np.inf, 0.0))
+
+
+def log_large_multisets_upper(
+    kinds: Float64[np.ndarray, " ..."] | float, log_size: Float64[np.ndarray, "*shape"]
+) -> Float64[np.ndarray, "*shape"]:
+    """The same for sizes a beyond 1e200, of which only the logarithm is known: b (1 + log(a/b)), b = kinds − 1.
+
+    Args:
+        kinds: number of kinds, at least 1.
+        log_size: at least log 1e200.
+
+    Returns:
+        Never below the logarithm.
+
+    Example:
+        >>> round(float(log_large_multisets_upper(2.0, np.array(1000.0))), 3)  # a + 1 multisets of two kinds
+        1001.0
+    """
+    b = np.maximum(np.asarray(kinds, dtype=np.float64) - 1, 0.0)
+    each = 1.0 + np.asarray(log_size, dtype=np.float64) - np.log(np.maximum(b, 1.0))
+    return np.where(b > 0, b * np.maximum(each, 0.0), 0.0) * (1 + 1e-9)
 
 
 def sparsification_sizes(
@@ -158,10 +186,26 @@ def layered_log_covering(
     def log_covering(radii: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, " T"]:
         if not shares:
             return np.zeros_like(radii) if not c.any() else np.full_like(radii, np.inf)
-        totals = [log_multisets_upper(kinds[:, None], sparsification_sizes(c, s, radii)).sum(axis=0) for s in shares]
-        return np.min(totals, axis=0)
+        return np.min([_log_multisets(c, kinds, share, radii).sum(axis=0) for share in shares], axis=0)
 
     return log_covering
+
+
+def _log_multisets(
+    c: Float64[np.ndarray, " L"],
+    kinds: Float64[np.ndarray, " L"],
+    share: Float64[np.ndarray, " L"],
+    radii: Float64[np.ndarray, " T"],
+) -> Float64[np.ndarray, "L T"]:
+    """log C(kinds_i + k_i(ε) − 1, k_i(ε)) of every layer, however large k_i is."""
+    sizes = sparsification_sizes(c, share, radii)
+    found = log_multisets_upper(kinds[:, None], sizes)
+    far = (sizes > LARGEST) & np.isfinite(c)[:, None] & (share > 0)[:, None]
+    if not far.any():
+        return found
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_sizes = 2 * (np.log(c)[:, None] - np.log(share)[:, None] - np.log(radii))
+    return np.where(far, log_large_multisets_upper(kinds[:, None], np.where(far, log_sizes, 0.0)), found)
 
 
 def closed_form(c: Float64[np.ndarray, " L"], kinds: float, m: int) -> float:

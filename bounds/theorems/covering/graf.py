@@ -1,8 +1,7 @@
 """Graf, Zeng, Rieck, Niethammer, Kwitt (NeurIPS 2022): Lipschitz constants, kernel distances, weight sharing counted.
 
 Theorem 3.5 comes in a form by norms and a form by numbers of weights; the integral behind both can also be evaluated
-numerically. Their theorem reaches further than this file: residual blocks are refused, because the statement at hand
-does not spell out the constants of a block.
+numerically. On any other network than a chain the constants of its blocks are those of the cover pass.
 """
 
 from __future__ import annotations
@@ -19,14 +18,14 @@ from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.chains.lipschitz import ASSUMES, read_chain
 from sparsebounds.bounds.theorems.covering.hull_cover import Rademacher, closed_form_of, hull_class, numeric_of
-from sparsebounds.bounds.theorems.covering.hulls import kernel_hull
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, read_numbers
+from sparsebounds.bounds.theorems.passes.hulls import kernel_hull
 
 SOURCE = "Graf, Zeng, Rieck, Niethammer, Kwitt, On measuring excess capacity in neural networks, NeurIPS 2022"
 PSI = 2.0
 """sup_β Σ_{k ≥ β} log((k+2)/(k+1)) √(β/k); each summand is below √β ∫_k^{k+1} t^{-3/2} dt. The paper has 2.7."""
-stated = partial(declare, guarantee="certificate", assumes=ASSUMES)
+stated = partial(declare, guarantee="certificate", assumes=ASSUMES, covers=COVERS)
 
 
 @stated(
@@ -40,7 +39,7 @@ def graf_norms(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0
     C_i = (2√2/γ) (‖X‖_F/√m) Π_j ρ_j s_j · b_i/s_i, s_i ≥ Lipschitz constant of layer i,
     b_i = Σ_{taps, o} (Σ_c (K_i − K_i⁰)²)^½, W the most weights of a layer, H_k = Σ_{j≤k} 1/j.
     The paper has 4/γ for 2√2/γ: it takes 2 for the margin's Lipschitz constant √2. All norms stand on their grids; δ'
-    is δ times the weights of the grid points.
+    is δ times the weights of the grid points. With biases or branches C_i is as in `bartlett`.
 
     Args:
         reference: the kernels K⁰, a Graph with weights fixed without the sample; None: 0.
@@ -52,8 +51,9 @@ def graf_norms(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0
 
     Source: as above.
     """
-    forms = [_form(graph, sample, reference, closed_form_of)]
-    return conclude(graf_norms, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, closed_form_of)]
+    return conclude(graf_norms, forms, graph, sample, payment)
 
 
 @stated(
@@ -70,13 +70,15 @@ def graf_params(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.
         reference: as in `graf_norms`.
 
     Example:
-        >>> graf_params(graph, sample, delta=0.001).complexity < graf_norms(graph, sample, delta=0.001).complexity
+        >>> rows = [theorem(graph, sample, delta=0.001) for theorem in (graf_params, graf_norms)]
+        >>> rows[0].terms["complexity uncapped"] < rows[1].terms["complexity uncapped"]
         True
 
     Source: as above.
     """
-    forms = [_form(graph, sample, reference, lambda c, kinds, m: params_form(c, kinds / 2, m))]
-    return conclude(graf_params, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, lambda c, kinds, m: params_form(c, kinds / 2, m))]
+    return conclude(graf_params, forms, graph, sample, payment)
 
 
 @stated(
@@ -92,19 +94,21 @@ def graf_dudley(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.
         reference: as in `graf_norms`.
 
     Example:
-        >>> graf_dudley(graph, sample, delta=0.001).value < graf_params(graph, sample, delta=0.001).value
+        >>> rows = [theorem(graph, sample, delta=0.001) for theorem in (graf_dudley, graf_params)]
+        >>> rows[0].terms["complexity uncapped"] < rows[1].terms["complexity uncapped"]
         True
 
     Source: as above.
     """
-    forms = [_form(graph, sample, reference, numeric_of)]
-    return conclude(graf_dudley, forms, graph, sample, Payment(delta, gamma, RAMP))
+    payment = Payment(delta, gamma, RAMP)
+    forms = [_form(graph, sample, reference, payment, numeric_of)]
+    return conclude(graf_dudley, forms, graph, sample, payment)
 
 
-def _form(graph: Graph, sample: Sample, reference: object, rademacher: Rademacher) -> ClassSize:
-    chain = read_chain(graph, reference)
-    hulls = [kernel_hull(chain, i) for i in chain.learned]
-    return hull_class(chain, sample, hulls, rademacher, {"weights W_i": tuple(hull.kinds / 2 for hull in hulls)})
+def _form(graph: Graph, sample: Sample, reference: object, payment: Payment, rademacher: Rademacher) -> ClassSize:
+    own = read_numbers(graph, reference, kernel_hull)
+    weights = {"weights W_i": tuple(own.kinds(i) / 2 for i in own.layers)}
+    return hull_class(own, sample, rademacher, weights, payment)
 
 
 def params_form(c: Float64[np.ndarray, " L"], weights: Float64[np.ndarray, " L"], m: int, *, psi: float = PSI) -> float:

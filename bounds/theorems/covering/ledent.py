@@ -13,24 +13,27 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
 from sparsebounds.bounds.sample.limits import Range, largest_norm, largest_patch
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.chains.lipschitz import (
-    ASSUMES,
-    LipschitzChain,
-    covering_complexity,
-    fix_class,
-    read_chain,
-)
-from sparsebounds.bounds.theorems.covering.hulls import weights_by_tap
+from sparsebounds.bounds.theorems.covering.choice import preferred
+from sparsebounds.bounds.theorems.covering.hull_cover import covering_complexity
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, OwnNumbers, read_numbers
+from sparsebounds.bounds.theorems.covering.unions import FixedClass, classes
+from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
+from sparsebounds.bounds.theorems.passes.hulls import Hull, weights_by_tap
+from sparsebounds.bounds.theorems.passes.maps import Place, bias_numbers, dot_at, term_upper
+from sparsebounds.bounds.theorems.passes.reach import Reach, reaches
+from sparsebounds.bounds.theorems.passes.sizes import Size, log
 
 SOURCE = "Ledent, Mustafa, Lei, Kloft, Norm-based generalisation bounds for deep multi-class CNNs, AAAI 2021"
 NOTE = "unverified: constants and Γ from memory and from others' code"
+EXTENDED = "; extended by this library beyond chains without biases"
 
 
 @declare(
@@ -41,6 +44,7 @@ NOTE = "unverified: constants and Γ from memory and from others' code"
         "the last layer is learned and linear",
         "a bound on the norm of every input that can occur (input_bound or pixel_range)",
     ),
+    covers=COVERS,
     source=f"{SOURCE}, theorem 11 with fixed constraints as others implement it; union over norms and γ",
 )
 def ledent(
@@ -77,32 +81,64 @@ def ledent(
 
     Source: as above; the original text was not at hand.
     """
-    forms = [_complexity(read_chain(graph, reference), sample, input_bound, pixel_range)]
-    return conclude(ledent, forms, graph, sample, Payment(delta, gamma, RAMP), note=NOTE)
+    _check_last(graph)
+    own = read_numbers(graph, reference, _filters, norms=_lipschitz, biases=_biases)
+    chain = homogeneous_chain(graph) is not None
+    start = largest_norm(sample, input_bound, pixel_range)
+    if chain and (first := dot_at(graph, next(iter(own.norms)))) is not None and own.layers[0] == 1:
+        start = largest_patch(sample, first, input_bound, pixel_range)
+    sizes = (_complexity(own, fixed, start, sample.m) for fixed in classes(own))
+    note = NOTE if chain and not own.offsets else NOTE + EXTENDED
+    payment = Payment(delta, gamma, RAMP)
+    return conclude(ledent, [preferred(sizes, sample, payment)], graph, sample, payment, note=note)
 
 
-def _complexity(
-    chain: LipschitzChain, sample: Sample, input_bound: float | None, pixel_range: Range | None
-) -> ClassSize:
-    graph, last = chain.graph, chain.learned[-1]
-    if last != len(graph.layers) - 1 or getattr(graph.layers[last], "activated", False):
-        raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map")
-    first_is_learned = chain.learned[0] == 1
-    patch = (
-        largest_patch(sample, chain.dot(1), input_bound, pixel_range)
-        if first_is_learned
-        else largest_norm(sample, input_bound, pixel_range)
-    )
-    filters = [kernel_two_one_norm(weights_by_tap(chain, i)) for i in chain.learned[:-1]]
-    distances = [*filters, frobenius_norm(chain.difference, last)]
-    lipschitz = [*chain.spectral[:-1], float(row_norms(graph, last).max())]
-    fixed = fix_class(chain, distances, lipschitz)
-    sizes = np.array([graph.layers[i].size for i in chain.learned], dtype=np.float64)
-    positions = np.array([graph.layers[i].positions for i in chain.learned], dtype=np.float64)
-    widest = max(layer.size for layer in graph.layers)
-    terms = {"X_0": patch, "elements": tuple(sizes.tolist()), "positions": tuple(positions.tolist()), "W bar": widest}
-    unit = patch * np.sqrt(positions)
-    return covering_complexity(fixed, unit, lambda r: rademacher(r, float((r * sizes).max()), widest, sample.m), terms)
+def _check_last(graph: Graph) -> None:
+    last = graph.layers[-1]
+    if not isinstance(last, Linear) or not last.dots or last.activated:
+        raise NotCovered(f"the last layer, {label(last)}, is not a learned linear map")
+
+
+def _lipschitz(graph: Graph, place: Place) -> float:
+    """s_i: of the last layer its largest row norm."""
+    if place.layer < len(graph.layers) - 1:
+        return term_upper(graph, place)
+    return float(row_norms(graph, place.layer, place.term).max())
+
+
+def _filters(moved: Graph, place: Place) -> Hull:
+    """a_i, and twice the weights."""
+    term = moved.linear(place.layer).terms[place.term]
+    kinds = 2.0 * term.strengths.size
+    if place.layer == len(moved.layers) - 1:
+        return Hull(frobenius_norm(moved, place.layer, place.term), kinds)
+    if dot_at(moved, place) is None:
+        return Hull(float(np.abs(term.strengths).sum()), kinds)
+    return Hull(kernel_two_one_norm(weights_by_tap(moved, place)), kinds)
+
+
+def _biases(moved: Graph, index: int) -> Hull:
+    """‖b‖₁ over the numbers that the program can set."""
+    numbers, _ = bias_numbers(moved.linear(index))
+    return Hull(math.fsum(numbers), 2.0 * len(numbers))
+
+
+def _complexity(own: OwnNumbers, fixed: FixedClass, start: float, m: int) -> ClassSize:
+    layers = [own.graph.layers[i] for i in own.layers]
+    sizes = np.array([layer.size for layer in layers], dtype=np.float64)
+    positions = [layer.positions for layer in layers]
+    widest = max(layer.size for layer in own.graph.layers)
+    inputs = Size(log(start), log(start), log(start))
+    found = reaches(Reach(fixed.fixed, fixed.radii, fixed.shifts), own.layers, inputs, 1)
+    scaled = [one + 0.5 * math.log(p) for one, p in zip(found, positions, strict=True)]
+    terms = {
+        "X_0": start,
+        "elements": tuple(sizes.tolist()),
+        "positions": tuple(map(float, positions)),
+        "W bar": widest,
+        "r_i / c": tuple(map(exp_or_inf, scaled)),
+    }
+    return covering_complexity(fixed, 1.0, scaled, lambda r: rademacher(r, float((r * sizes).max()), widest, m), terms)
 
 
 def rademacher(r: Float64[np.ndarray, " L"], gamma_count: float, widest: int, m: int) -> float:

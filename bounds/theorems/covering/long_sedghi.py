@@ -7,28 +7,27 @@ its weights, balls have finite covers, and Hoeffding's inequality does the rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-import numpy as np
 from scipy.special import gammaln
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.grids import grid_up
 from sparsebounds.bounds.margin.payment import Payment, alternative
-from sparsebounds.bounds.norms import spectral_upper
 from sparsebounds.bounds.sample.limits import Range, largest_norm
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.chains.lipschitz import (
-    ASSUMES,
-    LIPSCHITZ,
-    LipschitzChain,
-    log,
-    read_chain,
-)
+from sparsebounds.bounds.theorems.covering.choice import preferred
+from sparsebounds.bounds.theorems.covering.distances import Distances, read_distances
+from sparsebounds.bounds.theorems.covering.hull_cover import LIPSCHITZ
+from sparsebounds.bounds.theorems.covering.layered_balls import Balls, log_covering, parts_of, roundings
+from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS
+from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain
+from sparsebounds.bounds.theorems.passes.maps import Place, term_upper
+from sparsebounds.bounds.theorems.passes.sizes import log
 
 SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural networks, ICLR 2020"
 
@@ -36,7 +35,12 @@ SOURCE = "Long, Sedghi, Generalization bounds for deep convolutional neural netw
 @declare(
     summary="number of weights, operator distances from a reference, every constant explicit",
     guarantee="certificate",
-    assumes=(*ASSUMES, "a bound on the norm of every input that can occur (input_bound or pixel_range)"),
+    assumes=(
+        *ASSUMES,
+        "in chains without biases, a scale that all elements share is fixed, not learned",
+        "a bound on the norm of every input that can occur (input_bound or pixel_range)",
+    ),
+    covers=COVERS,
     source=f"{SOURCE}, theorem 3.1 with constants derived here, union over distance, γ and masks",
 )
 def long_sedghi(
@@ -56,7 +60,8 @@ def long_sedghi(
     B = χ (√2/γ) ρ β e^{νL + β}, β ≥ Σ_l ‖A_l − A_l⁰‖ on its grid, 1 + ν ≥ ‖A_l⁰‖ for all l, χ ≥ ‖x‖ for every input,
     W the number of weights of the learned layers, ρ the Lipschitz constants of the fixed maps. Where weights of
     A − A⁰ are zero, a second form counts the k others and pays log C(W, k) for their places and log W for k. (The root
-    of the sum is written as a sum of roots, so that δ is spent as in all other bounds.)
+    of the sum is written as a sum of roots, so that δ is spent as in all other bounds.) That is for chains without
+    biases; any other network takes a ball for each map and each bias, see `layered_balls.log_covering`.
 
     Args:
         reference: the initial weights, a Graph fixed without the sample; None: distance from 0, with ν = 0.
@@ -77,59 +82,90 @@ def long_sedghi(
 
     Source: as above.
     """
-    chain, chi = read_chain(graph, reference), largest_norm(sample, input_bound, pixel_range)
-    forms = _forms(chain, fixed_weights(reference), chi, sample.m, mask_fixed)
+    chi = largest_norm(sample, input_bound, pixel_range)
+    own = read_distances(graph, reference, mask_fixed)
     # A cover and Hoeffding's inequality: nothing stands before the complexity.
-    return conclude(long_sedghi, forms, graph, sample, Payment(delta, gamma, factor=1.0))
+    payment = Payment(delta, gamma, factor=1.0)
+    return conclude(long_sedghi, _forms(own, chi, sample, payment), graph, sample, payment)
 
 
-def _forms(chain: LipschitzChain, reference: Graph | None, chi: float, m: int, mask_fixed: bool) -> Iterator[ClassSize]:
+def _forms(own: Distances, chi: float, sample: Sample, payment: Payment) -> Iterator[ClassSize]:
     """The class of all weights, and the class of all weights on one mask."""
-    moved = [spectral_upper(chain.difference, i) for i in chain.learned]
-    beta, nats = grid_up(math.fsum(moved))
-    nu = 0.0
-    if reference is not None:
-        nu = max(0.0, max(spectral_upper(reference, i) for i in chain.learned) - 1.0)
-    layers = len(chain.learned)
+    chain = None if own.shifts else homogeneous_chain(own.graph)
+    total, present = sum(own.weights.values()), sum(own.present.values())
+    masks = [_Mask(own.weights, 0.0, {})]
+    if 0 < present < total:
+        masks.append(_Mask(own.present, _log_choose(total, present), alternative(math.log(total))))
+    for mask in masks:
+        if chain is not None:
+            yield _one_number(own, chain, chi, sample.m, mask)
+        else:
+            balls = (_layered(own, one, chi, sample.m, mask) for one in roundings(own))
+            yield preferred(balls, sample, payment)
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """Which weights count, and what that costs."""
+
+    weights: Mapping[Place, int]
+    places: float
+    """log C(W, k)."""
+    prices: Mapping[str, float]
+
+
+def _one_number(own: Distances, chain: tuple[Step, ...], chi: float, m: int, mask: _Mask) -> ClassSize:
+    """Of a chain without biases: β ≥ Σ ‖A_l − A_l⁰‖."""
+    beta, nats = grid_up(math.fsum(own.moved.values()))
+    nu = max(0.0, max(own.start.values()) - 1.0)
+    layers, weights = len(own.moved), sum(mask.weights.values())
+    log_fixed = math.fsum(log(term_upper(own.graph, step.place)) for step in chain if not step.learned)
     # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
-    log_weights = log(beta) + nu * layers + beta + chain.log_fixed
-    total, present = _weights(chain, reference, mask_fixed)
+    log_weights = log(beta) + nu * layers + beta + log_fixed
     terms = {
         "chi": chi,
-        "||A_l - A_l0||": tuple(moved),
+        "||A_l - A_l0||": tuple(own.moved.values()),
         "beta": beta,
         "nu": nu,
         "L": layers,
-        "log rho of fixed maps": chain.log_fixed,
+        "log rho of fixed maps": log_fixed,
         "epsilon": 1.0 / m,
+        "W": weights,
+        "log places of zeros": mask.places,
+        "log B at c = 1": log_weights,
     }
-    scale = math.log(chi * LIPSCHITZ)
 
-    def curve(weights: int, places: float) -> ClassSize:
-        def at(c: float) -> float:
-            return covering_gap(weights, log(c) + log_weights, m, epsilon=1.0 / m, nats=places)
+    def at(c: float) -> float:
+        return covering_gap(weights, log(c) + log_weights, m, epsilon=1.0 / m, nats=mask.places)
 
-        prices = {"beta on its grid": nats, **(alternative(math.log(total)) if places else {})}
-        shown = {**terms, "W": weights, "log places of zeros": places, "log B at c = 1": log_weights}
-        return ClassSize(scale, 0.0, prices, terms=shown, curve=at)
-
-    yield curve(total, 0.0)
-    if 0 < present < total:
-        yield curve(present, _log_choose(total, present))
+    prices = {"beta on its grid": nats, **mask.prices}
+    return ClassSize(math.log(chi * LIPSCHITZ), 0.0, prices, terms=terms, curve=at)
 
 
-def _weights(chain: LipschitzChain, reference: Graph | None, mask_fixed: bool) -> tuple[int, int]:
-    """How many weights the class has, and how many differ from the reference."""
-    total, present = 0, 0
-    for i in chain.learned:
-        moved = chain.dot(i).weight if chain.centred else chain.difference.dot(i).weight
-        free = np.ones(moved.shape, dtype=bool)
-        if mask_fixed:
-            free = chain.dot(i).weight != 0
-            if reference is not None:
-                free |= reference.dot(i).weight != 0
-        total, present = total + int(free.sum()), present + int((moved != 0).sum())
-    return total, present
+def _layered(own: Distances, balls: Balls, chi: float, m: int, mask: _Mask) -> ClassSize:
+    """Of any network: β_t and η_t."""
+    parts, outer = parts_of(own, balls, chi, mask.weights), math.log(LIPSCHITZ)
+    terms = {
+        "chi": chi,
+        "||A_t - A_t0||": tuple(own.moved.values()),
+        "||b_t - b_t0||": tuple(own.shifts.values()),
+        "grid ratio": balls.ratio,
+        "one number for all": balls.tied,
+        "beta_t of the class": tuple(balls.radii.values()),
+        "eta_t of the class": tuple(balls.shifts.values()),
+        "log of beta_t Lambda_t chi_t, eta_t Lambda_t": tuple(part.log_reach for part in parts),
+        "W_t": tuple(part.numbers for part in parts),
+        "epsilon": 1.0 / m,
+        "W": sum(mask.weights.values()),
+        "log places of zeros": mask.places,
+    }
+
+    def at(c: float) -> float:
+        covering = log_covering(parts, outer + log(c), 1.0 / m) if c > 0 else 0.0
+        return 2.0 / m + math.sqrt((covering + mask.places) / (2 * m))
+
+    prices = {"distances on their grids": balls.nats, **mask.prices}
+    return ClassSize(0.0, 0.0, prices, terms=terms, curve=at)
 
 
 def _log_choose(n: int, k: int) -> float:

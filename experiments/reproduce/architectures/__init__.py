@@ -1,0 +1,1 @@
+"""Which bound has a number for which architecture."""

@@ -179,9 +179,20 @@ def test_pooling_enters_through_its_lipschitz_constant():
         assert math.exp(row.terms["log rho of fixed maps"]) == pytest.approx(rho, rel=1e-6)
 
 
-def test_other_networks_are_refused():
+def test_a_ball_for_every_map_and_bias_is_what_any_other_network_pays():
     for name in ("native_biased", "residual_pre_activation", "concatenated"):
         net = networks.network(name)
-        graph = bounds.read_graph(net.f, net.x[:2])
-        row = bounds.long_sedghi(graph, measured(net), delta=0.01, pixel_range=RANGE)
-        assert math.isnan(row.value) and any(layer.name in row.note for layer in graph.layers[1:])
+        graph, sample = bounds.read_graph(net.f, net.x[:2]), measured(net)
+        t = bounds.long_sedghi(graph, sample, delta=0.01, pixel_range=RANGE).terms
+        total, epsilon = sum(t["W_t"]), t["epsilon"]
+        logs = [
+            w * max(0.0, math.log(3 * math.sqrt(2) * t["c_j"] * total / (w * epsilon)) + reach)
+            for w, reach in zip(t["W_t"], t["log of beta_t Lambda_t chi_t, eta_t Lambda_t"], strict=True)
+            if reach > -math.inf
+        ]
+        gap = 2 * epsilon + math.sqrt(sum(logs) / (2 * sample.m))
+        row = bounds.long_sedghi(graph, sample, delta=0.01, pixel_range=RANGE)
+        assert row.complexity == pytest.approx(gap, rel=1e-9)
+        assert len(t["beta_t of the class"]) + len(t["eta_t of the class"]) == len(t["W_t"])
+        for own, up in zip(t["||A_t - A_t0||"], t["beta_t of the class"], strict=True):
+            assert up >= own * (1 - 1e-6)
