@@ -60,7 +60,7 @@ def test_channels_of_a_transposed_convolution_under_batch_norm() -> None:
     assert {layer: here.tolist() for layer, here in removal.alive_channels(net).items()} == {
         "up": [True, False, True, False, True], "conv": [False, True, True, True]
     }  # fmt: skip
-    small, _ = removal.remove(net)
+    small, _ = removal.remove(net, x=X)
     assert small.up.kernel.shape == (2, 2, 3, 2) and small.conv.kernel.shape == (3, 3, 3, 3)
     assert small.head.kernel.shape == (3, 3, 2) and small.head.in_features == (3,)
     assert (small.up.out_features, small.conv.in_features, small.norm.num_features) == (3, 3, 3)
@@ -105,7 +105,7 @@ def test_chase_removes_the_channels_of_a_transposed_convolution() -> None:
     assert not now["norm.scale"][[1, 3]].any() and not now["conv.kernel"][:, :, [1, 3]].any()
     masks.set_parameters(net, optax.apply_updates(params, updates))
     scores = net(X)
-    small, cut = removal.remove(net, {"up": [1, 3]}, masks=state.masks)
+    small, cut = removal.remove(net, {"up": [1, 3]}, masks=state.masks, x=X)
     masks.check(small, cut)
     np.testing.assert_allclose(small(X), scores, rtol=1e-5, atol=1e-6)
 

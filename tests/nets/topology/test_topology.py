@@ -230,7 +230,10 @@ def test_a_network_of_several_layers() -> None:
     net["conv1"]["bias"] = np.zeros(8)
     for layer in ("conv1", "conv2"):
         net[layer]["g"], masks[layer]["g"] = np.ones(()), np.ones((), bool)
-    layers = topology.network_topology(masks, net)
+    with pytest.raises(ValueError, match=r"conv1\.g: beside v it may be the g of a weight normalisation.*layout=model"):
+        topology.network_topology(masks, net)
+    said = {"conv1.g": "norm of v", "conv2.g": "norm of v"}
+    layers = topology.network_topology(masks, net, layout=said)
     assert [layer.path for layer in layers] == ["conv1.v", "conv2.v", "dense.kernel"]
     assert [(layer.left, layer.right) for layer in layers] == [(2, 8), (32, 8), (128, 10)]
     assert topology.network_score(layers) == pytest.approx(np.mean([layer.full_spectrum for layer in layers]))
