@@ -13,10 +13,10 @@ from jax import lax
 from sparsebounds.nets import masks as masking
 from sparsebounds.nets.checks import check_sizes
 from sparsebounds.nets.grow.alive import with_channels
+from sparsebounds.nets.grow.memory import check_memory, remembered
 from sparsebounds.nets.grow.schedule import Plan
 from sparsebounds.nets.masks.channel_axes import check_channels
 from sparsebounds.nets.masks.layout import Layouts
-from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.channels import Channels, channels_of, removable
 
 Tree = Any
@@ -126,7 +126,8 @@ class Rule(ABC):
 
         Raises:
             ValueError: settings out of range, or masks with nothing left to grow, or a network that does not
-                declare its channels, or a kernel whose axes are not known.
+                declare its channels, or a kernel whose axes are not known. On `init`: weights outside the masks that
+                are not zero, an optimiser whose memory is not one array for every parameter.
         """
         check_sizes(every=self.every, until=self.until)
         if self.uses_channels() and model is None:
@@ -134,62 +135,66 @@ class Rule(ABC):
         channels = removable(channels_of(model)) if self.uses_channels() else ()
         masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
         described = masks if model is None else model
+        masking.check_stored(described)
+        normed = masking.Normed.of(described, layout)
         layers = masking.Layers.of(described, layout)
         shapes = {path: leaf.shape for path, leaf in masking.leaves(masks).items()}
         check_channels(channels, masking.layouts(described, layout), shapes)
         weights = {name: np.asarray(leaf) for name, leaf in layers.parts(masks).items()}
-        return _transformation(self, tx, masks, layers, channels, self.plan(weights, channels))
+        plan = self.plan(weights, channels)
+        return _transformation(self, optax.with_extra_args_support(tx), masks, layers, channels, plan, normed)
 
 
 def _transformation(
-    rule: Rule, tx: optax.GradientTransformation, start: Tree, layers: masking.Layers, channels: tuple[Channels, ...],
-    plan: Plan,
-) -> optax.GradientTransformation:  # fmt: skip
+    rule: Rule, tx: Any, start: Tree, layers: masking.Layers, channels: tuple[Channels, ...],
+    plan: Plan, normed: masking.Normed,
+) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     due = jnp.asarray(plan.due)
     numbers = {name: jnp.asarray(values) for name, values in plan.values.items()}
 
     def init(params: Tree) -> SparseState:
-        masking.check(params, start)
+        masking.check_zeros(params, start)
+        params = masking.parameters(params)
+        check_memory(type(rule).__name__, tx, params)
         alive = {group.layer: jnp.ones(group.count, bool) for group in channels}
         key = jax.random.key_data(jax.random.key(rule.seed))
         return SparseState(tx.init(params), start, alive, jnp.zeros((), jnp.int32), key)
 
-    def ordinary(gradient: Tree, state: SparseState, params: Tree) -> tuple[Tree, SparseState]:
-        updates, inner = tx.update(masking.zeroed(gradient, state.masks), state.inner, params)
+    def ordinary(gradient: Tree, state: SparseState, params: Tree, more: Tree) -> tuple[Tree, SparseState]:
+        updates, inner = tx.update(masking.zeroed(gradient, state.masks), state.inner, params, **more)
         return masking.zeroed(updates, state.masks), state._replace(inner=inner)
 
-    def changing(gradient: Tree, state: SparseState, params: Tree) -> tuple[Tree, SparseState]:
+    def changing(gradient: Tree, state: SparseState, params: Tree, _: Tree) -> tuple[Tree, SparseState]:
         at = jnp.minimum(state.step, len(due) - 1)
         key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.step)
         now = {name: values[at] for name, values in numbers.items()}
-        view = _view(gradient, state.masks, params, now, key, layers)
+        view = _view(gradient, state.masks, params, now, key, layers, normed)
         alive = rule.remove(view, state.alive, channels)
         everywhere = with_channels(state.masks, alive, channels, layers.layouts)
         possible = with_channels(jax.tree.map(jnp.ones_like, state.masks), alive, channels, layers.layouts)
         view = view._replace(masks=layers.parts(everywhere), allowed=layers.parts(possible))
         masks, stay = (masking.with_leaves(everywhere, layers.whole(parts)) for parts in rule.change(view))
-        inner = optax.tree.map_params(tx, _kept, state.inner, stay)
+        inner = remembered(tx, state.inner, stay)
         updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, stay)
         return updates, state._replace(inner=inner, masks=masks, alive=alive)
 
-    def update(gradient: Tree, state: SparseState, params: Tree = None) -> tuple[Tree, SparseState]:
+    def update(gradient: Tree, state: SparseState, params: Tree = None, **more: Any) -> tuple[Tree, SparseState]:
         if params is None:
             raise ValueError("no parameters were given; call update(gradient, state, params): masks change by weights")
         state = state._replace(step=state.step + 1)
         here = due[jnp.minimum(state.step, len(due) - 1)] & (state.step < len(due))
-        return lax.cond(here, changing, ordinary, gradient, state, params)
+        given = masking.parameters(gradient), state, masking.parameters(params)
+        updates, state = lax.cond(here, changing, ordinary, *given, more)
+        return masking.like(updates, gradient), state
 
-    return optax.GradientTransformation(init, update)
-
-
-def _kept(memory: jax.Array, keep: jax.Array) -> jax.Array:
-    return jnp.where(keep, memory, jnp.zeros_like(memory))
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def _view(
-    gradient: Tree, masks: Tree, params: Tree, numbers: dict[str, jax.Array], key: jax.Array, layers: masking.Layers
-) -> View:
-    size = jax.tree.map(jnp.abs, weight_norm.applied(params))
-    by_kernel = jax.tree.map(jnp.abs, weight_norm.gradient_of_kernels(params, gradient))
+    gradient: Tree, masks: Tree, params: Tree, numbers: dict[str, jax.Array], key: jax.Array, layers: masking.Layers,
+    normed: masking.Normed,
+) -> View:  # fmt: skip
+    size = jax.tree.map(jnp.abs, normed.applied(params))
+    by_kernel = jax.tree.map(jnp.abs, normed.gradient_of_kernels(params, gradient))
     kept = layers.parts(masks)
     return View(kept, layers.parts(size), layers.parts(by_kernel), kept, numbers, key, layers.each)

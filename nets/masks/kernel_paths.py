@@ -22,13 +22,15 @@ def layouts(tree: Any, layout: Given = None) -> dict[str, Layout]:
     Args:
         tree: an `nnx.Module`, whose layers say what they own; an `nnx.State` or dict of parameters or masks, of which
             only names and shapes are known.
-        layout: the module that a dict belongs to, or path → roles, as in {"w": "in out", "table": "gain"}.
+        layout: the module that a dict belongs to, or path → roles, as in {"w": "in out", "table": "gain"}; also
+            "window in out groups=4", and for weight normalisation g·v/‖v‖ {"v": "in out", "g": "norm of v"}.
 
     Returns:
         path → Layout.
 
     Raises:
-        ValueError: a path in `layout` that is no parameter, or words that do not fit its axes.
+        ValueError: a path in `layout` that is no parameter, words that do not fit its axes, a module that does not have
+            all parameters of the tree, or whose method `layouts()` names what is none.
 
     Example:
         >>> found = layouts(nnx.Linear(3, 2, rngs=nnx.Rngs(0)))
@@ -39,10 +41,22 @@ def layouts(tree: Any, layout: Given = None) -> dict[str, Layout]:
     found: dict[str, Layout] = by_name(shapes)
     for module in (tree, layout):
         if isinstance(module, nnx.Module):
+            _check_owned(module, shapes)
             found |= {path: own for path, own in by_owner(module).items() if own is not None and path in shapes}
     if layout is not None and not isinstance(layout, nnx.Module):
         found |= {path: _given(path, said, shapes) for path, said in layout.items()}
     return found
+
+
+def _check_owned(module: nnx.Module, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """All that is described belongs to the module."""
+    owned = {path: tuple(np.shape(leaf)) for path, leaf in leaves(parameters(module)).items()}
+    for path, shape in shapes.items():
+        if path not in owned:
+            raise ValueError(f"{type(module).__name__} has no parameter {path}, those are {', '.join(owned)}; give the "
+                             "whole tree, or as layout= the very module that it belongs to")  # fmt: skip
+        if shape != owned[path]:
+            raise ValueError(f"{path} has shape {shape}, and {owned[path]} in the {type(module).__name__} given for it")
 
 
 def _given(path: str, said: str | Layout, shapes: Mapping[str, tuple[int, ...]]) -> Layout:

@@ -1,6 +1,7 @@
 """What a parameter array is: a kernel, with a role for every axis, or a gain or bias, which masks leave whole."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 ROLES = ("stack", "group", "window", "in", "out")
+_GROUPS, _NORM = re.compile(r"groups=([1-9]\d*)"), re.compile(r"norm of (\w+)")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Layout:
     Args:
         kind: "kernel", "gain", "bias" or "unknown".
         axes: a role for every axis of a kernel; () otherwise.
-        groups: of a grouped convolution, whose kernel has in = channels/groups.
+        groups: of a grouped convolution, whose kernel has in = channels/groups; 0 where nothing says how many.
+        norm_of: of the gain g of a weight normalisation g·v/‖v‖, the name of the v beside it.
         reason: why it is not known.
 
     Example:
@@ -32,24 +35,35 @@ class Layout:
     kind: str
     axes: tuple[str, ...] = ()
     groups: int = 1
+    norm_of: str = ""
     reason: str = ""
 
     @classmethod
     def of(cls, text: str) -> "Layout":
-        """From words: a role for every axis of a kernel, or "gain" or "bias".
+        """From words: a role for every axis of a kernel, or "gain", "bias", or "norm of v".
+
+        A grouped convolution ends with its number of groups, as in "window in out groups=4".
 
         Raises:
             ValueError: a word that is no role, or a kernel that reads or writes nothing.
+
+        Example:
+            >>> Layout.of("window in out groups=4").groups, Layout.of("norm of v").kind
+            (4, 'gain')
         """
         if text in ("gain", "bias"):
             return cls(text)
-        axes = tuple(text.split())
+        if named := _NORM.fullmatch(text):
+            return cls("gain", norm_of=named[1])
+        *words, last = text.split() or [""]
+        counted = _GROUPS.fullmatch(last)
+        axes = tuple(words) if counted else (*words, last)
         if wrong := [axis for axis in axes if axis not in ROLES]:
             raise ValueError(f"{wrong[0]!r} in the layout {text!r} is no role; choose from {', '.join(ROLES)}, or give "
-                             '"gain" or "bias" alone')  # fmt: skip
+                             '"gain", "bias" or "norm of v" alone')  # fmt: skip
         if "in" not in axes or "out" not in axes:
             raise ValueError(f"the layout {text!r} lacks an axis that is read or written; need one in, one out")
-        return cls("kernel", axes)
+        return cls("kernel", axes, int(counted[1]) if counted else 1)
 
     def along(self, *roles: str) -> tuple[int, ...]:
         """The axes with one of these roles, in order."""

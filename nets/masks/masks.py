@@ -74,6 +74,28 @@ def check(model: Any, masks: Tree) -> None:
             raise ValueError(f"the mask of {path} has type {jnp.asarray(mask).dtype}; need booleans")
 
 
+def check_zeros(model: Any, masks: Tree) -> None:
+    """Masks fit, as `check` says, and what they take away is zero; parameters under tracing are not looked at.
+
+    Raises:
+        ValueError: they do not, or a masked weight is not zero; the message names the first path.
+
+    Example:
+        >>> check_zeros({"w": jnp.array([1.0, 2.0])}, {"w": jnp.array([True, False])})
+        Traceback (most recent call last):
+            ...
+        ValueError: w has weights that are masked and not zero; apply the masks first: nets.masks.apply(model, masks)
+    """
+    check(model, masks)
+    kept = leaves(parameters(masks))
+    for path, leaf in leaves(parameters(model)).items():
+        if isinstance(leaf, jax.core.Tracer | jax.ShapeDtypeStruct):
+            continue
+        if np.asarray(leaf)[~np.asarray(kept[path])].any():
+            raise ValueError(f"{path} has weights that are masked and not zero; apply the masks first: "
+                             "nets.masks.apply(model, masks)")  # fmt: skip
+
+
 def apply(model: Any, masks: Tree) -> Any:
     """Parameters with masked entries set to zero; an `nnx.Module` is changed in place and returned.
 
@@ -96,18 +118,22 @@ def apply(model: Any, masks: Tree) -> Any:
     return masked
 
 
-def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientTransformation:
-    """An optimiser that leaves masked weights at exactly zero, provided they start there (`apply`).
+def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientTransformationExtraArgs:
+    """An optimiser that leaves masked weights, which start at zero (`apply`), there exactly.
 
-    Gradients are masked before `tx`, so that its momentum never learns of them, and updates after it, so
-    that nothing it adds reaches them. With weight normalisation, mask v: a zero of v is a zero of g·v/‖v‖.
+    Gradients are masked before `tx`, and updates after it, so that nothing it adds reaches them. What it remembers of
+    masked weights is zero wherever it makes each entry of its memory from that entry of the gradient, as momentum and
+    Adam do; transformations that mix entries or add noise (`optax.centralize`, `add_noise`) before a momentum fill it,
+    and the weights stay zero all the same. With weight normalisation, mask v: a zero of v is a zero of g·v/‖v‖.
 
     Args:
-        tx: any optax optimiser.
-        masks: nested dict of booleans with the paths of the parameters.
+        tx: any optax optimiser; what it asks for beside gradients (`value`, …) is passed on.
+        masks: nested dict of booleans with the paths of the parameters. Parameters and gradients may be a dict or,
+            as in `nnx.Optimizer(model, keep_zeros(tx, masks), wrt=nnx.Param)`, a state.
 
     Raises:
-        ValueError: on `init`: masks that do not fit the parameters, as `check` says.
+        ValueError: on `init`: masks that do not fit the parameters, as `check` says, or masked weights that are not
+            zero.
 
     Example:
         >>> tx = keep_zeros(optax.sgd(0.1, momentum=0.9), {"w": jnp.array([True, False])})
@@ -115,17 +141,19 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
         >>> tx.update({"w": jnp.ones(2)}, tx.init(w), w)[0]["w"].tolist()
         [-0.10000000149011612, 0.0]
     """
-    keep = parameters(masks)
+    keep, inner = parameters(masks), optax.with_extra_args_support(tx)
 
     def init(params: Tree) -> Any:
-        check(params, keep)
-        return tx.init(params)
+        check_zeros(params, keep)
+        return inner.init(params)
 
-    def update(updates: Tree, state: Any, params: Tree = None) -> tuple[Tree, Any]:
-        updates, state = tx.update(zeroed(updates, keep), state, params)
+    def update(updates: Tree, state: Any, params: Tree = None, **more: Any) -> tuple[Tree, Any]:
+        if "grad" in more:
+            more = {**more, "grad": zeroed(more["grad"], keep)}
+        updates, state = inner.update(zeroed(updates, keep), state, params, **more)
         return zeroed(updates, keep), state
 
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def density(masks: Tree, select: Select | None = None, *, layout: Given = None) -> float:

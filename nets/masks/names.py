@@ -1,26 +1,26 @@
-"""Roles of axes where only names and shapes are known: Linen's parameters, or a state without its modules.
+"""What a parameter is where only names and shapes are known: Linen's trees, or a state without its modules.
 
-A kernel of two axes is (in, out). With more axes its bias tells: a bias has the stacks and the outputs of its kernel.
-Where that leaves a choice, the layers beside it show whether they are stacked, and names that Linen gives by itself
-(`Conv_0`, `query`) what they are. What is left after that is unknown: a guess would be a wrong mask.
+Names that Flax gives by itself (`kernel`, `scale`, `Conv_0`) say what made an array; its bias, and what lies beside it,
+whether it is a stack (`readings`). What two readings fit is unknown: a guess would be a wrong mask.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from sparsebounds.nets.masks.layout import Layout
+from sparsebounds.nets.masks.readings import Arrays, Axes, attention, readings
 
 Shapes = Mapping[str, tuple[int, ...]]
-_GAINS = re.compile(
-    r"(?i)(^|[_/])(scales?|gains?|gamma|beta|g|temperature|slope|alpha|cls|(cls|class|mask|register)_tokens?|ls\d*)(_?\d+)?$"
-    r"|pos(ition(al)?)?_?(emb|enc)"
-)
-_CONVOLUTION, _TRANSPOSED = re.compile(r"(?i)conv"), re.compile(r"(?i)transpose|deconv")
-_LOCAL, _EINSUM = re.compile(r"(?i)local"), re.compile(r"(?i)einsum")
+_POSITION = re.compile(r"(?i)(^|_)(abs|rel)?_?pos(ition(al|s)?)?(_|$|emb|enc|\d)|^wpe$")
+_TOKEN = re.compile(r"(?i)^(cls|class|mask|register|dist)_tokens?$")
+_SCALE = re.compile(r"(?i)^layer_?scale(_?\d+)?$")
+_LOCAL = re.compile(r"local\d+")
 
 
 def by_name(shapes: Shapes) -> dict[str, Layout]:
     """The layout of every parameter of a nested dict, by path.
+
+    A convolution's groups are not in its shape: `groups` is 0 then.
 
     Args:
         shapes: by path, as in `block.conv.kernel`.
@@ -30,114 +30,88 @@ def by_name(shapes: Shapes) -> dict[str, Layout]:
         ('in', 'out', 'out')
         >>> by_name({"dense.kernel": (3, 6, 6), "dense.bias": (3, 6)})["dense.kernel"].axes
         ('stack', 'in', 'out')
-        >>> by_name({"a.kernel": (3, 6, 6)})["a.kernel"].reason
-        'several layers make a kernel of this shape, and no bias tells which'
+        >>> by_name({"Dense_0.kernel": (3, 6, 6)})["Dense_0.kernel"].reason
+        "it may be 'in out stack', 'in stack out', 'stack in out'"
     """
     scopes: dict[str, dict[str, tuple[int, ...]]] = {}
     for path, shape in shapes.items():
         parent, _, name = path.rpartition(".")
         scopes.setdefault(parent, {})[name] = shape
-    depths = {parent: depth for parent, own in scopes.items() if (depth := _own_depth(parent, own)) is not None}
-    found = {}
-    for path in shapes:
-        parent, _, name = path.rpartition(".")
-        found[path] = _of(parent, name, scopes, depths)
-    return found
+    return {path: _of(path, scopes) for path in shapes}
 
 
-def _of(parent: str, name: str, scopes: Mapping[str, Shapes], depths: Mapping[str, int]) -> Layout:
+def never_pruned(path: str) -> bool:
+    """Whether names say that an array is a table of positions, a learned token or a layer scale.
+
+    Example:
+        >>> never_pruned("wpe.embedding"), never_pruned("pos_embedding"), never_pruned("position_net.kernel")
+        (True, True, False)
+    """
+    return is_shift(path) or bool(_SCALE.search(path.rpartition(".")[2]))
+
+
+def is_shift(path: str) -> bool:
+    """Whether names say that an array is added: a table of positions or a learned token.
+
+    Example:
+        >>> is_shift("net.cls_token"), is_shift("layer_scale")
+        (True, False)
+    """
+    *above, name = path.split(".")
+    tables = above if name == "embedding" else []
+    return bool(_TOKEN.search(name)) or any(_POSITION.search(one) for one in (name, *tables))
+
+
+def _of(path: str, scopes: Mapping[str, Arrays]) -> Layout:
+    parent, _, name = path.rpartition(".")
     own = scopes[parent]
     shape = own[name]
     if name == "bias":
         return Layout("bias")
-    if len(shape) <= 1 or _GAINS.search(name):
+    if name == "g" and (pair := _pair(own)):
+        return Layout("gain", norm_of="v", reason=pair)
+    if len(shape) <= 1 or never_pruned(path) or (name == "scale" and own.keys() <= {"scale", "bias"}):
         return Layout("gain")
-    if name == "v" and "g" in own:  # this package's weight normalisation, `nets.models.weight_norm`
+    if name == "v" and _pair(own):
         return Layout("kernel", ("window",) * (len(shape) - 2) + ("in", "out"))
-    if re.fullmatch(r"block\d+", name) and len(shape) == 4:  # of `nets.LocalNet`
-        return Layout("kernel", ("group", "window", "in", "out"))
-    if name in ("embedding", "lora_a", "lora_b"):
-        return Layout("kernel", ("stack",) * (len(shape) - 2) + ("in", "out"))
-    if name != "kernel":
-        return Layout("unknown", reason="its name is none of Flax's")
-    return _kernel(parent, shape, own.get("bias"), scopes, depths)
-
-
-def _kernel(
-    parent: str, shape: tuple[int, ...], bias: tuple[int, ...] | None, scopes: Mapping[str, Shapes],
-    depths: Mapping[str, int],
-) -> Layout:  # fmt: skip
-    module = parent.rsplit(".", 1)[-1]
-    if _EINSUM.search(module):
-        return Layout("unknown", reason="its equation is not among the parameters")
-    if len(shape) == 2:
+    if name in ("embedding", "lora_a", "lora_b") and len(shape) == 2:
         return Layout("kernel", ("in", "out"))
-    if bias is not None:
-        choices = list(_readings(parent, shape, bias))
-        if len(choices) > 1 and (depth := _depth_nearby(parent, depths)) is not None:
-            choices = [axes for axes in choices if axes.count("stack") == depth]
-        if len(choices) == 1:  # a convolution that shares no weights has a kernel for every place, in one layer
-            one = ("group" if role == "stack" and _LOCAL.search(module) else role for role in choices[0])
-            return Layout("kernel", tuple(one))
-        return Layout("unknown", reason=f"its bias of shape {bias} fits {'several layers' if choices else 'none'}")
-    if (depth := depths.get(parent, _depth_nearby(parent, depths))) is not None:
-        if axes := _by_module_name(parent, len(shape) - depth, scopes):
-            return Layout("kernel", ("stack",) * depth + axes)
-    return Layout("unknown", reason="several layers make a kernel of this shape, and no bias tells which")
+    if _is_local(parent, name, shape):
+        return Layout("kernel", ("group", "window", "in", "out"))
+    return _kernel(parent, scopes) if name == "kernel" else Layout("unknown", reason="its name is none of Flax's")
 
 
-def _readings(parent: str, shape: tuple[int, ...], bias: tuple[int, ...]) -> Iterator[tuple[str, ...]]:
-    """All ways to read a kernel whose bias has its stacks and its outputs."""
-    module = parent.rsplit(".", 1)[-1]
-    for stacks in range(len(bias)):
-        outs = len(bias) - stacks
-        middle = len(shape) - len(bias)
-        front = ("stack",) * stacks
-        if bias[:stacks] != shape[:stacks] or middle < 1:
-            continue
-        several_in = module == "out" or outs > 1
-        if bias[stacks:] == shape[len(shape) - outs :]:
-            read = ("in",) * middle if several_in else ("window",) * (middle - 1) + ("in",)
-            yield front + read + ("out",) * outs
-        # A transposed convolution may store (window, out, in); with as many inputs as outputs only its name tells.
-        transposed = outs == 1 and middle > 1 and bias[-1] == shape[-2]
-        if transposed and (_TRANSPOSED.search(module) or shape[-2] != shape[-1]):
-            yield front + ("window",) * (middle - 1) + ("out", "in")
+def _pair(own: Arrays) -> str:
+    """Why v beside g may be a weight normalisation, of a dense layer or one of this package; "" if it cannot."""
+    if not {"v", "g"} <= own.keys() or len(own["v"]) not in (2, 4) or own["g"] not in ((), own["v"][-1:]):
+        return ""
+    return "beside v it may be the g of a weight normalisation g·v/‖v‖, or a gain"
 
 
-def _own_depth(parent: str, own: Shapes) -> int | None:
-    """How many stacks a module's own arrays show: of a norm by its scale, of a layer by its bias."""
-    if "kernel" not in own and "scale" in own:
-        return max(len(own["scale"]) - 1, 0)
-    if "embedding" in own:
-        return max(len(own["embedding"]) - 2, 0)
-    if "kernel" in own and len(own["kernel"]) == 2:
-        return 0
-    if "kernel" in own and "bias" in own:
-        depths = {axes.count("stack") for axes in _readings(parent, own["kernel"], own["bias"])}
-        return depths.pop() if len(depths) == 1 else None
-    return None
+def _is_local(parent: str, name: str, shape: tuple[int, ...]) -> bool:
+    """Whether it is of `nets.LocalNet`: block3 of local1 holds the nodes that read 3 others."""
+    local = _LOCAL.fullmatch(parent.rpartition(".")[2])
+    return bool(local) and len(shape) == 4 and name == f"block{shape[1]}"
 
 
-def _depth_nearby(parent: str, depths: Mapping[str, int]) -> int | None:
-    """How many stacks the layers beside a module have, if all in the nearest scope that shows any agree."""
-    scope = parent
-    while scope:
-        scope = scope.rpartition(".")[0]
-        inside = f"{scope}." if scope else ""
-        if near := {depth for other, depth in depths.items() if other != parent and other.startswith(inside)}:
-            return near.pop() if len(near) == 1 else None
-    return None
-
-
-def _by_module_name(parent: str, axes: int, scopes: Mapping[str, Shapes]) -> tuple[str, ...] | None:
-    """Roles of a kernel without stacks from its module's name, or None."""
+def _kernel(parent: str, scopes: Mapping[str, Arrays]) -> Layout:
     scope, _, module = parent.rpartition(".")
-    attention = {f"{scope}.{name}".lstrip(".") for name in ("query", "key", "value", "out")}
-    if axes == 2:
-        return ("in", "out")
-    if attention <= scopes.keys() and parent in attention:
-        return ("in",) * (axes - 1) + ("out",) if module == "out" else ("in",) + ("out",) * (axes - 1)
-    if axes > 2 and _CONVOLUTION.search(module) and not _TRANSPOSED.search(module):
-        return ("window",) * (axes - 2) + ("in", "out")
-    return None
+    if "einsum" in module.lower():
+        return Layout("unknown", reason="its equation is not among the parameters")
+    if len(scopes[parent]["kernel"]) == 2:
+        return Layout("kernel", ("in", "out"))
+    beside = {module: scopes[parent]} | {
+        name.rpartition(".")[2]: own for name, own in scopes.items() if _is_child(name, scope)
+    }
+    found: set[Axes] = attention(module, beside) or readings(module, beside)
+    if len(found) == 1:
+        axes = found.pop()
+        return Layout("kernel", axes, groups=0 if "window" in axes else 1)
+    if not found:
+        return Layout("unknown", reason=f"no layer of Flax makes it beside a bias of {scopes[parent].get('bias')}")
+    said = ", ".join(sorted(repr(" ".join(axes)) for axes in found))
+    return Layout("unknown", reason=f"it may be {said}")
+
+
+def _is_child(name: str, scope: str) -> bool:
+    return bool(name) and name.rpartition(".")[0] == scope

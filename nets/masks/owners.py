@@ -1,24 +1,33 @@
-"""Roles of axes from the layer that owns a parameter: Flax NNX's layers, and any module that says so itself.
+"""What a parameter is, from the NNX module that owns it: a layer of Flax, or any module that says so itself.
 
-A module of your own says what its parameters are by a method: `def layouts(self): return {"w": "in out"}`.
+A module of your own says what its parameters are by a method: `def layouts(self): return {"w": "in out"}`. It may name
+parameters of its children too, as in "inner.w"; "stack* in out" allows for stacks in front, as of `nnx.vmap`.
 """
 
-import math
-from collections.abc import Callable, Iterator
-from itertools import combinations
+from collections.abc import Mapping
 from typing import Any
 
 from flax import nnx
+from flax.nnx import bridge
 
+from sparsebounds.nets.masks.flax_layers import gains_of, made_by, why_unknown
 from sparsebounds.nets.masks.layout import Layout
+from sparsebounds.nets.masks.names import never_pruned
+from sparsebounds.nets.masks.stacks import places_of_stacks
 
-Shape = tuple[int | None, ...]
-Kernel = tuple[tuple[str, ...], Shape]
-"""Roles and sizes of a kernel that no vmap or scan has stacked; None where any size will do."""
+Shapes = Mapping[str, tuple[int, ...]]
+FRONT = "stack* "
+OWN = (
+    "{kind} is a module of its own: let it say so by a method layouts(), as in "
+    'def layouts(self): return {{"{name}": "in out"}}'
+)
 
 
 def by_owner(model: nnx.Module) -> dict[str, Layout | None]:
-    """The layout of every `nnx.Param` by path; None where the module that owns it is of an unknown kind.
+    """The layout of every `nnx.Param` by path; None for those of Linen's modules under `nnx.bridge.ToNNX`.
+
+    Raises:
+        ValueError: a method `layouts()` that names what is no parameter.
 
     Example:
         >>> found = by_owner(nnx.LinearGeneral(8, (2, 4), rngs=nnx.Rngs(0)))
@@ -26,7 +35,9 @@ def by_owner(model: nnx.Module) -> dict[str, Layout | None]:
         (('in', 'out', 'out'), 'bias')
     """
     shapes = {_name(path): tuple(leaf.shape) for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
-    return {path: _of(*found, shapes[path]) for path, found in owners(model).items()}
+    owned = owners(model)
+    found = {path: _of(path, *owned[path], owned, shapes) for path in owned}
+    return found | _declared(model, owned, shapes)
 
 
 def owners(model: nnx.Module) -> dict[str, tuple[Any, str]]:
@@ -37,131 +48,100 @@ def owners(model: nnx.Module) -> dict[str, tuple[Any, str]]:
         >>> type(module).__name__, attribute
         ('Linear', 'kernel')
     """
-    return {_name(path): _owner(model, path) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+    return {_name(path): _chain(model, path)[-1] for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+
+
+def wrappers(model: nnx.Module, kinds: tuple[type, ...]) -> dict[str, Any]:
+    """The innermost module of these kinds around a parameter, for those that have one, by path."""
+    found = {}
+    for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param)):
+        if around := [module for module, _ in _chain(model, path)[:-1] if isinstance(module, kinds)]:
+            found[_name(path)] = around[-1]
+    return found
 
 
 def _name(path: tuple[Any, ...]) -> str:
     return ".".join(map(str, path))
 
 
-def _owner(model: nnx.Module, path: tuple[Any, ...]) -> tuple[Any, str]:
-    """The innermost module on a path, containers aside, and the name of the attribute that holds the parameter."""
+def _chain(model: nnx.Module, path: tuple[Any, ...]) -> list[tuple[Any, str]]:
+    """The modules on a path, containers aside, each with the name of the attribute that leads on."""
     here: Any = model
-    owner, attribute = model, str(path[0])
+    chain = [(model, str(path[0]))]
     for key, following in zip(path, (*path[1:], ""), strict=True):
-        here = getattr(here, key) if isinstance(key, str) and hasattr(here, key) else here[key]
+        keyed = isinstance(here, Mapping | list | tuple) or not isinstance(key, str) or not hasattr(here, key)
+        here = here[key] if keyed else getattr(here, key)
         if isinstance(here, nnx.Module) and not isinstance(here, nnx.List | nnx.Dict):
-            owner, attribute = here, str(following)
-    return owner, attribute
+            chain.append((here, str(following)))
+    return chain
 
 
-def _of(owner: Any, attribute: str, shape: tuple[int, ...]) -> Layout | None:
-    if callable(getattr(owner, "layouts", None)):
-        return _declared(owner, attribute, shape)
-    if isinstance(owner, _NORMS):
+def _of(path: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes: Shapes) -> Layout | None:
+    """As Flax's layers make it; None for a module of Linen."""
+    shape, made = shapes[path], made_by(owner)
+    if isinstance(owner, bridge.ToNNX):
+        return None
+    if attribute in gains_of(owner) or (attribute == "bias" and (made or gains_of(owner))):
         return Layout("bias" if attribute == "bias" else "gain")
-    for kind, kernels in _KERNELS:
-        if isinstance(owner, kind) and attribute == "bias":
-            return Layout("bias")
-        if isinstance(owner, kind) and (found := kernels(owner).get(attribute)):
-            return _stacked(type(owner).__name__, *found, shape, groups=getattr(owner, "feature_group_count", 1))
-    if isinstance(owner, nnx.Einsum) and attribute == "kernel":
-        return Layout("unknown", reason=f"the equation {owner.einsum_str!r} names no inputs and outputs of it")
-    return None
+    if attribute == "kernel" and (reason := why_unknown(owner)):
+        return Layout("unknown", reason=reason)
+    if len(shape) <= 1 or attribute == "bias" or never_pruned(path):
+        return Layout("bias" if attribute == "bias" else "gain")
+    if attribute not in made:
+        return Layout("unknown", reason=OWN.format(kind=type(owner).__name__, name=attribute))
+    return _stacked(path, owner, attribute, owned, shapes)
 
 
-def _declared(owner: Any, attribute: str, shape: tuple[int, ...]) -> Layout | None:
-    """What `owner.layouts()` says, axes in front of those it names being stacks."""
-    if (text := owner.layouts().get(attribute)) is None:
-        return Layout("bias" if attribute == "bias" else "gain") if len(shape) <= 1 else None
-    layout = Layout.of(text)
-    return layout if not layout.axes else _stacked(type(owner).__name__, layout.axes, (None,) * len(layout.axes), shape)
+def _stacked(path: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes: Shapes) -> Layout:
+    """The roles that the layer gave, and a stack for every axis that vmap or scan added, if sizes leave one place."""
+    made, groups = made_by(owner), getattr(owner, "feature_group_count", 1)
+    axes, sizes = made[attribute]
+    shape, roles = shapes[path], tuple(axes)
+    if len(shape) == len(roles):
+        return Layout("kernel", roles, groups)
+    beside = {name: other for other, (module, name) in owned.items() if module is owner and name in made}
+    places = places_of_stacks(
+        attribute, {name: made[name][1] for name in beside}, {name: shapes[other] for name, other in beside.items()}
+    )
+    readings = [_with_stacks(roles, added, len(shape)) for added in places]
+    if len(readings) == 1:
+        return Layout("kernel", readings[0], groups)
+    if readings:
+        said = ", or ".join(repr(" ".join(reading)) for reading in readings)
+        return Layout("unknown", reason=f"its sizes leave a choice where the stack is: {said}")
+    wanted = " × ".join("any" if size is None else str(size) for size in sizes)
+    return Layout("unknown", reason=f"{type(owner).__name__} makes kernels of {wanted}")
 
 
-def _linear(layer: Any) -> dict[str, Kernel]:
-    return {"kernel": (("in", "out"), (layer.in_features, layer.out_features))}
+def _with_stacks(axes: tuple[str, ...], added: tuple[int, ...], count: int) -> tuple[str, ...]:
+    rest = iter(axes)
+    return tuple("stack" if axis in added else next(rest) for axis in range(count))
 
 
-def _linear_general(layer: Any) -> dict[str, Kernel]:
-    batch, read, written = tuple(layer.batch_axis.values()), tuple(layer.in_features), tuple(layer.out_features)
-    axes = ("group",) * len(batch) + ("in",) * len(read) + ("out",) * len(written)
-    return {"kernel": (axes, (*batch, *read, *written))}
+def _declared(model: nnx.Module, owned: Mapping[str, tuple[Any, str]], shapes: Shapes) -> dict[str, Layout]:
+    """What methods `layouts()` say; of two that name the same parameter the outer one's word counts."""
+    modules = [(_name(path), module) for path, module in nnx.iter_modules(model) if hasattr(module, "layouts")]
+    found: dict[str, Layout] = {}
+    for scope, module in sorted(modules, key=lambda pair: -pair[0].count(".") - bool(pair[0])):
+        if not callable(module.layouts):
+            continue
+        for key, text in module.layouts().items():
+            full = f"{scope}.{key}" if scope else key
+            named = [p for p in owned if p == full or (p.startswith(f"{full}.") and owned[p][0] is module)]
+            if not named and getattr(module, key, "") is not None:
+                there = [p.removeprefix(f"{scope}.") for p in owned if not scope or p.startswith(f"{scope}.")]
+                raise ValueError(f"{type(module).__name__}.layouts() names {key}, which is no parameter of "
+                                 f"{scope or 'the model'}; those are {', '.join(there)}")  # fmt: skip
+            found |= {path: _said(type(module).__name__, text, shapes[path]) for path in named}
+    return found
 
 
-def _conv(layer: Any) -> dict[str, Kernel]:
-    return {"kernel": (("window",) * len(layer.kernel_size) + ("in", "out"), tuple(layer.kernel_shape))}
-
-
-def _conv_transpose(layer: Any) -> dict[str, Kernel]:
-    channels = ("out", "in") if layer.transpose_kernel else ("in", "out")
-    return {"kernel": (("window",) * len(layer.kernel_size) + channels, tuple(layer.kernel_shape))}
-
-
-def _embed(layer: Any) -> dict[str, Kernel]:
-    return {"embedding": (("in", "out"), (layer.num_embeddings, layer.features))}
-
-
-def _lora(layer: Any) -> dict[str, Kernel]:
-    return {
-        "lora_a": (("in", "out"), (layer.in_features, None)),
-        "lora_b": (("in", "out"), (None, layer.out_features)),
-    }
-
-
-def _einsum(layer: Any) -> dict[str, Kernel]:
-    axes = einsum_roles(layer.einsum_str)
-    return {"kernel": (axes, tuple(layer.kernel_shape))} if axes else {}
-
-
-def einsum_roles(equation: str) -> tuple[str, ...] | None:
-    """Roles of the second operand's axes; None where a letter of it is summed by itself or stands twice, or for "...".
-
-    A letter of all three is a group, one of both operands alone is read, one of the kernel and the result is written.
-
-    Example:
-        >>> einsum_roles("nta,hab->nthb"), einsum_roles("nhta,hab->nthb")
-        (('out', 'in', 'out'), ('group', 'in', 'out'))
-    """
-    operands, _, result = equation.replace(" ", "").partition("->")
-    data, _, kernel = operands.partition(",")
-    roles = {(True, True): "group", (True, False): "in", (False, True): "out"}
-    axes = tuple(roles.get((letter in data, letter in result), "") for letter in kernel)
-    fine = all(axes) and len(set(kernel)) == len(kernel) and "." not in kernel and "in" in axes and "out" in axes
-    return axes if fine else None
-
-
-_NORMS = (nnx.BatchNorm, nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm, nnx.InstanceNorm, nnx.WeightNorm, nnx.PReLU)
-_KERNELS: tuple[tuple[type, Callable[[Any], dict[str, Kernel]]], ...] = (
-    (nnx.Linear, _linear),
-    (nnx.LinearGeneral, _linear_general),
-    (nnx.Einsum, _einsum),
-    (nnx.Conv, _conv),
-    (nnx.ConvTranspose, _conv_transpose),
-    (nnx.Embed, _embed),
-    (nnx.LoRA, _lora),
-)
-
-
-def _stacked(owner: str, axes: tuple[str, ...], natural: Shape, shape: tuple[int, ...], groups: int = 1) -> Layout:
-    """The roles, and a stack for every axis that vmap or scan added: in front, or where the sizes leave one choice."""
-    extra = len(shape) - len(axes)
-    if not extra:
-        return Layout("kernel", axes, groups)
-    places = list(_places(extra, natural, shape)) if extra >= 0 else []
-    front = tuple(range(extra))
-    if len(places) == 1 or front in places:
-        chosen = front if front in places else places[0]
-        rest = iter(axes)
-        return Layout("kernel", tuple("stack" if i in chosen else next(rest) for i in range(len(shape))), groups)
-    wanted = " × ".join("any" if size is None else str(size) for size in natural)
-    return Layout("unknown", reason=f"{owner} makes kernels of {wanted}")
-
-
-def _places(extra: int, natural: Shape, shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Every choice of added axes that leaves the sizes the layer made."""
-    if math.comb(len(shape), extra) > 1000:
-        return
-    for added in combinations(range(len(shape)), extra):
-        rest = [size for axis, size in enumerate(shape) if axis not in added]
-        if all(known is None or known == size for known, size in zip(natural, rest, strict=True)):
-            yield added
+def _said(kind: str, text: str, shape: tuple[int, ...]) -> Layout:
+    layout = Layout.of(text.removeprefix(FRONT))
+    extra = len(shape) - len(layout.axes)
+    if layout.kind != "kernel" or not extra:
+        return layout
+    if extra > 0 and text.startswith(FRONT):
+        return Layout("kernel", ("stack",) * extra + layout.axes, layout.groups)
+    more = f'; if these are stacks in front, say "{FRONT}{text}"' if extra > 0 else ""
+    return Layout("unknown", reason=f"{kind}.layouts() says {text!r}, which names {len(layout.axes)} axes{more}")

@@ -1,6 +1,7 @@
 """Cutting channels out of a network: a smaller network that computes the same function."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,7 +13,9 @@ from sparsebounds.nets.masks.channel_axes import channel_axis, check_channels
 from sparsebounds.nets.masks.kernel_paths import Given, layouts
 from sparsebounds.nets.masks.layout import Layouts
 from sparsebounds.nets.masks.masks import check
+from sparsebounds.nets.masks.normed import Normed
 from sparsebounds.nets.masks.resize import check_norms, rebuilt
+from sparsebounds.nets.masks.same import check_same
 from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.channels import Channels, channels_of
 
@@ -45,7 +48,7 @@ def alive_channels(model: Any, masks: Tree = None, *, layout: Given = None) -> A
         if group.skip is None:
             feeds = np.zeros(group.count, bool)
             for path in group.own:
-                if not path.endswith(".g"):  # a gain of nothing is nothing
+                if not found[path].norm_of:  # a gain of nothing is nothing
                     axis = channel_axis(found[path], there[path].ndim)
                     feeds |= np.moveaxis(there[path], axis, -1).reshape(-1, group.count).any(axis=0)
             result[group.layer] = feeds & _reads(there[group.reader], group)
@@ -53,17 +56,25 @@ def alive_channels(model: Any, masks: Tree = None, *, layout: Given = None) -> A
 
 
 def remove(
-    model: Any, channels: Mapping[str, Sequence[int]] | None = None, *, masks: Tree = None, layout: Given = None
+    model: Any,
+    channels: Mapping[str, Sequence[int]] | None = None,
+    *,
+    masks: Tree = None,
+    x: Any = None,
+    layout: Given = None,
 ) -> tuple[Any, Tree]:
     """A smaller copy of a network, without the channels that cannot change its scores.
 
-    Where a reader is weight-normalised, its gain is adjusted for the weights it loses.
+    Where a reader is weight-normalised, its gain is adjusted for the weights it loses. A channel without weights is
+    nothing to its reader only if what lies between them makes 0 of 0, as ReLU and tanh do and sigmoid, softplus and
+    norms over channels do not: both networks are evaluated, in evaluation mode, and must agree.
 
     Args:
         model: an `nnx.Module` that declares its channels; it is not changed.
         channels: layer → indices to remove; default all that `alive_channels` finds to be without effect. Every
             layer keeps one.
         masks: booleans of the model, cut along; masked weights must be zero.
+        x: a batch of inputs to compare both on; default random ones of shape `model.in_shape`.
         layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
@@ -71,7 +82,8 @@ def remove(
 
     Raises:
         ValueError: a removal that would break a skip or change the function, an unknown layer or channel, all channels
-            of a layer, or channels in stacks, groups or under a norm over channels; the message names the layer.
+            of a layer, or channels in stacks, groups or under a norm over channels; the message names the layer. No
+            inputs to compare on.
 
     Example:
         >>> from flax import nnx
@@ -92,9 +104,16 @@ def remove(
         keep = {layer: _asked(groups, alive, layer, gone) for layer, gone in channels.items()}
     params = trees.leaves(trees.parameters(model))
     before = {path: np.asarray(leaf) for path, leaf in params.items()}
-    after = _cut(before, groups, keep, found)
-    _adjust_gains(before, after, keep)
-    small = rebuilt(model, after, groups, keep)
+    normed = Normed.of(model, layout)
+
+    def without(kept: Alive) -> Any:
+        after = _cut(before, groups, kept, found)
+        _adjust_gains(before, after, kept, normed)
+        return rebuilt(model, after, groups, kept)
+
+    small = without(keep)
+    if not all(here.all() for here in keep.values()):
+        check_same(model, small, x, {layer: partial(without, {layer: here}) for layer, here in keep.items()})
     if masks is None:
         return small, None
     check(model, masks)
@@ -147,12 +166,12 @@ def _cut(
     return result
 
 
-def _adjust_gains(before: Mapping[str, Any], after: dict[str, Any], keep: Alive) -> None:
+def _adjust_gains(before: Mapping[str, Any], after: dict[str, Any], keep: Alive, normed: Normed) -> None:
     """g ← g · ‖v after‖/‖v before‖ wherever v was cut, so that the kernel g·v/‖v‖ keeps its entries."""
-    for path in [path for path in after if path.endswith(".v") and after[path].shape != before[path].shape]:
-        layer = path.removesuffix(".v")
-        if (gain := f"{layer}.g") not in before:
+    for path, gain in normed.gains.items():
+        if after[path].shape == before[path].shape:
             continue
+        layer = path.rpartition(".")[0]
         was, now = (np.asarray(weight_norm.norm(jnp.asarray(t[path]), jnp.asarray(t[gain]))) for t in (before, after))
         if was.ndim and layer in keep:
             was = was[keep[layer]]

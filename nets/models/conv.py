@@ -47,7 +47,7 @@ class WeightNormConv(nnx.Module):
 
     def layouts(self) -> dict[str, str]:
         """What the axes of its parameters are, for `nets.masks`."""
-        return {"v": "window window in out", "g": "gain"}
+        return {"v": "stack* window window in out", "g": "norm of v"}
 
     def __call__(self, x: jax.Array) -> jax.Array:
         y = conv2d(x, self.kernel(), stride=self.stride)

@@ -63,7 +63,7 @@ class LocalLayer(nnx.Module):
 
     def layouts(self) -> dict[str, str]:
         """What the axes of its parameters are, for `nets.masks`: a node writes its own channels and reads its own."""
-        blocks = dict.fromkeys((f"block{degree}" for degree in self.buckets.degrees), "group window in out")
+        blocks = dict.fromkeys((f"block{degree}" for degree in self.buckets.degrees), "stack* group window in out")
         return {**blocks, "bias": "bias"}
 
     def blocks(self) -> list[jax.Array]:

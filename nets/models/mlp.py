@@ -38,6 +38,11 @@ class MLP(nnx.Module):
         for layer, (n_in, n_out) in enumerate(pairwise(widths), start=1):
             setattr(self, f"dense{layer}", dense(n_in, n_out, init, use_bias, rngs))
 
+    @property
+    def in_shape(self) -> tuple[int]:
+        """Of one sample."""
+        return (self.layers()[0].in_features,)
+
     def layers(self) -> list[nnx.Linear]:
         """The dense layers, first to last."""
         return [getattr(self, f"dense{layer}") for layer in range(1, self.depth + 1)]

@@ -46,7 +46,7 @@ class ChannelNormConv(nnx.Module):
 
     def layouts(self) -> dict[str, str]:
         """What the axes of its parameters are, for `nets.masks`."""
-        return {"v": "window window in out", "g": "gain"}
+        return {"v": "stack* window window in out", "g": "norm of v"}
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """(batch, rows, columns, n_in) to (batch, ⌈rows/stride⌉, ⌈columns/stride⌉, n_out)."""

@@ -13,7 +13,7 @@ from sparsebounds.nets.prune.magnitudes import lottery_ticket, magnitude, rewind
 from sparsebounds.nets.prune.patterns import n_of_m, n_of_m_at
 from sparsebounds.nets.prune.select import FloorApplied, best
 from sparsebounds.nets.prune.sensitivity import Batch, Loss, grasp, iterative_snip, snip
-from sparsebounds.nets.prune.synaptic_flow import synflow, synflow_scores
+from sparsebounds.nets.prune.synaptic_flow import NotConserved, synflow, synflow_scores
 
 __all__ = [
     "METHODS",
@@ -32,6 +32,7 @@ __all__ = [
     "lottery_ticket",
     "best",
     "FloorApplied",
+    "NotConserved",
 ]
 
 Tree = Any

@@ -7,8 +7,7 @@ import jax
 import numpy as np
 
 from sparsebounds.nets import masks as masking
-from sparsebounds.nets.models import weight_norm
-from sparsebounds.nets.prune.select import Scope, Scores, best, check_density, values
+from sparsebounds.nets.prune.select import Scope, Scores, best, check_density, sizes
 
 Tree = Any
 
@@ -32,7 +31,7 @@ def magnitude(
         density: share of the weights kept, above 0 and at most 1.
         scope: "global" (one threshold) or "layer" (the same density in every layer).
         floor: weights that every layer keeps at least; 0 refuses to empty a layer.
-        within: masks; weights outside them do not come back.
+        within: masks; weights outside them do not come back, and they keep as many as the density asks for.
         layout: what the axes of parameters are that do not say so themselves, as for `nets.masks.layouts`.
 
     Returns:
@@ -40,7 +39,8 @@ def magnitude(
 
     Raises:
         ValueError: density outside (0, 1], a layer pruned to nothing, weights that are no numbers, an array of two axes
-            or more of which nothing says whether it is a kernel.
+            or more of which nothing says whether it is a kernel, masks that keep fewer weights than asked for, kernels
+            under `nnx.SpectralNorm` or `nnx.WeightNorm`, whose stored weights are not those applied.
 
     Example:
         >>> mask = magnitude({"a": {"kernel": np.array([[3.0, -4.0]])}, "b": {"kernel": np.array([[1.0, 2.0]])}}, 0.75)
@@ -51,13 +51,24 @@ def magnitude(
     """
     check_density(density)
     layers = masking.Layers.of(model, layout)
-    scores = {name: np.abs(leaf) for name, leaf in values(layers, applied(model)).items()}
-    return layers.masks(model, best(inside(scores, layers, model, within), density, scope=scope, floor=floor))
+    masking.check_stored(model)
+    scores = inside(sizes(layers, masking.applied(model, layout)), layers, model, within)
+    _check_enough(scores, density, scope)
+    return layers.masks(model, best(scores, density, scope=scope, floor=floor))
 
 
-def applied(model: Any) -> Tree:
-    """Parameters with the kernels that the layers apply in place of v."""
-    return weight_norm.applied(jax.tree.map(jax.numpy.asarray, masking.parameters(model)))
+def _check_enough(scores: Scores, density: float, scope: Scope) -> None:
+    """No more weights are asked for than may stay."""
+    open_ = {name: int((leaf > -np.inf).sum()) for name, leaf in scores.items()}
+    asked = {name: round(density * leaf.size) for name, leaf in scores.items()}
+    if scope == "global":
+        total = round(density * sum(leaf.size for leaf in scores.values()))
+        open_, asked = {"within": sum(open_.values())}, {"within": total}
+    for name, count in asked.items():
+        if count > open_[name]:
+            where = "" if name == "within" else f" in {name}"
+            raise ValueError(f"density {density} asks for {count} weights{where}, and the masks given as within keep "
+                             f"{open_[name]}; lower the density")  # fmt: skip
 
 
 def inside(scores: Scores, layers: masking.Layers, model: Any, masks: Tree) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.nets.masks import Given, Layers
+from sparsebounds.nets.masks import Given, Layers, applied, check_stored
 from sparsebounds.nets.masks.layout import from_tables, tables
-from sparsebounds.nets.prune.magnitudes import applied
-from sparsebounds.nets.prune.select import Keep, check_density, values
+from sparsebounds.nets.prune.select import Keep, check_density, sizes
 
 Tree = Any
 LARGEST_M = 64
@@ -44,10 +43,11 @@ def n_of_m(model: Any, n: int, m: int, *, layout: Given = None) -> Tree:
     if not 1 <= n <= m:
         raise ValueError(f"n:m is {n}:{m}; need 1 <= n <= m")
     layers = Layers.of(model, layout)
-    sizes, each = values(layers, applied(model)), layers.each
+    check_stored(model)
+    each = layers.each
     keep: Keep = {}
-    for name, leaf in sizes.items():
-        pattern = _pattern(np.abs(tables(leaf, each[name])), n, m)
+    for name, leaf in sizes(layers, applied(model, layout)).items():
+        pattern = _pattern(tables(leaf, each[name]), n, m)
         keep[name] = from_tables(pattern, leaf.shape, each[name])
     return layers.masks(model, keep)
 

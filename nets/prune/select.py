@@ -32,7 +32,7 @@ def check_density(density: float) -> None:
 
 
 def values(layers: Layers, tree: Any) -> dict[str, npt.NDArray[np.float64]]:
-    """The weights of every layer, or a score for each, by layer and in float64.
+    """A real number for every weight, by layer and in float64.
 
     Example:
         >>> model = {"kernel": np.array([[1.0, 2.0]]), "bias": np.zeros(2)}
@@ -40,6 +40,17 @@ def values(layers: Layers, tree: Any) -> dict[str, npt.NDArray[np.float64]]:
         [[1.0, 2.0]]
     """
     return {name: np.asarray(leaf, np.float64) for name, leaf in layers.parts(tree).items()}
+
+
+def sizes(layers: Layers, tree: Any) -> dict[str, npt.NDArray[np.float64]]:
+    """|w| of every weight, complex ones too, by layer and in float64.
+
+    Example:
+        >>> model = {"kernel": np.array([[3 + 4j, -2]])}
+        >>> sizes(Layers.of(model), model)["kernel"].tolist()
+        [[5.0, 2.0]]
+    """
+    return {name: np.abs(np.asarray(leaf)).astype(np.float64) for name, leaf in layers.parts(tree).items()}
 
 
 def best(scores: Scores, density: float, *, scope: Scope = "global", floor: int = 0, tell: bool = True) -> Keep:

@@ -10,10 +10,9 @@ from flax import nnx
 
 from sparsebounds.nets import masks as masking
 from sparsebounds.nets.losses import sample_losses
-from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.functional import frozen
-from sparsebounds.nets.prune.magnitudes import applied, inside
+from sparsebounds.nets.prune.magnitudes import inside
 from sparsebounds.nets.prune.select import best, check_density, values
 
 Tree = Any
@@ -58,9 +57,9 @@ def snip(
 
     Source: Lee, Ajanthan, Torr, ICLR 2019.
     """
-    score = _sensitivity(model, batch, loss)
-    layers = masking.Layers.of(model, layout)
-    return layers.masks(model, best(values(layers, jax.jit(score)(applied(model))), density, floor=floor))
+    score = _sensitivity(model, batch, loss, layout)
+    layers, kernels = masking.Layers.of(model, layout), masking.applied(model, layout)
+    return layers.masks(model, best(values(layers, jax.jit(score)(kernels)), density, floor=floor))
 
 
 def grasp(
@@ -96,8 +95,9 @@ def grasp(
     """
     if not 0 < temperature < math.inf:
         raise ValueError(f"temperature is {temperature!r}; need a number above 0, as in 200")
-    gradient = gradient_of(with_batch_norm(model) if batch_norm else model, batch, loss, temperature)
-    layers = masking.Layers.of(model, layout)
+    scored = with_batch_norm(model) if batch_norm else model
+    gradient = gradient_of(scored, batch, loss, temperature, layout=layout)
+    layers, start = masking.Layers.of(model, layout), masking.applied(model, layout)
 
     def only_weights(path: Any, leaf: jax.Array) -> jax.Array:
         """The gradient's norm is that of the weights that can be pruned."""
@@ -106,9 +106,9 @@ def grasp(
     def score(kernels: Tree) -> Tree:
         along = jax.tree_util.tree_map_with_path(only_weights, gradient(kernels))
         product = jax.jvp(gradient, (kernels,), (along,))[1]
-        return jax.tree.map(jnp.multiply, kernels, product)
+        return jax.tree.map(lambda w, p: jnp.real(w * p), kernels, product)
 
-    return layers.masks(model, best(values(layers, jax.jit(score)(applied(model))), density, floor=floor))
+    return layers.masks(model, best(values(layers, jax.jit(score)(start)), density, floor=floor))
 
 
 def iterative_snip(
@@ -133,28 +133,29 @@ def iterative_snip(
 
     Source: de Jorge et al., ICLR 2021 (there: Iterative SNIP), Verdenius et al., 2020.
     """
-    score = _sensitivity(model, batch, loss)
-    return in_rounds(model, masking.Layers.of(model, layout), density, score, rounds=rounds, floor=floor)
+    score, kernels = _sensitivity(model, batch, loss, layout), masking.applied(model, layout)
+    return in_rounds(model, masking.Layers.of(model, layout), kernels, density, score, rounds=rounds, floor=floor)
 
 
-def _sensitivity(model: nnx.Module, batch: Batch, loss: Loss) -> Callable[[Tree], Tree]:
+def _sensitivity(model: nnx.Module, batch: Batch, loss: Loss, layout: masking.Given) -> Callable[[Tree], Tree]:
     """|w · ∂L/∂w| of every kernel."""
-    gradient = gradient_of(model, batch, loss)
+    gradient = gradient_of(model, batch, loss, layout=layout)
 
     def score(kernels: Tree) -> Tree:
-        return jax.tree.map(lambda w, g: jnp.abs(w * g), kernels, gradient(kernels))
+        # Of complex weights JAX's gradient g is such that the loss changes by Re(g · dw).
+        return jax.tree.map(lambda w, g: jnp.abs(jnp.real(w * g)), kernels, gradient(kernels))
 
     return score
 
 
 def in_rounds(
-    model: Any, layers: masking.Layers, density: float, score: Callable[[Tree], Tree], *, rounds: int, floor: int
-) -> Tree:
-    """Score, prune to d^{k/n}, zero what is pruned, and score again, n times."""
+    model: Any, layers: masking.Layers, kernels: Tree, density: float, score: Callable[[Tree], Tree], *, rounds: int,
+    floor: int,
+) -> Tree:  # fmt: skip
+    """Score the kernels, prune to d^{k/n}, zero what is pruned, and score again, n times."""
     check_density(density)
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; need at least 1")
-    kernels = applied(model)
     masks: Tree = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), kernels)
     score = jax.jit(score)
     for done in range(1, rounds + 1):
@@ -163,15 +164,17 @@ def in_rounds(
     return masks
 
 
-def gradient_of(model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0) -> Callable[[Tree], Tree]:
+def gradient_of(
+    model: nnx.Module, batch: Batch, loss: Loss, temperature: float = 1.0, *, layout: masking.Given = None
+) -> Callable[[Tree], Tree]:
     """The gradient of the mean loss on the batch, by the entries of the kernels that the layers apply."""
     if batch is None:
         raise ValueError("no batch was given; this method scores weights on images and labels: batch=(x, y)")
     x, y = jnp.asarray(batch[0]), jnp.asarray(batch[1])
-    _, others, apply = frozen(model)
+    (_, others, apply), normed = frozen(model), masking.Normed.of(model, layout)
 
     def value(kernels: Tree) -> jax.Array:
-        scores = apply(weight_norm.undone(kernels), others, x) / temperature
+        scores = apply(normed.undone(kernels), others, x) / temperature
         losses = sample_losses(scores, y, loss) if isinstance(loss, str) else loss(scores, y)
         return jnp.mean(losses)
 

@@ -1,6 +1,7 @@
 """SynFlow: pruning at initialisation without data, by the flow of a network with absolute weights."""
 
-from collections.abc import Callable
+import math
+import warnings
 from typing import Any
 
 import jax
@@ -9,13 +10,18 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds.nets import masks as masking
-from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.functional import frozen
-from sparsebounds.nets.prune.magnitudes import applied
+from sparsebounds.nets.prune.linearised import linearised, positive, positive_rest
 from sparsebounds.nets.prune.select import values
 from sparsebounds.nets.prune.sensitivity import in_rounds
 
 Tree = Any
+TOLERANCE = 1e-3
+"""How far f(2x) may be from 2·f(x) without a warning."""
+
+
+class NotConserved(UserWarning):
+    """The network does not quite scale with its input, so SynFlow's scores of its layers do not sum to the same."""
 
 
 def synflow(
@@ -31,7 +37,10 @@ def synflow(
 
     R is the sum of the scores of the network with absolute weights and without biases on an image of ones. In a
     chain of layers the scores of every layer sum to R, and those into a hidden unit equal those out of it, so no
-    layer is emptied while others are full. Running means of batch norm are shifts as biases are, and count as zero.
+    layer is emptied while others are full. That takes a network that scales with its input: shifts (biases, running
+    means, positions, learned tokens) count as zero, Flax's layer, RMS, group and instance norms as their gains,
+    frozen weights as absolute. Activations that scale roughly (GELU) are told by a warning, `NotConserved`; where
+    twice the image does not give twice the scores within a factor 1.5 (tanh, norms of one's own) there is no mask.
 
     Args:
         model: an `nnx.Module` from images to scores, as it starts; with batch norm or dropout in evaluation mode.
@@ -46,7 +55,8 @@ def synflow(
 
     Raises:
         ValueError: density outside (0, 1], rounds below 1, a layer pruned to nothing, no in_shape, a kernel whose axes
-            are not known, batch norm or dropout in training mode.
+            are not known or that is normalised by a module around its layer, batch norm or dropout in training mode, a
+            network that does not scale with its input.
 
     Example:
         >>> from sparsebounds.nets.models.mlp import MLP
@@ -56,10 +66,12 @@ def synflow(
 
     Source: Tanaka, Kunin, Yamins, Ganguli, NeurIPS 2020.
     """
-    score, layers = _score(model, _shape(model, in_shape)), masking.Layers.of(model, layout)
+    shape = _shape(model, in_shape)
     # R is a product over layers: float32 overflows or underflows in deep networks.
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        return in_rounds(model, layers, density, score, rounds=rounds, floor=floor)
+        flow = _Flow(model, shape, layout)
+        flow.check()
+        return in_rounds(model, flow.layers, flow.kernels, density, flow.scores, rounds=rounds, floor=floor)
 
 
 def synflow_scores(
@@ -73,9 +85,11 @@ def synflow_scores(
         >>> bool(np.isclose(scores["dense1.kernel"].sum(), scores["dense2.kernel"].sum()))
         True
     """
-    score, layers = _score(model, _shape(model, in_shape)), masking.Layers.of(model, layout)
+    shape = _shape(model, in_shape)
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
-        return layers.whole(values(layers, jax.jit(score)(applied(model))))
+        flow = _Flow(model, shape, layout)
+        flow.check()
+        return flow.layers.whole(values(flow.layers, jax.jit(flow.scores)(flow.kernels)))
 
 
 def _shape(model: Any, in_shape: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -85,26 +99,49 @@ def _shape(model: Any, in_shape: tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _score(model: nnx.Module, in_shape: tuple[int, ...]) -> Callable[[Tree], Tree]:
-    _, others, apply = frozen(model)
+class _Flow:
+    """R of a network as a function of its kernels, and the scores.
 
-    def still(path: Any, leaf: jax.Array) -> jax.Array:
-        return jnp.zeros_like(leaf) if _last(path) == "mean" else leaf
+    Args:
+        model, in_shape, layout: as for `synflow`.
+    """
 
-    def flow(kernels: Tree) -> jax.Array:
-        unmoved = jax.tree_util.tree_map_with_path(still, others)
-        return jnp.sum(apply(weight_norm.undone(kernels), unmoved, jnp.ones((1, *in_shape), jnp.float64)))
+    def __init__(self, model: nnx.Module, in_shape: tuple[int, ...], layout: masking.Given) -> None:
+        masking.check_stored(model)
+        self.layers, self.kernels = masking.Layers.of(model, layout), masking.applied(model, layout)
+        self.known, self.normed = masking.layouts(model, layout), masking.Normed.of(model, layout)
+        _, self.others, self.apply = frozen(linearised(model))
+        self.in_shape = in_shape
 
-    def positive(path: Any, leaf: jax.Array) -> jax.Array:
-        wide = leaf.astype(jnp.float64)
-        return jnp.zeros_like(wide) if _last(path) == "bias" else jnp.abs(wide)
+    def total(self, absolute: Tree, times: float = 1.0) -> jax.Array:
+        """R on an image of equal numbers."""
+        image = jnp.full((1, *self.in_shape), times, jnp.float64)
+        return jnp.sum(self.apply(self.normed.undone(absolute), positive_rest(self.others), image))
 
-    def score(kernels: Tree) -> Tree:
-        absolute = jax.tree_util.tree_map_with_path(positive, kernels)
-        return jax.tree.map(jnp.multiply, absolute, jax.grad(flow)(absolute))
+    def scores(self, kernels: Tree) -> Tree:
+        """|w| · ∂R/∂|w|."""
+        absolute = positive(kernels, self.known)
+        return jax.tree.map(jnp.multiply, absolute, jax.grad(self.total)(absolute))
 
-    return score
-
-
-def _last(path: Any) -> str:
-    return masking.name(path).rsplit(".", 1)[-1]
+    def check(self) -> None:
+        """Twice the image gives twice the flow, and nothing flows backwards: what makes scores comparable."""
+        absolute = positive(self.kernels, self.known)
+        once, twice = (float(jax.jit(self.total)(absolute, times)) for times in (1.0, 2.0))
+        if not once > 0 or not math.isfinite(twice):
+            raise ValueError(
+                f"the scores of the network with absolute weights sum to {once:.3g}; need a number above 0"
+            )
+        found = values(self.layers, jax.jit(self.scores)(self.kernels))
+        sums = {name: float(score.sum()) for name, score in found.items()}
+        least, ratio = min(sums, key=lambda name: sums[name]), twice / (2 * once)
+        where = f"the scores of {least} sum to {sums[least]:.3g}, where R is {once:.3g}"
+        if not 2 / 3 <= ratio <= 3 / 2 or min(float(score.min()) for score in found.values()) < -1e-6 * once:
+            raise ValueError(
+                f"SynFlow says nothing of this network: {where}. With absolute weights and no biases twice the image "
+                f"gives {ratio:.3g} times twice the scores: something saturates, normalises or is added, as tanh, "
+                "softmax, or a norm or shift of your own. Use ReLU and the norms of flax.nnx, declare what is added as "
+                "'bias' (layout=), or prune by snip"
+            )
+        if abs(ratio - 1) > TOLERANCE:
+            said = f"SynFlow's scores are not conserved here: {where}; its activations do not scale as ReLU does"
+            warnings.warn(said, NotConserved, stacklevel=3)

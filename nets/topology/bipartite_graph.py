@@ -88,8 +88,9 @@ def bipartite(
     one set of nodes.
 
     Args:
-        mask: booleans, (in, out) or (window…, in, out), as Flax stores kernels, or with axes as `layout` says.
-        weights: of the same shape; edges then carry |w|.
+        mask: booleans, (in, out) or of four axes and more (window…, in, out), as Flax stores kernels, or with axes as
+            `layout` says; three axes may be a convolution's or an attention's, so they need it.
+        weights: of the same shape, of weight-normalised layers the kernels they apply; edges then carry |w|.
         groups: of a grouped convolution, whose kernel has in = channels/groups: a group's outputs read its own inputs;
             None: as `layout` says, else 1.
         layout: the roles of the axes, as in "in out out" or of `nets.masks.layouts`; no stack.
@@ -99,7 +100,7 @@ def bipartite(
 
     Raises:
         ValueError: no booleans, fewer than two axes, weights of another shape or not finite, groups that do not
-            divide the outputs, a layout that does not fit.
+            divide the outputs, three axes without a layout, a layout that does not fit or leaves the groups open.
 
     Example:
         >>> graph = bipartite(np.array([[True, True, False], [False, False, False]]))
@@ -113,7 +114,7 @@ def bipartite(
         raise ValueError(
             f"the mask is {keep.dtype} of shape {keep.shape}; need booleans (in, out) or (window…, in, out)"
         )
-    values = np.ones(keep.shape) if weights is None else np.abs(np.asarray(weights, np.float64))
+    values = np.ones(keep.shape) if weights is None else np.abs(np.asarray(weights)).astype(np.float64)
     if values.shape != keep.shape:
         raise ValueError(f"the weights have shape {values.shape}; need that of the mask, {keep.shape}")
     if not np.isfinite(values[keep]).all():
@@ -133,6 +134,9 @@ def bipartite(
 
 
 def _roles(keep: npt.NDArray[Any], layout: str | Layout | None) -> Layout:
+    if layout is None and keep.ndim == 3:
+        raise ValueError(f"a mask of shape {keep.shape} may be a convolution's, 'window in out', or an attention's, "
+                         "'in out out' or 'in in out'; give it as bipartite(mask, layout='…')")  # fmt: skip
     if layout is None:
         return Layout("kernel", ("window",) * (keep.ndim - 2) + ("in", "out"))
     roles = layout if isinstance(layout, Layout) else Layout.of(layout)

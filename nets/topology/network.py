@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +101,8 @@ def network_topology(
 
     Args:
         masks: nested dict of booleans with the paths of the parameters, as of `nets.masks`.
-        weights: the parameters, or an `nnx.Module`; None: every kept weight counts 1.
+        weights: the parameters, or an `nnx.Module`; of weight-normalised layers the kernels they apply count. None:
+            every kept weight counts 1.
         convention: as for `ramanujan_gap`.
         select: (path, mask) -> whether a layer counts; by default kernels, not biases and gains.
         layout: the module that the masks belong to, where `weights` is none, or path → roles, as for
@@ -112,8 +112,9 @@ def network_topology(
         One `LayerTopology` per layer, in the order of the tree; one for each layer of a stack.
 
     Raises:
-        ValueError: masks and weights that do not fit, a kernel whose axes are not known, or a layer of explicit
-            predecessors, whose mask alone does not say which inputs its weights read.
+        ValueError: masks and weights that do not fit, a kernel whose axes are not known, a convolution of which only
+            its name and shape are known, which do not say its groups, or a layer of explicit predecessors, whose mask
+            alone does not say which inputs its weights read.
 
     Example:
         >>> layers = network_topology({"a": {"kernel": np.ones((6, 6), bool)}, "b": {"kernel": np.eye(6, dtype=bool)}})
@@ -138,11 +139,17 @@ def layers_of(
     arrays = named(masks)
     wanted = None if select is None else lambda path, _: select(path, arrays[path])
     chosen = masking.kernels(described, layout, select=wanted)
-    for path in chosen:
-        if re.fullmatch(r"block\d+", path.rsplit(".", 1)[-1]):
+    for path, own in chosen.items():
+        if {"group", "window"} <= set(own.axes):
             raise ValueError(f"{path} is a layer of explicit predecessors; give its 0-1 matrix to bipartite()")
+        if not own.groups:
+            said = " ".join(own.axes)
+            raise ValueError(f"{path} is a convolution, and nothing says in how many groups; give the nnx.Module that "
+                             f"owns it (layout=model), or layout={{'{path}': '{said}'}} for one, '{said} groups=4' "
+                             "for four")  # fmt: skip
     layers = masking.Layers(chosen, {path: arrays[path].shape for path in chosen})
-    parts, values = layers.parts(arrays), layers.parts(named(described))
+    kernels = arrays if weights is None else named(masking.applied(weights, layout))
+    parts, values = layers.parts(arrays), layers.parts(kernels)
     return {name: (parts[name], values[name], own) for name, own in layers.each.items()}
 
 

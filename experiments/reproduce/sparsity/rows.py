@@ -16,7 +16,6 @@ from sparsebounds.experiments.shared.layers import layer_means
 from sparsebounds.experiments.shared.rows import Row, errors_row
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import Dataset
-from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 
 Tree = Any
@@ -39,7 +38,7 @@ COLUMNS = (
 
 def topology_row(model: Any, masks: Tree) -> Row:
     """Means over the layers where a score is defined, and the share of layers where the Ramanujan gap is."""
-    layers = network_topology(masks, applied(model))
+    layers = network_topology(masks, model)
     spectrum, defined = network_score(layers), defined_share(layers)["ramanujan_gap"]
     return {**layer_means(layers, TOPOLOGY), "full_spectrum": spectrum, "defined": defined}
 

@@ -83,7 +83,7 @@ def one_run(config: TopologyConfig, trainings: Trainings, seed: int, density: fl
     order = rng.permutation(len(data.y_train))
     chosen = order[: config.batch]
     masks = draw_masks(method, model, density, (data.x_train[chosen], data.y_train[chosen]), seed=seed)
-    layers = network_topology(masks, zeroed(parameters(model), masks))
+    layers = network_topology(masks, zeroed(parameters(model), masks), layout=model)
     right = trainings.accuracy(seed, masks, visits(config, len(data.y_train), rng))
     spread = math.sqrt(right * (1 - right) / len(data.y_test))
     return [{"accuracy": right, "accuracy_se": spread, "kept": density_of(masks), **scores_of(layers)}]

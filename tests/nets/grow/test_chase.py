@@ -73,7 +73,8 @@ def test_what_chase_prunes_may_grow_back(dropped: str, value: float) -> None:
     mask = {"kernel": jnp.array([[True, True, False, False, False, False]])}
     rule = grow.Chase(every=4, until=8, extra=1.0, channel_share=0, dropped=dropped)  # 2 · (1 + ½) at step 4
     tx = rule.around(optax.sgd(0.1), mask)
-    state = tx.init(params)._replace(step=jnp.int32(3), masks={"kernel": params["kernel"] > 0})
+    state = tx.init({"kernel": jnp.where(mask["kernel"], params["kernel"], 0)})
+    state = state._replace(step=jnp.int32(3), masks={"kernel": params["kernel"] > 0})
     updates, state = tx.update(slope, state, params)
     place = 5 if dropped == "stay_out" else 3
     after = np.zeros((1, 6), np.float32)

@@ -211,7 +211,8 @@ def test_nothing_left_to_grow_is_refused() -> None:
         settings = {"channel_share": 0} if name == "chase" else {}
         with pytest.raises(ValueError, match="nothing left to grow"):
             grow.METHODS[name](every=1, until=10, **settings).around(optax.sgd(0.1), mask)
-    tx = grow.SET().around(optax.sgd(0.1), start()[1])
+    params, mask = start()
+    tx = grow.SET().around(optax.sgd(0.1), mask)
     with pytest.raises(ValueError, match="no parameters were given"):
         tx.update(gradient(0), tx.init(params))
     with pytest.raises(ValueError, match=r"masks have a\.kernel"):

@@ -12,7 +12,6 @@ from sparsebounds.nets import grow, masks, prune, topology
 from sparsebounds.nets.masks import statistics
 from sparsebounds.nets.masks.layers import Layers
 from sparsebounds.nets.masks.layout import Layout, from_tables, tables
-from sparsebounds.nets.models import weight_norm
 from sparsebounds.nets.models.conv import WeightNormConv
 from sparsebounds.nets.models.residual import ChannelNormConv
 
@@ -190,13 +189,16 @@ def test_stacked_weight_normalisation_is_that_of_every_layer(make: object) -> No
     net = {**net, "v": 7 * net["v"]}
     each = [jax.tree.map(lambda leaf, i=i: leaf[i], net) for i in range(3)]
     slope = jax.tree.map(lambda leaf: jnp.cos(jnp.arange(leaf.size, dtype=jnp.float32)).reshape(leaf.shape), net)
-    for function in (weight_norm.applied, weight_norm.undone):
+    single = {"v": "window window in out", "g": "norm of v"}
+    all_, one_ = masks.Normed.of(net, {**single, "v": "stack window window in out"}), masks.Normed.of(each[0], single)
+    for name in ("applied", "undone"):
         for i, one in enumerate(each):
-            np.testing.assert_allclose(function(net)["v"][i], function(one)["v"], rtol=1e-6)
-            np.testing.assert_allclose(function(net)["g"][i], function(one)["g"], rtol=1e-6)
-    by_kernel = weight_norm.gradient_of_kernels(net, slope)["v"]
+            for leaf in ("v", "g"):
+                alone = getattr(one_, name)(one)[leaf]
+                np.testing.assert_allclose(getattr(all_, name)(net)[leaf][i], alone, rtol=1e-6)
+    by_kernel = all_.gradient_of_kernels(net, slope)["v"]
     for i, one in enumerate(each):
-        alone = weight_norm.gradient_of_kernels(one, jax.tree.map(lambda leaf, i=i: leaf[i], slope))["v"]
+        alone = one_.gradient_of_kernels(one, jax.tree.map(lambda leaf, i=i: leaf[i], slope))["v"]
         np.testing.assert_allclose(by_kernel[i], alone, rtol=1e-5)
 
 

@@ -60,7 +60,7 @@ def test_channels_of_a_transposed_convolution_under_batch_norm() -> None:
     assert {layer: here.tolist() for layer, here in removal.alive_channels(net).items()} == {
         "up": [True, False, True, False, True], "conv": [False, True, True, True]
     }  # fmt: skip
-    small, _ = removal.remove(net)
+    small, _ = removal.remove(net, x=X)
     assert small.up.kernel.shape == (2, 2, 3, 2) and small.conv.kernel.shape == (3, 3, 3, 3)
     assert small.head.kernel.shape == (3, 3, 2) and small.head.in_features == (3,)
     assert (small.up.out_features, small.conv.in_features, small.norm.num_features) == (3, 3, 3)
@@ -87,6 +87,66 @@ def test_norms_over_channels_are_refused(kind: str) -> None:
         removal.remove(evaluated(kind))
 
 
+R = nnx.Rngs(0)
+
+
+class Small(nnx.Module):
+    """Dense, something between, dense; unit 2 has no weights and no bias, or is read by nobody."""
+
+    def __init__(self, between: object, unread: bool = False) -> None:
+        self.a, self.b = nnx.Linear(4, 6, rngs=nnx.Rngs(0)), nnx.Linear(6, 3, rngs=nnx.Rngs(1))
+        self.between = between
+        if unread:
+            self.b.kernel[...] = self.b.kernel[...].at[2].set(0.0)
+        else:
+            self.a.kernel[...] = self.a.kernel[...].at[:, 2].set(0.0)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.b(self.between(self.a(x)))  # type: ignore[operator]
+
+    def channels(self) -> tuple[nets.Channels, ...]:
+        return (nets.Channels("a", self.a.out_features, ("a.kernel", "a.bias"), "b.kernel", 0),)
+
+
+DENSE_X = np.random.RandomState(0).randn(7, 4).astype(np.float32)
+
+
+@pytest.mark.parametrize("act", [nnx.relu, jnp.tanh, nnx.gelu, nnx.leaky_relu])
+def test_what_makes_nothing_of_nothing_lets_a_channel_go(act: object) -> None:
+    net = Small(act)
+    small, _ = removal.remove(net, x=DENSE_X)
+    assert small.a.kernel.shape == (4, 5)
+    np.testing.assert_allclose(small(DENSE_X), net(DENSE_X), rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"Small does not say what an input is.*remove\(model, x=images\)"):
+        removal.remove(net)
+
+
+def plain(kind: type, **more: object) -> nnx.Module:
+    return kind(6, use_scale=False, rngs=R, **more)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("between", "unread"),
+    [
+        (nnx.sigmoid, False),
+        (nnx.softplus, False),
+        (nnx.softmax, False),
+        (nnx.softmax, True),
+        (plain(nnx.LayerNorm, use_bias=False), False),
+        (plain(nnx.RMSNorm), True),
+        (plain(nnx.BatchNorm, use_bias=False, use_running_average=True), False),  # it would be called with 5 of 6
+        (plain(nnx.GroupNorm, use_bias=False, num_groups=1), True),
+    ],
+)
+def test_what_makes_something_of_nothing_does_not(between: object, unread: bool) -> None:
+    net = Small(between, unread)
+    for channels in (None, {"a": [2]}):
+        with pytest.raises(
+            ValueError, match=r"channels of a cannot be removed: (on random inputs|the smaller network)"
+        ):
+            removal.remove(net, channels, x=DENSE_X)
+
+
 def test_chase_removes_the_channels_of_a_transposed_convolution() -> None:
     """Its outputs are the third axis: those with the smallest weights go and can be cut out. "up" is declared first and
     comes second in JAX's order."""
@@ -105,7 +165,7 @@ def test_chase_removes_the_channels_of_a_transposed_convolution() -> None:
     assert not now["norm.scale"][[1, 3]].any() and not now["conv.kernel"][:, :, [1, 3]].any()
     masks.set_parameters(net, optax.apply_updates(params, updates))
     scores = net(X)
-    small, cut = removal.remove(net, {"up": [1, 3]}, masks=state.masks)
+    small, cut = removal.remove(net, {"up": [1, 3]}, masks=state.masks, x=X)
     masks.check(small, cut)
     np.testing.assert_allclose(small(X), scores, rtol=1e-5, atol=1e-6)
 
@@ -133,7 +193,6 @@ class Told(nnx.Module):
         return (self.said,)
 
 
-R = nnx.Rngs(0)
 DENSE = nnx.Linear(8, 3, rngs=R)
 
 

@@ -14,7 +14,6 @@ from sparsebounds.nets import masks, prune
 from sparsebounds.nets.models.batch_norm import with_batch_norm
 from sparsebounds.nets.models.conv_ops import conv2d
 from sparsebounds.nets.models.strided import StridedNet
-from sparsebounds.nets.prune.magnitudes import applied
 from sparsebounds.nets.prune.sensitivity import gradient_of
 
 X = np.random.RandomState(0).randn(12, 5).astype(np.float32)
@@ -120,8 +119,7 @@ def test_scores_of_a_weight_normalised_layer_are_those_of_its_kernel() -> None:
     net = nets.ConvNet(1, 3, in_shape=(4, 4, 1), classes=3, rngs=nnx.Rngs(0))
     net.conv1.v[...] = 5.0 * net.conv1.v[...]  # kernel = g·v/‖v‖ is as before
     x = np.random.RandomState(3).randn(12, 4, 4, 1).astype(np.float32)
-    params = jax.tree.map(jnp.asarray, masks.parameters(net))
-    gradient = gradient_of(net, (x, Y), "mse")(applied(params))["conv1"]["v"]
+    gradient = gradient_of(net, (x, Y), "mse")(masks.applied(net))["conv1"]["v"]
 
     def loss(kernel: jax.Array) -> jax.Array:
         maps = jax.lax.conv_general_dilated(jnp.asarray(x), kernel, (1, 1), "VALID",
@@ -170,7 +168,7 @@ def test_synflow_empties_no_layer_where_one_round_does() -> None:
     with pytest.raises(ValueError, match=r"dense1\.kernel would keep none"):
         prune.magnitude(net, 0.004)
     with pytest.raises(ValueError, match="give in_shape"):
-        prune.synflow(net, 0.5)
+        prune.synflow(nnx.Sequential(nnx.Linear(3, 2, rngs=nnx.Rngs(0))), 0.5)
 
 
 def test_synflow_does_not_overflow_where_float32_does() -> None:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
@@ -230,7 +231,10 @@ def test_a_network_of_several_layers() -> None:
     net["conv1"]["bias"] = np.zeros(8)
     for layer in ("conv1", "conv2"):
         net[layer]["g"], masks[layer]["g"] = np.ones(()), np.ones((), bool)
-    layers = topology.network_topology(masks, net)
+    with pytest.raises(ValueError, match=r"conv1\.g: beside v it may be the g of a weight normalisation.*layout=model"):
+        topology.network_topology(masks, net)
+    said = {"conv1.g": "norm of v", "conv2.g": "norm of v"}
+    layers = topology.network_topology(masks, net, layout=said)
     assert [layer.path for layer in layers] == ["conv1.v", "conv2.v", "dense.kernel"]
     assert [(layer.left, layer.right) for layer in layers] == [(2, 8), (32, 8), (128, 10)]
     assert topology.network_score(layers) == pytest.approx(np.mean([layer.full_spectrum for layer in layers]))
@@ -286,3 +290,14 @@ def test_pags_improves_random_masks_and_gives_each_draw_its_own_key() -> None:
         assert layer.imdb >= before.imdb and layer.full_spectrum >= before.full_spectrum
     assert not np.array_equal(drawn[0]["a"]["kernel"], drawn[1]["a"]["kernel"])
     assert sum(len(paths) for paths in found.replaced) > 2  # something was replaced after the first draw
+
+
+def test_weighted_scores_are_of_the_kernels_that_layers_apply() -> None:
+    """g·v/‖v‖ does not know the scale of v: the spectral gap of the first convolution by NumPy."""
+    net = nets.ConvNet(1, 6, in_shape=(4, 4, 1), rngs=nnx.Rngs(0))
+    net.conv1.v[...] = 10 * net.conv1.v[...]
+    kernel = np.abs(np.asarray(net.conv1.kernel(), np.float64)).reshape(4, 6)
+    first, second = np.linalg.svd(kernel, compute_uv=False)[:2]
+    full = jax.tree.map(lambda leaf: jnp.ones(leaf.shape, bool), nets.masks.parameters(net))
+    layer = topology.network_topology(full, net)[0]
+    assert float(layer.spectral_gap) == pytest.approx(first - second, rel=1e-5)
