@@ -11,7 +11,7 @@ from sparsebounds.bounds.margin.slopes import slope_prices
 def architecture_prices(graph: Graph) -> dict[str, float]:
     """The prices of slopes that are not customary and of elements picked by lists, by name.
 
-    A graph that was read with `mask_fixed=True` has no lists to pay for.
+    A graph that was read with `selections_fixed=True` has no lists to pay for.
 
     Args:
         graph: of the network.

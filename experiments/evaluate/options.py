@@ -18,6 +18,9 @@ class EvaluateConfig:
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
+    selections_fixed: Annotated[
+        bool, Option(help="Lists of what the network reads were fixed before seeing the data.")
+    ] = False
     preprocessing: Annotated[str, Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed"
     repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
     simultaneous: Annotated[bool, Option(help="All certificates together fail with probability delta.")] = False

@@ -44,6 +44,7 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     Args:
         sample: with the margins of this very network.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample; they cost nothing then.
+            Lists of what the network reads cost what they did, see `read_graph`.
 
     Returns:
         A certificate. `complexity` is what the bits cost, `confidence` what δ would cost a network chosen without the
@@ -60,7 +61,7 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     Source: as above; sparse and quantised networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
     codes = graph_code(graph, mask_fixed=mask_fixed)
-    selected = math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
+    selected = selection_bits(graph)
     bits = total_bits(graph, codes) + selected
     terms = {
         "parameters": sum(code.slots for code in codes),
@@ -72,6 +73,11 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     if selected:
         terms["bits of selections"] = selected
     return inverted(occam, sample, bits, delta, terms)
+
+
+def selection_bits(graph: Graph) -> int:
+    """What the lists of what a network reads cost, in whole bits."""
+    return math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
 
 
 def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, terms: Mapping[str, object]) -> Bound:
