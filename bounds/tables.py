@@ -63,7 +63,8 @@ def table(
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
         selections_fixed: whether the lists of what the network reads (indices, slices, masks of values, predecessors)
             were fixed without looking at the sample, see `read_graph`; otherwise every certificate pays for them.
-        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples; "stated" if they
+            do not although it looks so, see `Sample`.
         repetitions: "natural" if the distribution itself repeats inputs; "counted": inputs that repeat an earlier one,
             and test samples that were trained on, are counted by fingerprints (8 bytes a sample), and more than
             coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).

@@ -73,7 +73,8 @@ def certificate(
             many configurations (front ends, architectures, …) stood there; whoever tried one after the other gives the
             `bounds.Configuration` that he ended with, of a space written down before. Its −log weight, or the
             logarithm of every count, enters the confidence and the energies.
-        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples; "stated" if they
+            do not although it looks so, see `Sample`.
         repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
         batch_size: samples per call of f.
 

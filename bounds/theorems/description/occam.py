@@ -96,6 +96,6 @@ def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, ter
         "by Hoeffding": errors / m + math.sqrt(-log_delta / (2 * m)),
     }
     # Constants of the normalisation that come from the sample are part of the network, and not in its code.
-    note = UNCODED if sample.preprocessing == "sample" else ""
+    note = UNCODED if sample.preprocessing in ("sample", "apparent") else ""
     step = MarginStep(errors / m, value - alone, alone - errors / m, 0.0, delta, counted, whole=value)
     return bound_from_step(step, theorem, sample, terms=terms, note=note)
