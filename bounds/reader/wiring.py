@@ -19,7 +19,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Layer, MaxPool
 from sparsebounds.bounds.graph.selections import Selection, Wiring, log_choose
 from sparsebounds.bounds.graph.terms import Dot, Pool, Term
-from sparsebounds.bounds.reader.regular import regularity
+from sparsebounds.bounds.reader.regular import FEW, regularity
 
 MANY = 5000
 """Rows that are priced one by one."""
@@ -110,6 +110,9 @@ def _mixture(graph: Graph, elements: Rows, layer: Layer) -> Wiring | None:
     if ((owner == of_column) | (elements < 0)).all():
         owner = of_column
     owner = owner.ravel()
+    blocks = owner[np.flatnonzero(np.diff(owner, prepend=-1))]
+    if len(blocks) == len(np.unique(owner)):  # one after the other, whatever their sizes
+        owner = blocks
     regular = regularity(owner)
     if regular.structure:
         return None
@@ -123,9 +126,9 @@ def _wiring(parts: list[_Reading], of: int, layer: Layer) -> Wiring | None:
     different = {part.told.tobytes(): part for part in parts if not part.whole(of)}
     if not different:
         return None
-    parts = list(different.values())
+    parts, of = _once(list(different.values()), of)
     regular = regularity(np.concatenate([part.told for part in parts]))
-    if regular.structure:
+    if regular.structure and all(_is_structure(part.told) for part in parts):
         return None
     size = _block([part.rows for part in parts], of)
     blocks = [part.rows[:, ::size] // size for part in parts]
@@ -137,6 +140,35 @@ def _wiring(parts: list[_Reading], of: int, layer: Layer) -> Wiring | None:
     )
     nats = min(listed, Selection(flat[None], count).nats, regular.nats(of))
     return Wiring(len(flat), count, nats, layer.name, layer.where)
+
+
+def _once(parts: list[_Reading], of: int) -> tuple[list[_Reading], int]:
+    """Channels that are picked alike at every position, once: what all parts repeat over the whole layer."""
+    periods = [_period(part.told) for part in parts]
+    steps = {int(part.told[p] - part.told[0]) if p else 0 for part, p in zip(parts, periods, strict=True)}
+    step = steps.pop()
+    firsts = [part.told[:p].astype(np.int64) for part, p in zip(parts, periods, strict=True)]
+    everywhere = all(
+        len(part.told) * step == of * p and len(first) and first.min() >= 0 and first.max() < step
+        for part, first, p in zip(parts, firsts, periods, strict=True)
+    )
+    return ([_Reading(first[None], first) for first in firsts], step) if not steps and everywhere else (parts, of)
+
+
+def _is_structure(told: Int[np.ndarray, " n"]) -> bool:
+    """Whether a sequence is regular, and what it repeats is."""
+    regular = regularity(told)
+    period = 0 if regular.phrases <= FEW else _period(told)
+    return regular.structure and (not period or _is_structure(told[:period]))
+
+
+def _period(told: Int[np.ndarray, " n"]) -> int:
+    """The shortest part that the sequence repeats, moved on by the same number every time; 0 without any."""
+    steps = np.diff(told.astype(np.int64))
+    for period in range(1, len(told) // 2 + 1):
+        if len(told) % period == 0 and np.array_equal(steps[period:], steps[:-period]):
+            return period
+    return 0
 
 
 def _block(parts: list[Rows], of: int) -> int:

@@ -57,7 +57,8 @@ def remove(
 ) -> tuple[Any, Tree]:
     """A smaller copy of a network, without the channels that cannot change its scores.
 
-    Where a reader is weight-normalised, its gain is adjusted for the weights it loses.
+    Where a reader is weight-normalised, its gain is adjusted for the weights it loses. The widths then come from the
+    data, and no bound codes them: divide its δ by the product of the widths before.
 
     Args:
         model: an `nnx.Module` that declares its channels; it is not changed.

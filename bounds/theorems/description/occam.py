@@ -38,6 +38,7 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     for every part of every layer, ⌈log₂(p+1)⌉ + ⌈log₂ C(p,k)⌉ for the positions of its k non-zero values among p, and
     the shortest of: every value in 16, 32 or 64 bits; a codebook, 32·2^b + k·b; a codebook with counts (entropy). The
     choice is counted as well, so that pruning and quantisation may look at the sample. Shared weights count once.
+    Widths are not coded: where the data chose them (channels cut out), divide δ by the product of the widths before.
     The statement is about this network, run as it was on the sample: for a compressed one compress first (`quantise`),
     then measure its own sample.
 

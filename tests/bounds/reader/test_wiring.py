@@ -168,6 +168,14 @@ def unet(x):
     return head(jax.nn.relu(conv(jnp.concatenate([x, up], axis=-1), draw(14, 3, 3, 12, 4))))
 
 
+def pyramid(x):
+    sums = []
+    while x.shape[1] > 1:
+        x = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+        sums.append(jax.nn.relu(x).reshape(len(x), -1))
+    return head(jnp.concatenate(sums, axis=1))
+
+
 def unrolled(x):
     h = jnp.zeros((len(x), 8))
     for t in range(16):
@@ -197,6 +205,7 @@ STRUCTURE = {
     "branches": inception,
     "skips before activations": pre_activation,
     "an hourglass": unet,
+    "sums of squares of every size": pyramid,
     "a loop over rows": unrolled,
     "padding": lambda x: head(jnp.pad(x, ((0, 0), (1, 2), (3, 0), (0, 0)))),
 }  # fmt: skip
@@ -218,3 +227,15 @@ def test_phrases():
     assert regularity(np.zeros(1, int)).structure
     assert not regularity(RNG.permutation(16)).structure
     assert regularity(RNG.permutation(5000)).nats(5000) == math.inf
+
+
+def test_channels_that_are_picked_at_every_position_cost_their_own_partition():
+    left = np.sort(RNG.permutation(32)[:16])
+    right = np.setdiff1d(np.arange(32), left)
+    maps = RNG.normal(size=(2, 7, 7, 32)).astype(np.float32)
+
+    def f(x):
+        return two(*(jnp.stack([x[..., i] for i in side], axis=-1).sum(axis=(1, 2, 3)) for side in (left, right)))
+
+    (found,) = bounds.read_graph(f, maps).selections
+    assert found.of == 32 and found.nats == pytest.approx(math.log(math.comb(32, 16)) + 2 * math.log(32) + math.log(4))
