@@ -11,7 +11,7 @@ from jaxtyping import Int
 MOST = 400
 """Phrases are counted up to here: beyond, a list is cheaper."""
 FEW, SOME = 6, 64
-"""Phrases of what is structure by itself, and of what is where each says at least four runs of equal steps on average:
+"""Phrases of what is structure by itself, and of what is where each says 2.5 runs of equal steps on average:
 a few runs cut where it pleases are a choice, a hundred that repeat each other are windows."""
 SYMBOLS = 0xD800
 """Code points below it may stand in a string; a sequence with more different steps is not regular."""
@@ -31,7 +31,7 @@ class Regularity:
     @property
     def structure(self) -> bool:
         """Whether windows, strides, transpositions, shifts explain the sequence: few phrases that say much."""
-        return self.phrases <= FEW or (self.phrases <= SOME and 4 * self.phrases <= self.runs)
+        return self.phrases <= FEW or (self.phrases <= SOME and 5 * self.phrases <= 2 * self.runs)
 
     def nats(self, of: int) -> float:
         """What the phrases cost for numbers below `of`: where each began before, its length, the number after it."""
