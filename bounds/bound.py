@@ -89,7 +89,9 @@ class Theorem(Generic[P]):
             may be chosen after looking: the same union pays for it.
         nodes: partition of the layers into nodes, "position", "group" or "scalar"; None: the graph's own.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a zero that a
-            bound counts on is paid for.
+            bound counts on is paid for. It says nothing of lists of what the network reads (indices, slices, masks of
+            its values): those the graph pays for in every bound, unless `read_graph(…, selections_fixed=True)` said
+            that they were fixed too.
         reference: a Graph with weights fixed without the sample, read before training, from which distances are
             measured; None: 0. One with the network's own weights is refused unless `bounds.Reference` declares it.
         input_bound: a number with ‖x‖₂ ≤ input_bound for every input that can occur, not only those of the sample; or
@@ -131,8 +133,6 @@ class Theorem(Generic[P]):
         if "gamma" in given.arguments:
             check_gamma(gamma)
         check_match(given.arguments["graph"], given.arguments["sample"])
-        if given.arguments.get("mask_fixed"):
-            given.arguments["graph"] = given.arguments["graph"].with_fixed_selections()
         try:
             outside = given.arguments["graph"].outside(self.declaration.covers)
             if outside:

@@ -40,6 +40,7 @@ def table(
     reference: Graph | Reference | None = None,
     nodes: Partition = "position",
     mask_fixed: bool = False,
+    selections_fixed: bool = False,
     preprocessing: str = "fixed",
     repetitions: str = "counted",
     simultaneous: bool = False,
@@ -60,7 +61,10 @@ def table(
             them; one with the network's own weights is refused unless `bounds.Reference` declares it.
         nodes: the partition, "position", "group" or "scalar".
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
-        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        selections_fixed: whether the lists of what the network reads (indices, slices, masks of values, predecessors)
+            were fixed without looking at the sample, see `read_graph`; otherwise every certificate pays for them.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples; "stated" if they
+            do not although it looks so, see `Sample`.
         repetitions: "natural" if the distribution itself repeats inputs; "counted": inputs that repeat an earlier one,
             and test samples that were trained on, are counted by fingerprints (8 bytes a sample), and more than
             coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
@@ -94,7 +98,7 @@ def table(
     x_train, y_train = check_sample(x_train, y_train)
     network = Network.of(f)
     # First: a refusal must not cost a pass.
-    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes, mask_fixed=mask_fixed)
+    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes, selections_fixed=selections_fixed)
     sample = Sample.measure(
         network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
     )

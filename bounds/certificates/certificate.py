@@ -42,6 +42,7 @@ def certificate(
     left_out: UInt64[np.ndarray, " n"] | None = None,
     nodes: str | None = None,
     mask_fixed: bool = False,
+    selections_fixed: bool = False,
     choices: Mapping[str, int] | Configuration | None = None,
     preprocessing: str = "fixed",
     repetitions: str = "counted",
@@ -67,11 +68,13 @@ def certificate(
             that received x, are known.
         nodes: one partition; None: the best of three.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample.
+        selections_fixed: True if the lists of what the network reads were, see `read_graph`; otherwise they are paid.
         choices: a sequential search is not covered by its length: counts are for lists fixed in advance, by name how
             many configurations (front ends, architectures, …) stood there; whoever tried one after the other gives the
             `bounds.Configuration` that he ended with, of a space written down before. Its −log weight, or the
             logarithm of every count, enters the confidence and the energies.
-        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.
+        preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples; "stated" if they
+            do not although it looks so, see `Sample`.
         repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
         batch_size: samples per call of f.
 
@@ -95,7 +98,8 @@ def certificate(
     Source: theorems 1–3 of docs/theory.md.
     """
     check_delta(delta)
-    graph = read_graph(f, np.asarray((x.values if isinstance(x, Received) else x)[:2]))
+    examples = np.asarray((x.values if isinstance(x, Received) else x)[:2])
+    graph = read_graph(f, examples, selections_fixed=selections_fixed)
     sample = Sample.measure(f, x, y, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size)
     return certified(
         graph, sample, delta=delta, gamma=gamma, tree=tree, pixel_range=pixel_range, weights=weights,

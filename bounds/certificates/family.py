@@ -136,8 +136,10 @@ def certify_family(
     _check_energies(energies, family.energy_weights(graph), sample)
     family.check(sample)
     paid = choice_prices(choices)
-    prices = paid.prices | architecture_prices(graph)
-    log_inverse = math.log(int(family.counted.sum()) * 2.0 / delta) + paid.nats
+    architecture = architecture_prices(graph)
+    prices = paid.prices | architecture
+    # The weights of the energies depend on what the network reads and on its slopes.
+    log_inverse = math.log(int(family.counted.sum()) * 2.0 / delta) + paid.nats + math.fsum(architecture.values())
     upper, ratios = bernstein_limits(family.form, energies, log_inverse)
     sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied_only)
     terms = {

@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import Memory, per_graph
-from sparsebounds.bounds.graph.selections import Selection
+from sparsebounds.bounds.graph.selections import Selection, Wiring
 from sparsebounds.bounds.graph.terms import Dot, Term
 
 L = TypeVar("L", Input, Linear, MaxPool)
@@ -33,7 +33,7 @@ class Graph:
     layers: tuple[Layer, ...]
     nodes: Partition = "position"
     group_size: int = 8
-    selections: tuple[Selection, ...] = ()
+    selections: tuple[Selection | Wiring, ...] = ()
     """What the network picks by lists that may have been chosen by the data; to be paid for."""
     ends: tuple[str, ...] = ()
     """What the network ends in above the scores of this graph, such as ("softmax",): taken off."""
@@ -106,11 +106,6 @@ class Graph:
     @per_graph
     def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
         return replace(self, nodes=nodes, group_size=group_size)
-
-    @per_graph
-    def with_fixed_selections(self) -> Graph:
-        """The same network, its lists of what it reads fixed without the sample."""
-        return replace(self, selections=()) if self.selections else self
 
     def layer_of(self, elements: Int[np.ndarray, " ..."]) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""

@@ -41,7 +41,7 @@ class Selection:
         steps = np.diff(self.lists, axis=1)
         ascending = (steps > 0).all(axis=1)
         twice = (np.diff(np.sort(self.lists, axis=1), axis=1) == 0).any(axis=1)
-        sets = math.log(math.comb(of, k)) if k <= of and of < 1000 else float(_log_choose(of, min(k, of)))
+        sets = math.log(math.comb(of, k)) if k <= of and of < 1000 else float(log_choose(of, min(k, of)))
         order = np.where(ascending, 0.0, float(gammaln(k + 1)))
         listed = float(np.where(twice, k * math.log(of), sets + order).sum()) + len(self.lists) * math.log(of)
         axes = 1 if len(self.lists) == 1 else 2
@@ -60,5 +60,19 @@ class Selection:
         return lists + (f", in {self.name}" if self.name else "") + (f", {place}" if place else "")
 
 
-def _log_choose(n: int, k: int) -> float:
+@dataclass(frozen=True)
+class Wiring:
+    """Elements of a layer that a finished graph reads in an order without a rule, by lists or whatever else."""
+
+    count: int
+    of: int
+    nats: float
+    name: str = ""
+    where: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.count} readings of {self.of} elements without a rule" + (f", {self.name}" if self.name else "")
+
+
+def log_choose(n: int, k: int) -> float:
     return float(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))

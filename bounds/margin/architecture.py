@@ -17,7 +17,7 @@ QUICK_GELU = 1.702
 def architecture_prices(graph: Graph) -> dict[str, float]:
     """The prices of slopes that are not customary and of elements picked by lists, by name.
 
-    A graph that was read with `mask_fixed=True` has no lists to pay for.
+    A graph that was read with `selections_fixed=True` has no lists to pay for.
 
     Args:
         graph: of the network.

@@ -18,6 +18,10 @@ from sparsebounds.bounds.sample.sample import Sample
 
 UNFIXED = {
     "sample": "no certificate: the inputs were normalised by statistics of the sample itself",
+    "apparent": (
+        "no certificate: the inputs look normalised by statistics of the sample itself (mean 0 and variance 1, or a "
+        'largest value of 1, wherever they vary); preprocessing="stated" says that the constants were fixed without it'
+    ),
     "scaled": "no certificate: the sample was scaled to another m, and never drawn",
 }
 """Preprocessing → why a row says less than its theorem."""
@@ -82,7 +86,7 @@ def bound_from_step(
     """
     declared, preprocessing = theorem.declaration, getattr(sample, "preprocessing", "fixed")
     copies: Copies = getattr(sample, "copies", NO_COPIES)
-    earned = preprocessing == "fixed" and not copies.excluded and not objection
+    earned = preprocessing not in UNFIXED and not copies.excluded and not objection
     notes = (UNFIXED.get(preprocessing, ""), objection, copies.note, note)
     return Bound(
         value=step.value,

@@ -264,8 +264,10 @@ def is_zero(value: Value) -> bool:
 
 def stack_axis0(values: list[Value]) -> Value:
     """Stack equal-shaped values along a new first axis (the outputs of a scan)."""
-    if all(isinstance(v, Const) for v in values):
-        return Const(jnp.stack([v.value for v in values if isinstance(v, Const)]))
+    constants = [v for v in values if isinstance(v, Const)]
+    if len(constants) == len(values):
+        names = frozenset().union(*(v.names for v in constants))
+        return Const(jnp.stack([v.value for v in constants]), names, any(v.given for v in constants))
     views = [as_view(v) for v in values]
     return concatenate([v.reshaped((1, *v.shape)) for v in views], 0)
 

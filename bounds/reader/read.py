@@ -18,9 +18,11 @@ from sparsebounds.bounds.reader.check import check
 from sparsebounds.bounds.reader.interpreter import Interpreter
 from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
+from sparsebounds.bounds.reader.selections import dearer
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
 from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Value, View
+from sparsebounds.bounds.reader.wiring import wirings
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
 
@@ -32,7 +34,7 @@ def read_graph(
     group_size: int = 8,
     input_nodes: Int[np.ndarray, " ..."] | None = None,
     front_end: FrontEnd | None = None,
-    mask_fixed: bool = False,
+    selections_fixed: bool = False,
 ) -> Graph:
     """Read a trained network from its function.
 
@@ -51,8 +53,9 @@ def read_graph(
             coordinate.
         group_size: channels per node with nodes="group".
         input_nodes: the caller's own grouping of the input coordinates: integers of the shape of one input.
-        mask_fixed: True if constant indices, slices that leave gaps, lists of predecessors and masks of zeros and
-            ones were fixed before seeing the sample. Otherwise every certificate pays for what they select.
+        selections_fixed: True if constant indices, slices that leave gaps, lists of predecessors, masks of zeros and
+            ones, and whatever else the network reads without a rule were fixed before seeing the sample. Otherwise
+            every certificate pays for what they select.
         front_end: fixed layers that come before f: f is then a function of their output, and the graph begins there.
 
     Returns:
@@ -87,7 +90,7 @@ def read_graph(
     interpreter.whole_numbers = not np.issubdtype(x.dtype, np.floating)
     start = View(builder.ids(0).reshape(1, *first.shape))
     try:
-        graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), mask_fixed)
+        graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), selections_fixed)
         graph = replace(graph, ends=network.ends or ()).partition(nodes, group_size)
         _require_finite(graph)
         check(graph, network, x)
@@ -101,15 +104,15 @@ def read_graph(
     return graph
 
 
-def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> Graph:
+def _graph(interpreter: Interpreter, outputs: list[Value], selections_fixed: bool) -> Graph:
     """The graph whose scores are what the program returns."""
     builder = interpreter.builder
     (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in outputs]
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
-    selections = () if mask_fixed else builder.selected()
-    return Graph(simplify(builder, output), selections=selections)
+    graph = Graph(simplify(builder, output))
+    return graph if selections_fixed else replace(graph, selections=dearer(builder.selected(), wirings(graph)))
 
 
 def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:

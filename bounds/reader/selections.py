@@ -7,13 +7,24 @@ are several slices that pick an array apart (`pieces`).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from sparsebounds.bounds.graph.selections import Selection, Wiring
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.uses import Use
 from sparsebounds.bounds.reader.values import Const, Value, View
+
+
+def dearer(picked: Sequence[Selection], read: Sequence[Wiring]) -> tuple[Selection | Wiring, ...]:
+    """Of what the program was seen to pick and of what the graph reads without a rule, whichever costs more.
+
+    They tell the same choices twice: the first knows every list, the second also those that no operation shows.
+    """
+    return tuple(max(picked, read, key=lambda found: math.fsum(one.nats for one in found)))
 
 
 def record_gather(builder: Builder, shape: tuple[int, ...], indices: Const, dimensions: Any) -> None:

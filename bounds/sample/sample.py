@@ -16,12 +16,15 @@ from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.normalised import looks_normalised
 from sparsebounds.bounds.sample.probes import Probes, check_probes, probed
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
 
-PREPROCESSING = ("fixed", "sample")
+PREPROCESSING = ("fixed", "sample", "stated")
+APPARENT = "apparent"
+"""What becomes of "fixed" where the inputs look normalised by their own statistics."""
 _PROBES = {"probe_inputs": np.float64, "probe_scores": np.float64}
 _DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | _PROBES
 _DTYPES |= {s.name: s.dtype for s in STATISTICS}
@@ -34,7 +37,9 @@ class Sample:
     All arrays are float64 (counts int64) and read-only. `energies` holds Σ_i x_ij² for every input
     coordinate j, `class_energies` the same per label, `margins` the m values f_y − max_{r≠y} f_r.
     `preprocessing` says where the constants of the inputs' normalisation come from: "fixed" (chosen without
-    this sample) or "sample" (its own mean or deviation; a bound computed from it is then no certificate).
+    this sample) or "sample" (its own mean or deviation; a bound computed from it is then no certificate). "fixed" is
+    not believed where the inputs look normalised by themselves (`looks_normalised`): it becomes "apparent", and no
+    bound is a certificate, unless "stated" says that these constants were fixed all the same.
 
     A measured sample has all that `STATISTICS` declares, float64: also `class_fourths` (C, …), Σ_i x_ij⁴ per label,
     which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
@@ -99,7 +104,7 @@ class Sample:
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
             y: (m,) integer labels 0..C-1.
-            preprocessing: "fixed" or "sample", see the class.
+            preprocessing: "fixed", "sample" or "stated", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
                 than coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
             batch_size: samples per call of f.
@@ -134,6 +139,8 @@ class Sample:
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
         found = gathered.result()
+        if preprocessing == "fixed" and looks_normalised(x):
+            preprocessing = APPARENT
         class_energies, probes = found["class_energies"], probed(network, x, labels)
         return cls(
             m=len(labels),
@@ -254,7 +261,7 @@ def _check(s: Sample) -> None:
         "class_counts must be ≥ 0 and sum to m": (s.class_counts < 0).any() or s.class_counts.sum() != s.m,
         "energies must be finite and ≥ 0": not _proper(s.energies),
         "margins must be finite": not np.isfinite(s.margins).all(),
-        f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in PREPROCESSING,
+        f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in (*PREPROCESSING, APPARENT),
         f"repetitions must be one of {REPETITIONS}": s.repetitions not in REPETITIONS,
         "input_space must be at least 1": s.input_space is not None and not s.input_space >= 1,
         "probe_inputs and probe_scores must be two of each": not _proper_probes(s),

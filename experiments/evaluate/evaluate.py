@@ -48,6 +48,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             names=list(config.names) or None,
             nodes=cast(Partition, config.nodes),
             mask_fixed=config.mask_fixed,
+            selections_fixed=config.selections_fixed,
             preprocessing=config.preprocessing,
             repetitions=config.repetitions,
             simultaneous=config.simultaneous,

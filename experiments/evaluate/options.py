@@ -18,7 +18,12 @@ class EvaluateConfig:
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
-    preprocessing: Annotated[str, Option(help="fixed, or sample: it uses the data's statistics.")] = "fixed"
+    selections_fixed: Annotated[
+        bool, Option(help="Lists of what the network reads were fixed before seeing the data.")
+    ] = False
+    preprocessing: Annotated[
+        str, Option(help="fixed, sample (the data's statistics), or stated: fixed, if it looks otherwise.")
+    ] = "fixed"
     repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
     simultaneous: Annotated[bool, Option(help="All certificates together fail with probability delta.")] = False
     pixel_range: Annotated[

@@ -67,7 +67,7 @@ def take_snapshot(
         gamma: the margin, or "best": the sound form then chooses it (it pays for any γ), the published one,
             which speaks of a margin fixed in advance, keeps 1.
         repetitions: "natural" if the distribution itself repeats inputs, see `bounds.Sample.measure`.
-        mask_fixed: the zeros of the network were fixed before the data were seen.
+        mask_fixed: its zeros, and the lists of what its nodes read, were fixed before the data were seen.
         every: besides the forms of `FORMS`, which are followed through training, all other bounds that there are.
 
     Returns:
@@ -75,7 +75,7 @@ def take_snapshot(
         the standard error of the test error. NaN with a note where a theorem does not apply.
     """
     network = Network.of(model)
-    graph = bounds.read_graph(network, data.x_train[:2], mask_fixed=mask_fixed)
+    graph = bounds.read_graph(network, data.x_train[:2], selections_fixed=mask_fixed)
     said: dict[str, Any] = {"preprocessing": data.preprocessing, "repetitions": repetitions}
     sample = bounds.Sample.measure(network, data.x_train, data.y_train, **said)
     test = bounds.Sample.measure(network, data.x_test, data.y_test, **said)

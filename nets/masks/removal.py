@@ -67,7 +67,8 @@ def remove(
 
     Where a reader is weight-normalised, its gain is adjusted for the weights it loses. A channel without weights is
     nothing to its reader only if what lies between them makes 0 of 0, as ReLU and tanh do and sigmoid, softplus and
-    norms over channels do not: both networks are evaluated, in evaluation mode, and must agree.
+    norms over channels do not: both networks are evaluated, in evaluation mode, and must agree. The widths then come
+    from the data, and no bound codes them: divide its δ by the product of the widths before.
 
     Args:
         model: an `nnx.Module` that declares its channels; it is not changed.

@@ -81,7 +81,7 @@ def _another_network(name: str, bound: Any, learned: Learned, disarmed: bool) ->
 
 def _selected(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:
     """The features that the network reads were chosen by the data."""
-    graph = read_graph(learned.network, learned.x[:2], mask_fixed=disarmed)
+    graph = read_graph(learned.network, learned.x[:2], selections_fixed=disarmed)
     return _row(bound, graph, learned.sample, mask_fixed=disarmed)
 
 

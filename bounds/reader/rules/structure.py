@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,7 +98,7 @@ def scan(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
 
 def _slice(value: Value, i: int) -> Value:
     if isinstance(value, Const):
-        return Const(value.value[i], value.names)
+        return replace(value, value=value.value[i])
     view = as_view(value)
     return view.take(np.arange(view.ids.size).reshape(view.shape)[i])
 

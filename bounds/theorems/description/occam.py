@@ -38,12 +38,14 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     for every part of every layer, ⌈log₂(p+1)⌉ + ⌈log₂ C(p,k)⌉ for the positions of its k non-zero values among p, and
     the shortest of: every value in 16, 32 or 64 bits; a codebook, 32·2^b + k·b; a codebook with counts (entropy). The
     choice is counted as well, so that pruning and quantisation may look at the sample. Shared weights count once.
+    Widths are not coded: where the data chose them (channels cut out), divide δ by the product of the widths before.
     The statement is about this network, run as it was on the sample: for a compressed one compress first (`quantise`),
     then measure its own sample.
 
     Args:
         sample: with the margins of this very network.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample; they cost nothing then.
+            Lists of what the network reads cost what they did, see `read_graph`.
 
     Returns:
         A certificate. `complexity` is what the bits cost, `confidence` what δ would cost a network chosen without the
@@ -60,7 +62,7 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     Source: as above; sparse and quantised networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
     codes = graph_code(graph, mask_fixed=mask_fixed)
-    selected = math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
+    selected = selection_bits(graph)
     bits = total_bits(graph, codes) + selected
     terms = {
         "parameters": sum(code.slots for code in codes),
@@ -72,6 +74,11 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     if selected:
         terms["bits of selections"] = selected
     return inverted(occam, sample, bits, delta, terms)
+
+
+def selection_bits(graph: Graph) -> int:
+    """What the lists of what a network reads cost, in whole bits."""
+    return math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
 
 
 def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, terms: Mapping[str, object]) -> Bound:
@@ -90,6 +97,6 @@ def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, ter
         "by Hoeffding": errors / m + math.sqrt(-log_delta / (2 * m)),
     }
     # Constants of the normalisation that come from the sample are part of the network, and not in its code.
-    note = UNCODED if sample.preprocessing == "sample" else ""
+    note = UNCODED if sample.preprocessing in ("sample", "apparent") else ""
     step = MarginStep(errors / m, value - alone, alone - errors / m, 0.0, delta, counted, whole=value)
     return bound_from_step(step, theorem, sample, terms=terms, note=note)

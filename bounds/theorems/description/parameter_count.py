@@ -6,7 +6,7 @@ from sparsebounds.bounds.bound import Bound, declare
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.description.code_length import PART_BITS, layer_bits, number_format, parts
-from sparsebounds.bounds.theorems.description.occam import ASSUMES, inverted
+from sparsebounds.bounds.theorems.description.occam import ASSUMES, inverted, selection_bits
 
 
 @declare(
@@ -20,7 +20,7 @@ def parameter_count(graph: Graph, sample: Sample, *, delta: float) -> Bound:
 
     err ≤ max { e : P(Bin(m, e) ≤ errors on S) ≥ δ · 2^-bits }, bits = 32·W and a byte or two per layer (64 bits each
     where a part, such as folded batch norm, holds numbers that are no float32). W counts weights, biases and zeros;
-    shared weights once.
+    shared weights once. Lists of what the network reads are paid for as in `occam`.
 
     Returns:
         A certificate; close to 1 unless m exceeds the number of bits. Parts as in `occam`.
@@ -33,6 +33,9 @@ def parameter_count(graph: Graph, sample: Sample, *, delta: float) -> Bound:
     Source: as above.
     """
     widths = [(slots.size, max(32, number_format(slots)[1])) for _, slots in parts(graph)]
-    bits = layer_bits(graph) + sum(PART_BITS + size * width for size, width in widths)
+    selected = selection_bits(graph)
+    bits = layer_bits(graph) + sum(PART_BITS + size * width for size, width in widths) + selected
     terms = {"parameters": sum(size for size, _ in widths)}
+    if selected:
+        terms["bits of selections"] = selected
     return inverted(parameter_count, sample, bits, delta, terms)

@@ -170,7 +170,9 @@ def _bounds(config: CompositionalConfig, model: Any, runs: Runs, place: int, tes
     x, y = runs.x[runs.sample[place], :m], runs.y[runs.sample[place], :m]
     side = math.sqrt(3)  # inputs are uniform on [−√3, √3]
     options = {"pixel_range": (-side, side)}
-    table = bounds.table(model, x, y, *test, delta=config.delta, mask_fixed=True, options=options)
+    table = bounds.table(
+        model, x, y, *test, delta=config.delta, mask_fixed=True, selections_fixed=True, options=options
+    )
     for row in table.to_dict(orient="records"):
         yield {str(name): value for name, value in row.items() if name in COLUMNS and not name.startswith("test_")}
 
