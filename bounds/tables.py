@@ -16,9 +16,8 @@ from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
-from sparsebounds.bounds.sample.batches import batches
-from sparsebounds.bounds.sample.checks import check_classes, check_sample
-from sparsebounds.bounds.sample.margins import Margins, margins_of
+from sparsebounds.bounds.sample.checks import check_sample
+from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 COLUMNS = (
@@ -148,15 +147,11 @@ def _held_out(
     if test is None:
         return None
     x, labels = test
-    margins = np.empty(len(labels))
-    for batch in batches(network, x, batch_size=batch_size, what="test sample"):
-        check_classes(labels, batch.scores.shape[1], "test sample")
-        margins[batch.where] = margins_of(batch.scores, labels[batch.where])
-    return Margins.on(x, margins, repetitions)
+    return Margins.measure(network, x, labels, repetitions=repetitions, batch_size=batch_size, what="test sample")
 
 
 def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
-    share = math.nan if test is None else float(np.mean(test.margins <= 0))
+    share = math.nan if test is None else test.error
     return {
         "train_error": sample.train_error,
         "test_error": share,

@@ -16,7 +16,8 @@ from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
-from sparsebounds.bounds.sample.probes import Probes, check_probes, probed
+from sparsebounds.bounds.sample.margins import margins_of, unchecked
+from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
@@ -41,8 +42,8 @@ class Sample:
     and `fingerprints` (m,), a hash of each input (see `fingerprints`; 8 bytes a sample), by which copies are found and
     samples that must not meet are told apart. Besides, `input_space`, how many inputs are possible, and `repetitions`,
     "natural" where the caller states that the distribution itself repeats inputs (`copies` follows from these, see
-    `bounds.sample.repetitions`); and `probe_inputs` (2, …) with `probe_scores` (2, C), by which every bound checks that
-    its graph is the network that was measured. One built by hand may lack these (None), and is then not checked.
+    `bounds.sample.repetitions`); and `probe_inputs` (K, …) with `probe_scores` (K, C), some inputs with the scores of
+    the pass, by which every bound checks that its graph is the network that was measured.
 
     Example:
         >>> import numpy as np
@@ -127,14 +128,15 @@ class Sample:
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
-        gathered = Gathered()
+        gathered, probing = Gathered(), Probing(labels, int(np.prod(x.shape[1:])))
         for batch in batches(network, x, batch_size=batch_size):
             if batch.where.start == 0:
                 check_classes(labels, batch.scores.shape[1])
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
-        found = gathered.result()
-        class_energies, probes = found["class_energies"], probed(network, x, labels)
+            probing.add(batch, margins_of(batch.scores, labels[batch.where]))
+        found, probes = gathered.result(), probing.result()
+        class_energies = found["class_energies"]
         return cls(
             m=len(labels),
             classes=len(class_energies),
@@ -167,16 +169,22 @@ class Sample:
         """
         return within(self.fingerprints, self.input_space, self.repetitions)
 
+    @property
+    def unchecked(self) -> str:
+        """What cannot be checked in a sample built by hand or read from an old file, and that it is no certificate."""
+        return unchecked(self.fingerprints, self.probes, "Sample.measure")
+
     @cached_property
-    def _probes(self) -> Probes | None:
+    def probes(self) -> Probes | None:
+        """Some inputs and their scores in the pass; None where it was not measured."""
         if self.probe_inputs is None or self.probe_scores is None:
             return None
         return Probes(self.probe_inputs, self.probe_scores)
 
     def check_network(self, graph: Graph) -> None:
-        """Raise ValueError unless the graph gives the scores that were measured, on two of the inputs."""
-        if self._probes is not None:
-            check_probes(graph, self._probes)
+        """Raise ValueError unless the graph gives the scores that were measured, on some of the inputs."""
+        if self.probes is not None:
+            check_probes(graph, self.probes)
 
     def ramp(self, gamma: float) -> float:
         """Mean ramp loss min(1, max(0, 1 − M/γ)); between the error and `margin_error(gamma)`.
@@ -257,7 +265,7 @@ def _check(s: Sample) -> None:
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in PREPROCESSING,
         f"repetitions must be one of {REPETITIONS}": s.repetitions not in REPETITIONS,
         "input_space must be at least 1": s.input_space is not None and not s.input_space >= 1,
-        "probe_inputs and probe_scores must be two of each": not _proper_probes(s),
+        "probe_inputs and probe_scores must be as many of each": not _proper_probes(s),
     }
     wrong = [text for text, failed in problems.items() if failed]
     for statistic in STATISTICS:
@@ -275,8 +283,9 @@ def _check(s: Sample) -> None:
 def _proper_probes(s: Sample) -> bool:
     if s.probe_inputs is None or s.probe_scores is None:
         return s.probe_inputs is s.probe_scores
-    shapes = s.probe_inputs.shape == (2, *s.energies.shape) and s.probe_scores.shape == (2, s.classes)
-    return shapes and bool(np.isfinite(s.probe_inputs).all() and np.isfinite(s.probe_scores).all())
+    count = len(s.probe_inputs)
+    shapes = s.probe_inputs.shape == (count, *s.energies.shape) and s.probe_scores.shape == (count, s.classes)
+    return count > 0 and shapes and bool(np.isfinite(s.probe_inputs).all() and np.isfinite(s.probe_scores).all())
 
 
 def _proper(array: np.ndarray) -> bool:

@@ -36,8 +36,10 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     Args:
         graph: every architecture.
         sample: for comparison alone: the bound does not use it.
-        test: a `Sample` (or `Margins`) of this network on data that had no part in training, in stopping, or in
-            choosing anything. Normalised by constants that do not come from these data themselves.
+        test: `Margins.measure` (or a `Sample`) of this network on data that had no part in training, in stopping, or in
+            choosing anything: architecture, epoch, learning rate, which of several networks is shown. Drawn like the
+            data that the statement is about: a class-balanced or filtered selection speaks of its like alone.
+            Normalised by constants that do not come from these data themselves.
 
     Returns:
         A certificate over the draw of the held-out samples; "published", with the reason in the note, where too many of
@@ -48,9 +50,10 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
 
     Example:
         >>> from sparsebounds.bounds.sample import Margins
-        >>> test = Margins(np.array([-1.0] * 5 + [1.0] * 95))
-        >>> round(held_out(graph, sample, delta=0.05, test=test).value, 6)
-        0.102253
+        >>> test = Margins(np.array([-1.0] * 5 + [1.0] * 95))  # numbers alone: no certificate
+        >>> found = held_out(graph, sample, delta=0.05, test=test)
+        >>> round(found.value, 6), found.guarantee
+        (0.102253, 'published')
 
     Source: as above.
     """
@@ -58,6 +61,7 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
         raise NotCovered("no held-out samples were given (x_test and y_test of the table, test= of this bound)")
     if isinstance(test, Sample):
         check_match(graph, test)
+    test.check_network(graph)
     trained_on = overlap(test, sample)
     errors, n = _errors(sample, test, trained_on)
     value = max(binomial_upper(errors, n, math.log(delta)), errors / n)

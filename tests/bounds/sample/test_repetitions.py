@@ -181,8 +181,14 @@ def test_a_discrete_space_explains_an_overlap():
 def test_without_fingerprints_it_is_said():
     graph, sample = bounds.read_graph(f, X[:2]), bounds.Sample.measure(f, X, Y)
     unknown = held_out(graph, sample, delta=0.1, test=Margins(np.ones(100)))
-    assert unknown.guarantee == "certificate" and "was not checked" in unknown.note
-    assert "was not checked" not in held_out(graph, sample, delta=0.1, test=Margins.on(-X[:100], np.ones(100))).note
+    assert unknown.guarantee == "published" and "was not checked" in unknown.note
+    assert (
+        "no certificate: samples without fingerprints, whose copies cannot be seen, and without probes" in unknown.note
+    )
+    numbers = held_out(graph, sample, delta=0.1, test=Margins(np.ones(100), fingerprints(-X[:100])))
+    assert numbers.guarantee == "published" and "without probes, whose network cannot be checked" in numbers.note
+    known = held_out(graph, sample, delta=0.1, test=Margins.measure(f, -X[:100], Y[:100]))
+    assert known.guarantee == "certificate" and "was not checked" not in known.note
     with pytest.raises(ValueError, match="needed one per sample"):
         Margins(np.ones(3), fingerprints(X[:2]))
 
