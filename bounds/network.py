@@ -16,15 +16,23 @@ from flax import nnx
 from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
+from sparsebounds.bounds.untouched import untouched
+
 KEPT = 128
 """So many compiled programs are kept, over all networks."""
+CHANGES = (
+    "the function changes a module that it closes over, as nnx.jit and nnx.remat of functions of modules do; give the "
+    "module itself, of which a copy is called, or call it without them, in evaluation mode: lambda x: model(x)"
+)
+"""What a user is told whose module cannot be traced from outside."""
 
 
 class Network:
     """One pure call of whatever a user hands in, with its arrays beside it.
 
     An NNX module is split here, once: the weights are those of this moment. Every call merges a copy, so that what a
-    module writes to itself (running statistics, counters, random keys) does not reach the user's.
+    module writes to itself (running statistics, counters, random keys) does not reach the user's. Modules that a
+    function reaches in another way are put back after every call and every trace.
 
     Args:
         f: function of one batched input, or a Flax NNX module.
@@ -55,6 +63,7 @@ class Network:
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
+        self._given = f
         self.arrays, self.names = (), ()
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
         self.training: tuple[tuple[str, str], ...] = ()
@@ -75,12 +84,14 @@ class Network:
 
     def __call__(self, x: Any) -> Any:
         """What f returns, operation by operation."""
-        return self._run(self.arrays, x)
+        with untouched(self._given):
+            return self._run(self.arrays, x)
 
     def traced(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         """The program of f for inputs like x, a function of (*arrays, x), and the shapes of what it returns."""
         # A new function each time: of one that it knows, JAX gives the old trace, with the weights of that time.
-        return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
+        with untouched(self._given):
+            return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
 
     def compiled(self, x: jax.Array) -> Any:
         """What f returns, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
@@ -94,10 +105,7 @@ class Network:
                 call = self._compile(x)
                 out = jax.block_until_ready(call(x))
             except TraceContextError as error:
-                raise ValueError(
-                    "the function changes a module that it closes over; give the module itself, of which a copy is "
-                    "called, or put it into evaluation mode"
-                ) from error
+                raise ValueError(CHANGES) from error
             except Exception:  # whatever stopped it, the plain call decides what the user is told
                 call = self
             else:

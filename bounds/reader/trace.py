@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Shaped
 
-from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.network import CHANGES, Network
 from sparsebounds.bounds.reader.values import Const, ReadError, Value
 
 
@@ -14,6 +15,8 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
     """The program of a network, and the arrays that are passed to it as arguments (named, for an NNX module)."""
     try:
         program, _ = network.traced(x)
+    except TraceContextError as error:
+        raise ReadError(CHANGES) from error
     except Exception as error:
         if isinstance(error, (ReadError, NameError, AttributeError, ImportError)):
             raise
