@@ -85,7 +85,8 @@ class Theorem(Generic[P]):
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a zero that a
             bound counts on is paid for.
         reference: a Graph with weights fixed without the sample, read before training, from which distances are
-            measured; None: 0. One with the network's own weights is refused unless `bounds.Reference` declares it.
+            measured; None: 0. One with the network's own weights, or nearly, is refused unless `bounds.Reference`
+            declares it; a checkpoint of the training is none.
         input_bound: a number with ‖x‖₂ ≤ input_bound for every input that can occur, not only those of the sample; or
         pixel_range: (low, high) of a coordinate as the network receives it, known in advance.
 

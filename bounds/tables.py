@@ -56,7 +56,7 @@ def table(
             certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
         names: keys of `bounds.BOUNDS`, all of them by default.
         reference: weights fixed without the sample, read before training, for the bounds that speak of a distance from
-            them; one with the network's own weights is refused unless `bounds.Reference` declares it.
+            them; one with the network's own weights, or nearly, is refused unless `bounds.Reference` declares it.
         nodes: the partition, "position", "group" or "scalar".
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
         preprocessing: "fixed", or "sample" when the normalisation's constants come from these samples.

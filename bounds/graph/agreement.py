@@ -10,7 +10,8 @@ from jaxtyping import Float64
 TOLERANCE = 1e-3
 """Of a difference between two scores, or of the median gap where that is larger."""
 ULPS = 16
-"""Roundings of the largest score of a row, in the type of the scores, that are let through,"""
+"""Roundings of the largest score of a row (of a middling one, where it is larger), in the type of the scores, that are
+let through,"""
 RESOLVED = 0.1
 """but never more than this share of a gap: what rounding decides is not compared."""
 
@@ -49,7 +50,8 @@ def disagreement(
         >>> scores = np.array([[1.0, 3.0], [2.0, -2.0]])
         >>> disagreement(scores + 1e6, scores).ratio
         0.0
-        >>> disagreement(scores * 1.01, scores).ratio > 9, disagreement(scores + [0.0, 0.01], scores + 1e3).ratio > 3
+        >>> scores = np.random.default_rng(0).normal(size=(9, 2))  # in half precision less would be asked
+        >>> disagreement(scores * 1.01, scores).ratio > 9, disagreement(scores + [0.0, 0.1], scores + 1e3).ratio > 3
         (True, True)
     """
     rows = np.arange(len(expected))
@@ -59,7 +61,9 @@ def disagreement(
     others[rows, top] = np.inf
     gap = float(np.median(others.min(axis=1)))
     size = np.maximum(theirs, gap)
-    rounding = ULPS * _resolution(expected) * np.abs(expected).max(axis=1, keepdims=True)
+    largest = np.abs(expected).max(axis=1, keepdims=True)
+    largest = np.maximum(largest, np.median(largest) if gap > 0 else largest.max())
+    rounding = ULPS * _resolution(expected) * largest
     allowed = TINY + tolerance * size + (np.minimum(rounding, RESOLVED * size) if gap > 0 else rounding)
     apart = np.abs(ours - theirs)
     ratio = np.where(np.isfinite(apart), apart / allowed, np.inf)
@@ -68,7 +72,7 @@ def disagreement(
 
 
 def _resolution(scores: Float64[np.ndarray, "B C"]) -> float:
-    """The relative rounding of their type: half precision shows in the numbers themselves."""
+    """The relative rounding of their type: half precision shows in the numbers."""
     bits = np.frexp(np.abs(scores))[0] * 2.0**8
     if np.array_equal(bits, np.round(bits)):
         return 2.0**-7  # bfloat16
