@@ -13,7 +13,8 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints, near_marks
+from sparsebounds.bounds.sample.front_end import Received
 from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, Marked, input_space, within
 
@@ -46,6 +47,7 @@ class Margins:
         input_space: how many inputs are possible, see `input_space` of `bounds.sample.repetitions`.
         repetitions: "counted", or "natural" where the distribution itself repeats inputs.
         probes: some of the inputs and the scores that the pass gave them, or None.
+        near: (n, 2) coarser fingerprints of what the network receives, or None.
     """
 
     margins: Float64[np.ndarray, " n"]
@@ -53,6 +55,7 @@ class Margins:
     input_space: float | None = None
     repetitions: str = "counted"
     probes: Probes | None = None
+    near: UInt64[np.ndarray, "n 2"] | None = None
 
     def __post_init__(self) -> None:
         if self.fingerprints is None:
@@ -72,8 +75,9 @@ class Margins:
 
         Args:
             f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
-            x: (n, …) inputs, exactly as the network receives them; they had no part in training, in stopping, or in
-                choosing anything, and were drawn as the training sample was: not balanced, not selected.
+            x: (n, …) inputs, exactly as the network receives them, or what `FrontEnd.receive` gives. They had no part
+                in training, in stopping, or in choosing anything, and were drawn as the training sample was: not
+                balanced, not selected.
             y: (n,) integer labels 0..C-1.
             repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
             batch_size: samples per call of f.
@@ -88,13 +92,17 @@ class Margins:
         """
         if repetitions not in REPETITIONS:
             raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
-        x, labels = check_sample(x, y, what=what)
+        received = x if isinstance(x, Received) else None
+        x, labels = check_sample(x if received is None else received.values, y, what=what)
         probing, margins = Probing(labels, int(np.prod(x.shape[1:]))), np.empty(len(labels))
         for batch in batches(Network.of(f), x, batch_size=batch_size, what=what):
             check_classes(labels, batch.scores.shape[1], what)
             margins[batch.where] = margins_of(batch.scores, labels[batch.where])
             probing.add(batch, margins[batch.where])
-        return cls(margins, fingerprints(x), input_space(x), repetitions, probing.result())
+        marks, space = (
+            (fingerprints(x), input_space(x)) if received is None else (received.fingerprints, received.input_space)
+        )
+        return cls(margins, marks, space, repetitions, probing.result(), near_marks(x))
 
     @property
     def error(self) -> float:

@@ -49,7 +49,7 @@ class Probing:
         >>> Probing(np.array([0, 0, 1]), 5).wanted.tolist()
         [0, 1, 2]
         >>> len(Probing(np.zeros(1000, int), 5).wanted), len(Probing(np.zeros(1000, int), 10**6).wanted)
-        (66, 10)
+        (64, 9)
     """
 
     def __init__(self, labels: Int[np.ndarray, " m"], size: int) -> None:
@@ -97,7 +97,7 @@ def check_probes(graph: Graph, probes: Probes) -> None:
         >>> check_probes(graph, Probes(np.eye(2), 2 * np.eye(2)))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        ValueError: the sample was measured of another network than the graph: on 2 of its inputs ...
+        ValueError: the sample was measured of another network than the graph: among 2 of its inputs ...
     """
     starts = range(0, len(probes.inputs), _TOGETHER)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -107,7 +107,7 @@ def check_probes(graph: Graph, probes: Probes) -> None:
     worst = disagreement(found, probes.scores)
     if worst.ratio > 1.0:
         raise ValueError(
-            f"the sample was measured of another network than the graph: on {len(found)} of its inputs, differences "
+            f"the sample was measured of another network than the graph: among {len(found)} of its inputs, differences "
             f"between scores differ by up to {worst.difference:.3g} (of {worst.size:.3g}); measure the sample with the "
             "network that the graph was read from, computed in float32, such as lambda x: bounds.evaluate(graph, x). A "
             "jitted function keeps the weights of its first call unless they are arguments, and a network in training "

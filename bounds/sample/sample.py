@@ -40,7 +40,8 @@ class Sample:
     A measured sample has all that `STATISTICS` declares, float64: also `class_fourths` (C, …), Σ_i x_ij⁴ per label,
     which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
     and `fingerprints` (m,), a hash of each input (see `fingerprints`; 8 bytes a sample), by which copies are found and
-    samples that must not meet are told apart. Besides, `input_space`, how many inputs are possible, and `repetitions`,
+    samples that must not meet are told apart, and `near` (m, 2), two coarser ones of what the network receives, which
+    near copies share. Besides, `input_space`, how many inputs are possible, and `repetitions`,
     "natural" where the caller states that the distribution itself repeats inputs (`copies` follows from these, see
     `bounds.sample.repetitions`); and `probe_inputs` (K, …) with `probe_scores` (K, C), some inputs with the scores of
     the pass, by which every bound checks that its graph is the network that was measured.
@@ -64,6 +65,7 @@ class Sample:
     largest: Float64[np.ndarray, "*input"] | None = None
     largest_norm: float | None = None
     fingerprints: UInt64[np.ndarray, " m"] | None = None
+    near: UInt64[np.ndarray, " m 2"] | None = None
     input_space: float | None = None
     repetitions: str = "counted"
     probe_inputs: Shaped[np.ndarray, " probes *input"] | None = None

@@ -12,10 +12,11 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.margins import Measured
-from sparsebounds.bounds.sample.repetitions import Copies, overlap, repeats, shared
+from sparsebounds.bounds.sample.overlap import overlap, shared
+from sparsebounds.bounds.sample.repetitions import Copies, repeats
 from sparsebounds.bounds.sample.sample import Sample
 
-ABOUT = "about {n} held-out samples, not about the training sample"
+ABOUT = "about {n} held-out samples, which must have chosen nothing, not about the training sample"
 
 
 @declare(
@@ -30,8 +31,9 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     err ≤ max { e : P(Bin(n, e) ≤ errors on the held-out samples) ≥ δ }, w.p. ≥ 1 − δ over these n samples.
     It says nothing about why the network generalises, and costs data that could have trained it.
 
-    Held-out samples whose inputs are in the training sample too are counted, by their fingerprints: more than
-    `bounds.sample.repetitions` explains leave no certificate, those taken for coincidence count as errors.
+    Held-out samples whose inputs are in the training sample too, or nearly, are counted by their fingerprints: more
+    than repeats within both explain leave no certificate (`bounds.sample.overlap`), those taken for coincidence count
+    as errors. What no fingerprint shows: noise, crops and other changes of an input; that is for the caller to know.
 
     Args:
         graph: every architecture.
