@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec
 
+import numpy as np
+
 Guarantee = Literal["certificate", "expectation", "published", "shape"]
 Gamma = float | Literal["best"]
 
@@ -125,6 +127,7 @@ class Theorem(Generic[P]):
         check_delta(delta)
         if "gamma" in given.arguments:
             check_gamma(gamma)
+        check_flag("mask_fixed", given.arguments.get("mask_fixed", False))
         check_match(given.arguments["graph"], given.arguments["sample"])
         if given.arguments.get("mask_fixed"):
             given.arguments["graph"] = given.arguments["graph"].with_fixed_selections()
@@ -178,10 +181,16 @@ def declare(
     return lambda function: Theorem(function, declaration)
 
 
-def check_delta(delta: float) -> None:
+def check_delta(delta: object) -> None:
     """Raise ValueError unless 0 < δ < 1."""
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"delta={delta}; needed a probability strictly between 0 and 1, such as 0.001")
+    if not isinstance(delta, int | float | np.number) or not 0.0 < delta < 1.0:
+        raise ValueError(f"delta={delta!r}; needed a probability strictly between 0 and 1, such as 0.001")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError unless it is True or False: "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {value!r}; needed True or False")
 
 
 def check_gamma(gamma: float | str) -> None:

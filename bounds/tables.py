@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound, Theorem
+from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
@@ -49,9 +49,12 @@ def table(
 
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
-        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
+        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them. Drawn
+            independently, and all of them: augmented or oversampled copies are no samples, however they differ, and
+            balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
-            them its columns and these rows are NaN.
+            them its columns and these rows are NaN. They must have chosen nothing: neither the epoch, nor a setting,
+            nor which of several networks is shown here.
         delta: allowed probability of failure of every single row, in (0, 1): each has its own δ, and of twenty
             certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
         names: keys of `bounds.BOUNDS`, all of them by default.
@@ -86,8 +89,9 @@ def table(
         ([0.0], ['certificate'])
     """
     chosen = named(names)
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
+    check_delta(delta)
+    for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
+        check_flag(flag, value)
     given = _checked_options(options, chosen)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)

@@ -101,6 +101,8 @@ class Sample:
             f: function of one batched input giving (batch, C) scores, or a Flax NNX module (left as it was).
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
+                The originals alone, drawn independently: augmented copies differ from one another, so that no count of
+                copies finds them, and are no samples; a class-balanced or filtered selection speaks of its like alone.
             y: (m,) integer labels 0..C-1.
             preprocessing: "fixed" or "sample", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
