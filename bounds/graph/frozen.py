@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +14,8 @@ def frozen(found: T) -> T:
     """The same object, every array of NumPy in it unwritable.
 
     Args:
-        found: arrays, tuples, lists and mappings of them, and dataclasses whose fields are such; anything else is left.
+        found: arrays, tuples, lists and dictionaries of them, and dataclasses whose fields are such; anything else is
+            left, the memory of a graph too: what is in it may lead back to the graph, and was frozen when it came in.
 
     Example:
         >>> a = frozen((np.zeros(2), {"b": [np.ones(3)]}))
@@ -27,13 +27,17 @@ def frozen(found: T) -> T:
         False
     """
     waiting: list[Any] = [found]
+    seen: set[int] = set()
     while waiting:
         part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
         if isinstance(part, np.ndarray):
             part.setflags(write=False)
         elif isinstance(part, tuple | list):
             waiting += part
-        elif isinstance(part, Mapping):
+        elif type(part) is dict:
             waiting += part.values()
         elif is_dataclass(part) and not isinstance(part, type):
             waiting += (getattr(part, field.name) for field in fields(part))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.difference import difference
+from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import log_path_norms, row_norms, spectral_upper
@@ -126,3 +127,19 @@ def test_arrays_of_a_graph_are_unwritable(graph: Graph) -> None:
             assert not array.flags.writeable
     with_bias = bounds.read_graph(lambda x: x @ np.ones((2, 2)) + np.ones(2), np.ones((1, 2)))
     assert with_bias.layers[-1].bias is not None and not with_bias.layers[-1].bias.flags.writeable
+
+
+def test_what_leads_back_to_the_graph_is_kept_too(graph: Graph) -> None:
+    @dataclass(frozen=True)
+    class Around:
+        graph: Graph
+        array: np.ndarray
+
+    @per_graph
+    def around(graph: Graph) -> Around:
+        return Around(graph, np.zeros(2))
+
+    found = around(graph)
+    assert around(graph) is found and not found.array.flags.writeable
+    widest(graph)
+    frozen(found)  # the graph now remembers what leads back to it
