@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec
 
+import numpy as np
+
 Guarantee = Literal["certificate", "expectation", "published", "shape"]
 Gamma = float | Literal["best"]
 PIECEWISE_LINEAR = ("input", "linear", "max pool")
@@ -93,7 +95,8 @@ class Theorem(Generic[P]):
             its values): those the graph pays for in every bound, unless `read_graph(…, selections_fixed=True)` said
             that they were fixed too.
         reference: a Graph with weights fixed without the sample, read before training, from which distances are
-            measured; None: 0. One with the network's own weights is refused unless `bounds.Reference` declares it.
+            measured; None: 0. One with the network's own weights, or nearly, is refused unless `bounds.Reference`
+            declares it; a checkpoint of the training is none.
         input_bound: a number with ‖x‖₂ ≤ input_bound for every input that can occur, not only those of the sample; or
         pixel_range: (low, high) of a coordinate as the network receives it, known in advance.
 
@@ -132,6 +135,7 @@ class Theorem(Generic[P]):
         check_delta(delta)
         if "gamma" in given.arguments:
             check_gamma(gamma)
+        check_flag("mask_fixed", given.arguments.get("mask_fixed", False))
         check_match(given.arguments["graph"], given.arguments["sample"])
         try:
             outside = given.arguments["graph"].outside(self.declaration.covers)
@@ -193,10 +197,16 @@ def declare(
     return lambda function: Theorem(function, declaration)
 
 
-def check_delta(delta: float) -> None:
+def check_delta(delta: object) -> None:
     """Raise ValueError unless 0 < δ < 1."""
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"delta={delta}; needed a probability strictly between 0 and 1, such as 0.001")
+    if not isinstance(delta, int | float | np.number) or not 0.0 < delta < 1.0:
+        raise ValueError(f"delta={delta!r}; needed a probability strictly between 0 and 1, such as 0.001")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError unless it is True or False: "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {value!r}; needed True or False")
 
 
 def check_gamma(gamma: float | str) -> None:

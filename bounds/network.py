@@ -18,16 +18,23 @@ from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from sparsebounds.bounds.endings import stripped
+from sparsebounds.bounds.untouched import untouched
 
 KEPT = 128
 """So many compiled programs are kept, over all networks."""
+CHANGES = (
+    "the function changes a module that it closes over, as nnx.jit and nnx.remat of functions of modules do; give the "
+    "module itself, of which a copy is called, or call it without them, in evaluation mode: lambda x: model(x)"
+)
+"""What a user is told whose module cannot be traced from outside."""
 
 
 class Network:
     """One pure call of whatever a user hands in, with its arrays beside it.
 
     An NNX module is split here, once: the weights are those of this moment. Every call merges a copy, so that what a
-    module writes to itself (running statistics, counters, random keys) does not reach the user's.
+    module writes to itself (running statistics, counters, random keys) does not reach the user's. Modules that a
+    function reaches in another way are put back after every call and every trace.
 
     A softmax, log-softmax or sigmoid at the very end is taken off (`bounds.endings`): whoever calls the network sees
     the scores below it.
@@ -63,6 +70,7 @@ class Network:
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
+        self._given = f
         self.arrays, self.names, self.ends = (), (), None
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
         self.training: tuple[tuple[str, str], ...] = ()
@@ -89,7 +97,8 @@ class Network:
             except Exception:  # what cannot be traced has no program that could be cut
                 self.ends = ()
         if not self.ends:
-            return self._run(self.arrays, x)
+            with untouched(self._given):
+                return self._run(self.arrays, x)
         program, outputs = self.traced(x)
         leaves = jaxpr_as_fun(program)(*jax.tree.leaves(self.arrays), jnp.asarray(x))
         return jax.tree.unflatten(jax.tree.structure(outputs), leaves)
@@ -118,7 +127,8 @@ class Network:
 
     def _whole(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         # A new function each time: of one that it knows, JAX gives the old trace, with the weights of that time.
-        return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
+        with untouched(self._given):
+            return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
 
     def compiled(self, x: jax.Array) -> Any:
         """The scores, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
@@ -132,10 +142,7 @@ class Network:
                 call = self._compile(x)
                 out = jax.block_until_ready(call(x))
             except TraceContextError as error:
-                raise ValueError(
-                    "the function changes a module that it closes over; give the module itself, of which a copy is "
-                    "called, or put it into evaluation mode"
-                ) from error
+                raise ValueError(CHANGES) from error
             except Exception:  # whatever stopped it, the plain call decides what the user is told
                 call = self
             else:

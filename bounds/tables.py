@@ -10,15 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound, Theorem
+from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
-from sparsebounds.bounds.sample.batches import batches
-from sparsebounds.bounds.sample.checks import check_classes, check_sample
-from sparsebounds.bounds.sample.margins import Margins, margins_of
+from sparsebounds.bounds.sample.checks import check_sample
+from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 COLUMNS = (
@@ -51,14 +50,17 @@ def table(
 
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
-        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
+        x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them. Drawn
+            independently, and all of them: augmented or oversampled copies are no samples, however they differ, and
+            balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
-            them its columns and these rows are NaN.
+            them its columns and these rows are NaN. They must have chosen nothing: neither the epoch, nor a setting,
+            nor which of several networks is shown here.
         delta: allowed probability of failure of every single row, in (0, 1): each has its own δ, and of twenty
             certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
         names: keys of `bounds.BOUNDS`, all of them by default.
         reference: weights fixed without the sample, read before training, for the bounds that speak of a distance from
-            them; one with the network's own weights is refused unless `bounds.Reference` declares it.
+            them; one with the network's own weights, or nearly, is refused unless `bounds.Reference` declares it.
         nodes: the partition, "position", "group" or "scalar".
         mask_fixed: whether the zeros of the weights were fixed without looking at the sample.
         selections_fixed: whether the lists of what the network reads (indices, slices, masks of values, predecessors)
@@ -91,8 +93,9 @@ def table(
         ([0.0], ['certificate'])
     """
     chosen = named(names)
-    if not 0.0 < delta < 1.0:
-        raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
+    check_delta(delta)
+    for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
+        check_flag(flag, value)
     given = _checked_options(options, chosen)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
@@ -152,15 +155,11 @@ def _held_out(
     if test is None:
         return None
     x, labels = test
-    margins = np.empty(len(labels))
-    for batch in batches(network, x, batch_size=batch_size, what="test sample"):
-        check_classes(labels, batch.scores.shape[1], "test sample")
-        margins[batch.where] = margins_of(batch.scores, labels[batch.where])
-    return Margins.on(x, margins, repetitions)
+    return Margins.measure(network, x, labels, repetitions=repetitions, batch_size=batch_size, what="test sample")
 
 
 def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
-    share = math.nan if test is None else float(np.mean(test.margins <= 0))
+    share = math.nan if test is None else test.error
     return {
         "train_error": sample.train_error,
         "test_error": share,

@@ -15,7 +15,8 @@ def check_every_class(sample: Sample) -> None:
     if len(missing):
         raise ValueError(
             f"no sample has the label {missing[0]}, one of {sample.classes}; a certificate needs samples of every "
-            "class that the network scores: add them, or certify the network without that score"
+            "class that the network scores: draw more, all classes alike (samples added for one class alone are no "
+            "independent draw), or certify the network without that score"
         )
 
 

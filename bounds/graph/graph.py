@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int, Int32, Int64, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
+from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import Memory, per_graph
 from sparsebounds.bounds.graph.selections import Selection, Wiring
@@ -27,7 +28,8 @@ class Graph:
     """A network as a bound sees it: layers in topological order, and the partition of their elements into nodes.
 
     `layers[0]` is the input, `layers[-1]` the scores (one position, one channel per class). Made by
-    :func:`bounds.read_graph`; the arrays are shared between partitions, and no weight changes after reading.
+    :func:`bounds.read_graph`; the arrays are shared between partitions, and no weight changes after reading: they are
+    unwritable. Another network is another graph (`pruned`, `quantise`, or read anew).
     """
 
     layers: tuple[Layer, ...]
@@ -40,10 +42,13 @@ class Graph:
     memory: Memory = field(default_factory=Memory, init=False, repr=False)
     """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 
+    def __post_init__(self) -> None:
+        frozen(self.layers)
+
     @cached_property
     def offsets(self) -> Int64[np.ndarray, " layers"]:
         """First element number of each layer, and the total: int64 (layers + 1,)."""
-        return np.concatenate([[0], np.cumsum([layer.size for layer in self.layers])])
+        return frozen(np.concatenate([[0], np.cumsum([layer.size for layer in self.layers])]))
 
     @property
     def classes(self) -> int:
@@ -139,13 +144,13 @@ class Graph:
     @cached_property
     def node_offsets(self) -> Int64[np.ndarray, " layers"]:
         """First global node number of each layer, and the total."""
-        return np.concatenate([[0], np.cumsum(self.node_counts)])
+        return frozen(np.concatenate([[0], np.cumsum(self.node_counts)]))
 
     @cached_property
     def node_of(self) -> Int32[np.ndarray, " padded"]:
         """Global node number of every element; the last entry, for index ABSENT, is ABSENT: int32 (elements + 1,)."""
         parts = [self.local_nodes(i) + np.int32(self.node_offsets[i]) for i in range(len(self.layers))]
-        return np.concatenate([*parts, [ABSENT]]).astype(np.int32)
+        return frozen(np.concatenate([*parts, [ABSENT]]).astype(np.int32))
 
     def node_sums(self, index: int, values: Num[np.ndarray, " ..."]) -> Float64[np.ndarray, " nodes"]:
         """Sum a number per element of layer `index` over each of its nodes: float64 (nodes,)."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import is_dataclass
 from functools import wraps
 from inspect import signature
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import numpy as np
+
+from sparsebounds.bounds.graph.frozen import frozen
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,8 +37,8 @@ def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[
     """A function or method of a graph that computes its result once for each graph and each other arguments.
 
     Args:
-        function: f(graph, …) whose other arguments are hashable and whose result nobody changes. An array is handed out
-            unwritable; whoever needs to write makes a copy.
+        function: f(graph, …) whose other arguments are hashable and whose result nobody changes. Arrays, also those
+            inside a result, are handed out unwritable; whoever needs to write makes a copy.
 
     Returns:
         The function; an exception is not kept.
@@ -71,7 +74,7 @@ def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[
 
 def _unwritable(result: Any) -> Any:
     if not isinstance(result, np.ndarray):
-        return result
+        return frozen(result) if isinstance(result, tuple | list | dict) or is_dataclass(result) else result
     view = result.view()
     view.flags.writeable = False
     return view

@@ -13,7 +13,6 @@ from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.margin.step import MarginStep, smallest
 from sparsebounds.bounds.sample.margins import Measured
-from sparsebounds.bounds.sample.repetitions import NO_COPIES, Copies
 from sparsebounds.bounds.sample.sample import Sample
 
 UNFIXED = {
@@ -81,13 +80,14 @@ def bound_from_step(
 
     Returns:
         The bound with the theorem's own guarantee; "published" instead of a certificate or an expectation where the
-        inputs were normalised by statistics of the sample, where nobody drew it, where more of its inputs are copies
-        than `bounds.sample.repetitions` explains, or where there is an objection.
+        inputs were normalised by statistics of the sample, where nobody drew it, where it was not measured and so
+        cannot be checked, where more of its inputs are copies than `bounds.sample.repetitions` explains, or where there
+        is an objection.
     """
     declared, preprocessing = theorem.declaration, getattr(sample, "preprocessing", "fixed")
-    copies: Copies = getattr(sample, "copies", NO_COPIES)
-    earned = preprocessing not in UNFIXED and not copies.excluded and not objection
-    notes = (UNFIXED.get(preprocessing, ""), objection, copies.note, note)
+    copies, unchecked = sample.copies, sample.unchecked
+    earned = preprocessing not in UNFIXED and not copies.excluded and not unchecked and not objection
+    notes = (UNFIXED.get(preprocessing, ""), unchecked, objection, copies.note, note)
     return Bound(
         value=step.value,
         margin_error=step.margin_error,

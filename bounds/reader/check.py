@@ -5,15 +5,14 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from sparsebounds.bounds.graph.agreement import disagreement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.values import ReadError
 
-TOLERANCE = 1e-3
-"""Largest difference between the graph and the function, relative to the largest score (float32 networks)."""
 MIXING = 1e-4
-"""Largest difference between the scores of an input in a batch and alone: the order of float32 sums differs."""
+"""Tolerance between the scores of an input in a batch and alone: the order of float32 sums differs."""
 TOGETHER = 7
 """Inputs in the batch that shows mixing."""
 NUMBERS = 1 << 19
@@ -37,26 +36,28 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
     with jax.default_matmul_precision("highest"):
         together = np.asarray(network(inputs), dtype=np.float64)
         alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
-    found = evaluate(graph, inputs[:2])
-    if together.shape != (len(inputs), *found.shape[1:]):
-        needed = len(inputs), *found.shape[1:]
-        raise ReadError(f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {needed}")
+    found = evaluate(graph, inputs)
+    if together.shape != found.shape:
+        raise ReadError(f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {found.shape}")
     separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
-    scale = float(np.max(np.abs(separate), initial=1e-30))
-    worst = float(np.max(np.abs(together - separate), initial=0.0))
-    if not worst <= MIXING * scale * _coarseness(alone[0]):
+    if not (np.isfinite(separate).all() and np.isfinite(together).all()):
         raise ReadError(
-            f"the function mixes the inputs of a batch: the scores of an input change by {worst:.3g} (scores up to "
-            f"{scale:.3g}) with the other inputs or with their number; needed scores of each input alone, as in "
-            "evaluation mode"
+            f"the function's scores are NaN or infinite on an example or on noise of its size, up to "
+            f"{float(np.abs(inputs).max()):.3g}; needed finite scores: its weights overflow float32, retrain it"
         )
-    expected = together[:2]
-    worst = float(np.max(np.abs(found - expected), initial=0.0))
-    scale = float(np.max(np.abs(expected), initial=1e-30))
-    if not worst <= TOLERANCE * scale:
+    mixed = disagreement(together, separate, MIXING * _coarseness(alone[0]))
+    if mixed.ratio > 1.0:
         raise ReadError(
-            f"the graph differs from the function by {worst:.3g} (scores up to {scale:.3g}); does the function compute "
-            "in low precision, or call something that the trace does not show?"
+            f"the function mixes the inputs of a batch: a difference between scores of an input changes by "
+            f"{mixed.difference:.3g} (of {mixed.size:.3g}) with the other inputs or with their number; needed scores "
+            "of each input alone, as in evaluation mode"
+        )
+    worst = disagreement(found, together)
+    if worst.ratio > 1.0:
+        raise ReadError(
+            f"the graph differs from the function: a difference between scores by {worst.difference:.3g} (of "
+            f"{worst.size:.3g}); does the function compute in low precision, or call something that the trace does not "
+            "show?"
         )
 
 

@@ -2,26 +2,52 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
+import flax
+import jax
 import numpy as np
+from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Shaped
 
-from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.network import CHANGES, Network
 from sparsebounds.bounds.reader.values import Const, ReadError, Value
 
 
 def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxpr, list[Value]]:
     """The program of a network, and the arrays that are passed to it as arguments (named, for an NNX module)."""
     try:
-        program, _ = network.traced(x)
+        program, returned = network.traced(x)
+    except TraceContextError as error:
+        raise ReadError(CHANGES) from error
     except Exception as error:
         if isinstance(error, (ReadError, NameError, AttributeError, ImportError)):
             raise
         first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ReadError(
-            f"the function could not be traced on inputs of shape {x.shape}: {first_line}; needed a function of one "
-            "batched input without branches on its values or side effects (evaluation mode for batch norm and dropout)"
+            f"the function could not be traced on inputs of shape {x.shape}{_line(error)}: {first_line}; needed a "
+            "function of one batched input without branches on its values or side effects (evaluation mode for batch "
+            "norm and dropout)"
         ) from error
+    if isinstance(returned, dict) or (isinstance(returned, tuple | list) and len(returned) == 1):
+        key = repr(next(iter(returned), "logits")) if isinstance(returned, dict) else "0"
+        raise ReadError(
+            f"the function returns a {type(returned).__name__}; needed one array of scores (B, C), such as "
+            f"lambda x: f(x)[{key}]"
+        )
     return program, [
         Const(a, frozenset([name]), given=True) for a, name in zip(network.arrays, network.names, strict=True)
     ]
+
+
+def _line(error: Exception) -> str:
+    """The user's line that an error came from: the last outside this package and JAX, Flax and NumPy."""
+    packages = [Path(found.__file__ or "").parent for found in (jax, flax, np)]
+    skipped = [*packages, Path(__file__).resolve().parents[1]]
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        if not any(file.is_relative_to(folder) for folder in skipped):
+            return f" at {file.name}:{frame.lineno}"
+    return ""

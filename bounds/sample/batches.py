@@ -54,7 +54,8 @@ def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterato
     for start in range(0, x.shape[0], batch_size):
         where = slice(start, min(start + batch_size, x.shape[0]))
         received = jnp.asarray(x[where])
-        scores = _scores(network.compiled(received), where, what)
+        with jax.default_matmul_precision("highest"):  # the function that the reader reads, on every device
+            scores = _scores(network.compiled(received), where, what)
         yield Batch(where, received, np.asarray(received).astype(np.float64), scores)
 
 

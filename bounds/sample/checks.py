@@ -28,6 +28,10 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
         >>> check_sample([[0.0], [1.0]], [0, 1])[1]
         array([0, 1])
     """
+    for given, kind in ((x, "inputs"), (y, "labels")):
+        if np.ma.is_masked(given):
+            raise ValueError(f"some {kind} of the {what} are masked; leave these samples out, or fill them in")
+    x = np.asarray(x) if isinstance(x, np.ma.MaskedArray) else x
     x = x if hasattr(x, "shape") and hasattr(x, "dtype") else np.asarray(x)
     labels = _labels(y, what)
     if x.ndim < 2:

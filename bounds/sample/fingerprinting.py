@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt64
 
+_TOGETHER = 4096
+
 
 def fingerprints(x: Any) -> UInt64[np.ndarray, " m"]:
     """A 64-bit hash of every input, of its float32 values: equal inputs have equal fingerprints. 8 bytes a sample.
@@ -28,7 +30,44 @@ def fingerprints(x: Any) -> UInt64[np.ndarray, " m"]:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
-def _rows(x: Any, together: int = 4096) -> Iterator[Any]:
+def near_marks(x: Any) -> UInt64[np.ndarray, "m 2"]:
+    """Two coarser hashes of every input, which near copies share: of the values rounded to 8 bits (bfloat16), and of 8
+    fixed random projections of the input less its mean, divided by its norm, in steps of 1/64.
+
+    The first is that of most inputs after a change in the last bits, the second also after a change of scale (255 grey
+    levels, or 0 to 1), a constant shift, or a copy in half precision. What differs by more has others.
+
+    Args:
+        x: (m, …) inputs.
+
+    Returns:
+        (m, 2) uint64.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(1, 30)).astype(np.float32)
+        >>> (near_marks(x) == near_marks(np.nextafter(x, np.float32(9)))).tolist()
+        [[True, True]]
+        >>> (near_marks(x) == near_marks(3 * x + 1)).tolist(), (near_marks(x) == near_marks(-x)).any()
+        ([[False, True]], np.False_)
+    """
+    found = [_near(np.asarray(x[s : s + _TOGETHER], dtype=np.float32)) for s in range(0, len(x), _TOGETHER)]
+    return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.uint64)
+
+
+def _near(part: np.ndarray) -> np.ndarray:
+    flat = np.ascontiguousarray(part.reshape(len(part), -1) + np.float32(0.0))
+    rounded = (flat.view(np.uint32) + np.uint32(1 << 15)) & np.uint32(0xFFFF0000)
+    centred = flat.astype(np.float64) - flat.mean(axis=1, dtype=np.float64, keepdims=True)
+    size = np.linalg.norm(centred, axis=1, keepdims=True)
+    directions = np.random.default_rng(0).standard_normal((flat.shape[1], 8))
+    steps = np.floor(64.0 * (centred / np.where(size > 0.0, size, 1.0)) @ directions + 0.5).astype(np.int64)
+    digests = (
+        hashlib.blake2b(row, digest_size=8).digest() for pair in zip(rounded, steps, strict=True) for row in pair
+    )
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
+
+
+def _rows(x: Any, together: int = _TOGETHER) -> Iterator[Any]:
     for start in range(0, len(x), together):
         part = np.asarray(x[start : start + together], dtype=np.float32)
         yield from np.ascontiguousarray(part.reshape(len(part), -1) + np.float32(0.0))  # −0 becomes 0

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from jaxtyping import Float64, Int, UInt64
 
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
-from sparsebounds.bounds.sample.repetitions import Copies, Marked, input_space, within
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.sample.batches import batches
+from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints, near_marks
+from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
+from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, Marked, input_space, within
 
 
 class Measured(Marked, Protocol):
@@ -22,22 +28,34 @@ class Measured(Marked, Protocol):
     @property
     def copies(self) -> Copies: ...
 
+    @property
+    def unchecked(self) -> str: ...
+
+    def check_network(self, graph: Graph) -> None: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Margins:
     """The margins of the network on samples, float64 (n,), and by what they are known again.
 
+    `Margins.measure` makes them. Numbers alone are no measurement: what lacks fingerprints or probes says nothing that
+    is a certificate, since neither that these samples were not trained on nor whose margins they are can be checked.
+
     Args:
         margins: (n,).
-        fingerprints: uint64 (n,) of the inputs; None: that they were not used in training cannot be checked.
+        fingerprints: uint64 (n,) of the inputs, or None.
         input_space: how many inputs are possible, see `input_space` of `bounds.sample.repetitions`.
         repetitions: "counted", or "natural" where the distribution itself repeats inputs.
+        probes: some of the inputs and the scores that the pass gave them, or None.
+        near: (n, 2) coarser fingerprints of what the network receives, or None.
     """
 
     margins: Float64[np.ndarray, " n"]
     fingerprints: UInt64[np.ndarray, " n"] | None = None
     input_space: float | None = None
     repetitions: str = "counted"
+    probes: Probes | None = None
+    near: UInt64[np.ndarray, "n 2"] | None = None
 
     def __post_init__(self) -> None:
         if self.fingerprints is None:
@@ -50,14 +68,78 @@ class Margins:
             )
 
     @classmethod
-    def on(cls, x: Any, margins: Float64[np.ndarray, " n"], repetitions: str = "counted") -> Margins:
-        """Those of a network on inputs x, (n, …), from which the rest is computed."""
-        return cls(margins, fingerprints(x), input_space(x), repetitions)
+    def measure(
+        cls, f: Any, x: Any, y: Any, *, repetitions: str = "counted", batch_size: int = 256, what: str = "sample"
+    ) -> Self:
+        """Pass once over samples, for `held_out`.
+
+        Args:
+            f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+            x: (n, …) inputs, exactly as the network receives them, or what `FrontEnd.receive` gives. They had no part
+                in training, in stopping, or in choosing anything, and were drawn as the training sample was: not
+                balanced, not selected.
+            y: (n,) integer labels 0..C-1.
+            repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
+            batch_size: samples per call of f.
+            what: their name in messages.
+
+        Raises:
+            ValueError: as in `Sample.measure`.
+
+        Example:
+            >>> Margins.measure(lambda x: x, np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([0, 0])).margins.tolist()
+            [2.0, -1.0]
+        """
+        if repetitions not in REPETITIONS:
+            raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
+        received = x if isinstance(x, Received) else None
+        x, labels = check_sample(x if received is None else received.values, y, what=what)
+        probing, margins = Probing(labels, int(np.prod(x.shape[1:]))), np.empty(len(labels))
+        for batch in batches(Network.of(f), x, batch_size=batch_size, what=what):
+            check_classes(labels, batch.scores.shape[1], what)
+            margins[batch.where] = margins_of(batch.scores, labels[batch.where])
+            probing.add(batch, margins[batch.where])
+        marks, space = (
+            (fingerprints(x), input_space(x)) if received is None else (received.fingerprints, received.input_space)
+        )
+        return cls(margins, marks, space, repetitions, probing.result(), near_marks(x))
+
+    @property
+    def error(self) -> float:
+        """Share of margins ≤ 0."""
+        return float(np.mean(self.margins <= 0))
 
     @cached_property
     def copies(self) -> Copies:
         """Inputs that repeat an earlier one."""
         return within(self.fingerprints, self.input_space, self.repetitions)
+
+    @property
+    def unchecked(self) -> str:
+        """What cannot be checked, and why no certificate follows; empty: everything can."""
+        return unchecked(self.fingerprints, self.probes, "Margins.measure")
+
+    def check_network(self, graph: Graph) -> None:
+        """Raise ValueError unless the graph gives the scores that were measured, on some of the inputs."""
+        if self.probes is not None:
+            check_probes(graph, self.probes)
+
+
+def unchecked(fingerprints: object, probes: object, remedy: str) -> str:
+    """Why samples that lack fingerprints or probes leave no certificate; empty where they have both.
+
+    Example:
+        >>> unchecked(None, (), "Sample.measure")
+        'no certificate: samples without fingerprints, whose copies cannot be seen; measure them with Sample.measure'
+    """
+    lacking = []
+    if fingerprints is None:
+        lacking.append("fingerprints, whose copies cannot be seen")
+    if probes is None:
+        lacking.append("probes, whose network cannot be checked")
+    if not lacking:
+        return ""
+    return f"no certificate: samples without {', and without '.join(lacking)}; measure them with {remedy}"
 
 
 def margins_of(scores: Float64[np.ndarray, "B C"], labels: Int[np.ndarray, " B"]) -> Float64[np.ndarray, " B"]:

@@ -5,8 +5,8 @@ number of levels of the lattice that coordinate j of the sample spans: (max − 
 lie on an arithmetic lattice of at most 65536 levels, and of at most u² for u different values (a few numbers lie on
 some lattice by chance); else infinite. N = Π_j L_j inputs are then possible.
 
-* N ≤ pairs of samples compared (m²/2 in a sample, n m between two): a uniform draw would already collide, and
-  repetitions say nothing.
+* N ≤ pairs of samples compared (m²/2 in a sample, n m between two), and in one sample no more than twice (and ten more)
+  as many copies as a uniform draw would have: repetitions say nothing.
 * Otherwise at most one sample in a thousand may be a copy, which is taken for coincidence.
 * More: the samples are not taken for independent, and no row is a certificate, unless the caller states that the
   distribution itself repeats inputs (`repetitions="natural"`).
@@ -30,7 +30,11 @@ LEVELS = 65536
 BITS = 64
 """A space of more inputs than 2^BITS explains no repetition: so many pairs are never compared."""
 _ROWS = 4096
-_REMEDY = "leave out the copies, or state repetitions='natural' if the distribution itself repeats inputs"
+MADE = (
+    "if you made them (augmented, oversampled, joined files), measure the originals alone; if the distribution itself "
+    "repeats inputs, keep all and state repetitions='natural'"
+)
+"""What to do: to leave out what the distribution repeats would change what the statement is about."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def judged(number: int, of: int, pairs: float, space: float | None, repetitions:
         return Copies(number, note=f"{found}: the inputs span only {space:.0f} values")
     if COINCIDENCE * number <= of:
         return Copies(number, coincidence=True, note=f"{found}: taken for coincidence")
-    return Copies(number, excluded=True, note=f"no certificate: {found}; {_REMEDY}")
+    return Copies(number, excluded=True, note=f"no certificate: {found}; {MADE}")
 
 
 def repeats(marks: np.ndarray | None) -> np.ndarray:
@@ -102,8 +106,17 @@ def repeats(marks: np.ndarray | None) -> np.ndarray:
 
 def within(marks: np.ndarray | None, space: float | None, repetitions: str) -> Copies:
     """The rule for the copies in one sample: what `Sample.copies` and `Margins.copies` are."""
-    m = 0 if marks is None else len(marks)
-    return judged(int(repeats(marks).sum()), m, m * m / 2, space, repetitions, "repeat an earlier input")
+    m, number = 0 if marks is None else len(marks), int(repeats(marks).sum())
+    if space is not None and number > 2 * _of_uniform(m, space) + 10:
+        space = math.inf  # the size of the space explains some of them, not so many
+    return judged(number, m, m * m / 2, space, repetitions, "repeat an earlier input")
+
+
+def _of_uniform(m: int, space: float) -> float:
+    """Expected copies among m uniform draws: m − N (1 − (1 − 1/N)^m)."""
+    if space <= 1.0:
+        return m - 1.0
+    return m + space * math.expm1(m * math.log1p(-1.0 / space)) if space < math.inf else 0.0
 
 
 class Marked(Protocol):
@@ -118,31 +131,8 @@ class Marked(Protocol):
     @property
     def repetitions(self) -> str: ...
 
-
-def shared(test: Marked, sample: Marked) -> np.ndarray:
-    """Which inputs of `test` are in `sample` too: bool (n,), or (0,) where fingerprints are missing."""
-    if test.fingerprints is None or sample.fingerprints is None:
-        return np.zeros(0, dtype=bool)
-    return np.isin(test.fingerprints, sample.fingerprints)
-
-
-def overlap(test: Marked, sample: Marked) -> Copies:
-    """The rule for inputs of test samples that were trained on.
-
-    Args:
-        test: samples that should have had no part in training.
-        sample: the training sample.
-
-    Returns:
-        The verdict; without fingerprints its note says that nothing was checked.
-    """
-    if test.fingerprints is None or sample.fingerprints is None:
-        return Copies(0, note="without fingerprints of both: whether they were trained on was not checked")
-    number, n, m = int(shared(test, sample).sum()), len(test.fingerprints), len(sample.fingerprints)
-    spaces = (test.input_space, sample.input_space)
-    space = max(math.inf if s is None else s for s in spaces)
-    stated = "natural" if "natural" in (test.repetitions, sample.repetitions) else "counted"
-    return judged(number, n, float(n) * m, space, stated, "have an input of the training sample")
+    @property
+    def near(self) -> np.ndarray | None: ...
 
 
 def input_space(x: Any) -> float:

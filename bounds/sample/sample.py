@@ -16,8 +16,9 @@ from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.margins import margins_of, unchecked
 from sparsebounds.bounds.sample.normalised import looks_normalised
-from sparsebounds.bounds.sample.probes import Probes, check_probes, probed
+from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
@@ -44,10 +45,11 @@ class Sample:
     A measured sample has all that `STATISTICS` declares, float64: also `class_fourths` (C, …), Σ_i x_ij⁴ per label,
     which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
     and `fingerprints` (m,), a hash of each input (see `fingerprints`; 8 bytes a sample), by which copies are found and
-    samples that must not meet are told apart. Besides, `input_space`, how many inputs are possible, and `repetitions`,
+    samples that must not meet are told apart, and `near` (m, 2), two coarser ones of what the network receives, which
+    near copies share. Besides, `input_space`, how many inputs are possible, and `repetitions`,
     "natural" where the caller states that the distribution itself repeats inputs (`copies` follows from these, see
-    `bounds.sample.repetitions`); and `probe_inputs` (2, …) with `probe_scores` (2, C), by which every bound checks that
-    its graph is the network that was measured. One built by hand may lack these (None), and is then not checked.
+    `bounds.sample.repetitions`); and `probe_inputs` (K, …) with `probe_scores` (K, C), some inputs with the scores of
+    the pass, by which every bound checks that its graph is the network that was measured.
 
     Example:
         >>> import numpy as np
@@ -68,6 +70,7 @@ class Sample:
     largest: Float64[np.ndarray, "*input"] | None = None
     largest_norm: float | None = None
     fingerprints: UInt64[np.ndarray, " m"] | None = None
+    near: UInt64[np.ndarray, " m 2"] | None = None
     input_space: float | None = None
     repetitions: str = "counted"
     probe_inputs: Shaped[np.ndarray, " probes *input"] | None = None
@@ -103,6 +106,8 @@ class Sample:
             f: function of one batched input giving (batch, C) scores, or a Flax NNX module (left as it was).
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
+                The originals alone, drawn independently: augmented copies differ from one another, so that no count of
+                copies finds them, and are no samples; a class-balanced or filtered selection speaks of its like alone.
             y: (m,) integer labels 0..C-1.
             preprocessing: "fixed", "sample" or "stated", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
@@ -132,16 +137,17 @@ class Sample:
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
-        gathered = Gathered()
+        gathered, probing = Gathered(), Probing(labels, int(np.prod(x.shape[1:])))
         for batch in batches(network, x, batch_size=batch_size):
             if batch.where.start == 0:
                 check_classes(labels, batch.scores.shape[1])
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
-        found = gathered.result()
+            probing.add(batch, margins_of(batch.scores, labels[batch.where]))
         if preprocessing == "fixed" and looks_normalised(x):
             preprocessing = APPARENT
-        class_energies, probes = found["class_energies"], probed(network, x, labels)
+        found, probes = gathered.result(), probing.result()
+        class_energies = found["class_energies"]
         return cls(
             m=len(labels),
             classes=len(class_energies),
@@ -174,16 +180,22 @@ class Sample:
         """
         return within(self.fingerprints, self.input_space, self.repetitions)
 
+    @property
+    def unchecked(self) -> str:
+        """What cannot be checked in a sample built by hand or read from an old file, and that it is no certificate."""
+        return unchecked(self.fingerprints, self.probes, "Sample.measure")
+
     @cached_property
-    def _probes(self) -> Probes | None:
+    def probes(self) -> Probes | None:
+        """Some inputs and their scores in the pass; None where it was not measured."""
         if self.probe_inputs is None or self.probe_scores is None:
             return None
         return Probes(self.probe_inputs, self.probe_scores)
 
     def check_network(self, graph: Graph) -> None:
-        """Raise ValueError unless the graph gives the scores that were measured, on two of the inputs."""
-        if self._probes is not None:
-            check_probes(graph, self._probes)
+        """Raise ValueError unless the graph gives the scores that were measured, on some of the inputs."""
+        if self.probes is not None:
+            check_probes(graph, self.probes)
 
     def ramp(self, gamma: float) -> float:
         """Mean ramp loss min(1, max(0, 1 − M/γ)); between the error and `margin_error(gamma)`.
@@ -264,7 +276,7 @@ def _check(s: Sample) -> None:
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in (*PREPROCESSING, APPARENT),
         f"repetitions must be one of {REPETITIONS}": s.repetitions not in REPETITIONS,
         "input_space must be at least 1": s.input_space is not None and not s.input_space >= 1,
-        "probe_inputs and probe_scores must be two of each": not _proper_probes(s),
+        "probe_inputs and probe_scores must be as many of each": not _proper_probes(s),
     }
     wrong = [text for text, failed in problems.items() if failed]
     for statistic in STATISTICS:
@@ -282,8 +294,9 @@ def _check(s: Sample) -> None:
 def _proper_probes(s: Sample) -> bool:
     if s.probe_inputs is None or s.probe_scores is None:
         return s.probe_inputs is s.probe_scores
-    shapes = s.probe_inputs.shape == (2, *s.energies.shape) and s.probe_scores.shape == (2, s.classes)
-    return shapes and bool(np.isfinite(s.probe_inputs).all() and np.isfinite(s.probe_scores).all())
+    count = len(s.probe_inputs)
+    shapes = s.probe_inputs.shape == (count, *s.energies.shape) and s.probe_scores.shape == (count, s.classes)
+    return count > 0 and shapes and bool(np.isfinite(s.probe_inputs).all() and np.isfinite(s.probe_scores).all())
 
 
 def _proper(array: np.ndarray) -> bool:

@@ -19,6 +19,11 @@ class ScaledSample(Sample):
     def __post_init__(self) -> None:
         """Nothing to check: it comes from a sample, and its margins are not m."""
 
+    @property
+    def unchecked(self) -> str:
+        """Nothing: its preprocessing says already that it is no measurement."""
+        return ""
+
     def save(self, path: str | os.PathLike[str]) -> NoReturn:
         """Refused: a file of samples that were never drawn could pass for a measurement."""
         raise ValueError("a scaled sample was not measured and is not saved; save the sample it came from")

@@ -14,11 +14,11 @@ import numpy as np
 from jaxtyping import Float64, Int, UInt64
 
 from sparsebounds.bounds.sample.batches import Batch
-from sparsebounds.bounds.sample.fingerprinting import fingerprints
+from sparsebounds.bounds.sample.fingerprinting import fingerprints, near_marks
 from sparsebounds.bounds.sample.margins import margins_of
 
 Kind = Literal["sum", "maximum", "per sample"]
-Over = Literal["class and coordinate", "coordinate", "sample", "all"]
+Over = Literal["class and coordinate", "coordinate", "sample", "sample and kind", "all"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,8 @@ class Statistic:
 
     def shape(self, m: int, classes: int, coordinates: tuple[int, ...]) -> tuple[int, ...]:
         """Its shape for m samples of inputs of shape `coordinates`."""
-        shapes = {"sample": (m,), "coordinate": coordinates, "class and coordinate": (classes, *coordinates), "all": ()}
+        shapes: dict[str, tuple[int, ...]] = {"sample": (m,), "sample and kind": (m, 2), "all": ()}
+        shapes |= {"coordinate": coordinates, "class and coordinate": (classes, *coordinates)}
         return shapes[self.over]
 
     def scaled(self, value: np.ndarray | float, factor: float) -> Any:
@@ -123,6 +124,14 @@ STATISTICS = (
         over="sample",
         needed_by="certificates: that no sample left out is among those certified",
         of=_fingerprints,
+        dtype=np.uint64,
+    ),
+    Statistic(
+        "near",
+        "per sample",
+        over="sample and kind",
+        needed_by="held_out: that no near copy of a test sample was trained on",
+        of=lambda part: near_marks(part.batch.inputs),
         dtype=np.uint64,
     ),
 )

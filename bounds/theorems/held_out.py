@@ -12,10 +12,11 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.margins import Measured
-from sparsebounds.bounds.sample.repetitions import Copies, overlap, repeats, shared
+from sparsebounds.bounds.sample.overlap import overlap, shared
+from sparsebounds.bounds.sample.repetitions import Copies, repeats
 from sparsebounds.bounds.sample.sample import Sample
 
-ABOUT = "about {n} held-out samples, not about the training sample"
+ABOUT = "about {n} held-out samples, which must have chosen nothing, not about the training sample"
 
 
 @declare(
@@ -31,14 +32,17 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     err ≤ max { e : P(Bin(n, e) ≤ errors on the held-out samples) ≥ δ }, w.p. ≥ 1 − δ over these n samples.
     It says nothing about why the network generalises, and costs data that could have trained it.
 
-    Held-out samples whose inputs are in the training sample too are counted, by their fingerprints: more than
-    `bounds.sample.repetitions` explains leave no certificate, those taken for coincidence count as errors.
+    Held-out samples whose inputs are in the training sample too, or nearly, are counted by their fingerprints: more
+    than repeats within both explain leave no certificate (`bounds.sample.overlap`), those taken for coincidence count
+    as errors. What no fingerprint shows: noise, crops and other changes of an input; that is for the caller to know.
 
     Args:
         graph: every architecture.
         sample: for comparison alone: the bound does not use it.
-        test: a `Sample` (or `Margins`) of this network on data that had no part in training, in stopping, or in
-            choosing anything. Normalised by constants that do not come from these data themselves.
+        test: `Margins.measure` (or a `Sample`) of this network on data that had no part in training, in stopping, or in
+            choosing anything: architecture, epoch, learning rate, which of several networks is shown. Drawn like the
+            data that the statement is about: a class-balanced or filtered selection speaks of its like alone.
+            Normalised by constants that do not come from these data themselves.
 
     Returns:
         A certificate over the draw of the held-out samples; "published", with the reason in the note, where too many of
@@ -49,9 +53,10 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
 
     Example:
         >>> from sparsebounds.bounds.sample import Margins
-        >>> test = Margins(np.array([-1.0] * 5 + [1.0] * 95))
-        >>> round(held_out(graph, sample, delta=0.05, test=test).value, 6)
-        0.102253
+        >>> test = Margins(np.array([-1.0] * 5 + [1.0] * 95))  # numbers alone: no certificate
+        >>> found = held_out(graph, sample, delta=0.05, test=test)
+        >>> round(found.value, 6), found.guarantee
+        (0.102253, 'published')
 
     Source: as above.
     """
@@ -59,6 +64,7 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
         raise NotCovered("no held-out samples were given (x_test and y_test of the table, test= of this bound)")
     if isinstance(test, Sample):
         check_match(graph, test)
+    test.check_network(graph)
     trained_on = overlap(test, sample)
     errors, n = _errors(sample, test, trained_on)
     value = max(binomial_upper(errors, n, math.log(delta)), errors / n)

@@ -56,11 +56,13 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         )
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
+    except (NameError, AttributeError, ImportError, LookupError) as error:  # raised by the network itself
+        raise Problem(f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)}") from error
 
 
 def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:
     """A line below the table: of how many certificates together, or of which alone, δ speaks."""
-    count = int((frame["guarantee"] == "certificate").sum())
+    count = int(((frame["guarantee"] == "certificate") & frame["value"].notna()).sum())
     if config.simultaneous:
         return f"All {count} certificates together hold with probability 1 - {config.delta:g}."
     return (

@@ -47,6 +47,8 @@ def load_arrays(path: Path) -> Arrays:
             arrays = {key: archive[key] for key in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise Problem(f"{path} cannot be read as .npz ({one_line(error)}): save it again with numpy.savez") from error
+    if {"x", "y"} & arrays.keys() and {"x_train", "y_train", "x_test", "y_test"} & arrays.keys():
+        raise Problem(f"{path} has the keys {', '.join(sorted(arrays))}, which leave open what is meant: keep {KEYS}")
     if {"x", "y"} <= arrays.keys():
         return Arrays(arrays["x"], arrays["y"])
     if {"x_train", "y_train"} <= arrays.keys() and ("x_test" in arrays) == ("y_test" in arrays):

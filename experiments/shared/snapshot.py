@@ -78,23 +78,22 @@ def take_snapshot(
     graph = bounds.read_graph(network, data.x_train[:2], selections_fixed=mask_fixed)
     said: dict[str, Any] = {"preprocessing": data.preprocessing, "repetitions": repetitions}
     sample = bounds.Sample.measure(network, data.x_train, data.y_train, **said)
-    test = bounds.Sample.measure(network, data.x_test, data.y_test, **said)
+    # normalised by the training set alone
+    test = Margins.measure(network, data.x_test, data.y_test, repetitions=repetitions)
     errors = {
         "train_error": sample.train_error,
-        "test_error": test.train_error,
-        "gap": test.train_error - sample.train_error,
-        "test_error_se": math.sqrt(test.train_error * (1 - test.train_error) / test.m),
+        "test_error": test.error,
+        "gap": test.error - sample.train_error,
+        "test_error_se": math.sqrt(test.error * (1 - test.error) / len(test.margins)),
     }
     options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
-    # normalised by the training set alone
-    held_out = Margins(test.margins, test.fingerprints, test.input_space, repetitions)
-    options |= {"pixel_range": data.pixel_range, "test": held_out}
+    options |= {"pixel_range": data.pixel_range, "test": test}
     followed = {form.bound for form in FORMS}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}
     for form, bound, seconds in _evaluations((*FORMS, *others), graph, sample, options):
         found[form] = bound
-        ratio = _ratio(bound.value, test.train_error)
+        ratio = _ratio(bound.value, test.error)
         rows.append({**_row(form, bound), **errors, "ratio": ratio, "seconds": seconds})
     return Snapshot(rows, found, graph, sample)
 

@@ -1,5 +1,7 @@
 """Modules that write to themselves when they are called: nothing of the user's is ever changed."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,6 +74,77 @@ def test_nothing_of_the_users_is_written(name):
     assert len(before) == len(after) and all(a.tobytes() == b.tobytes() for a, b in zip(before, after, strict=True))
     if isinstance(model, Counts):
         assert model.calls == 0 and model.seen == []
+
+
+class Jitted(nnx.Module):
+    def __init__(self):
+        self.last = nnx.Linear(6, 3, rngs=RNGS)
+
+    @nnx.jit
+    def __call__(self, x):
+        return self.last(x)
+
+
+class Holder:
+    def __init__(self, model):
+        self.parts = {"models": [model]}
+
+    def predict(self, x):
+        return called(self.parts["models"][0], x)
+
+
+called = nnx.jit(lambda model, x: model(x))
+GLOBAL = nnx.Linear(6, 3, rngs=RNGS)
+
+
+def of_a_global(x):
+    return (lambda v: called(GLOBAL, v))(x)
+
+
+REACHED = {
+    "closure": lambda model: lambda x: model(x),
+    "closure of a jitted": lambda model: lambda x: called(model, x),
+    "partial": lambda model: functools.partial(called, model),
+    "cached partial": lambda model: nnx.cached_partial(called, model),
+    "remat": lambda model: functools.partial(nnx.remat(lambda m, x: m(x)), model),
+    "vmap": lambda model: functools.partial(nnx.vmap(lambda m, x: m(x), in_axes=(None, 0)), model),
+    "jit of a module": nnx.jit,
+    "jitted by JAX": lambda model: jax.jit(lambda x: called(model, x)),
+    "default": lambda model: lambda x, model=model: called(model, x),
+    "method": lambda model: Holder(model).predict,
+    "bound call": lambda model: model.__call__,
+    "in a closure of a closure": lambda model: (lambda inner: lambda x: inner(x))(lambda x: called(model, x)),
+    "global": lambda model: of_a_global,
+}
+MODULES = {
+    "linear": lambda: nnx.Sequential(nnx.Linear(6, 8, rngs=RNGS), nnx.relu, nnx.Linear(8, 3, rngs=RNGS)),
+    "jitted": Jitted,
+    "moving average": Average,
+    "counts": Counts,
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("way", REACHED)
+def test_modules_that_a_function_reaches_are_as_they_were(way, name):
+    """Every array, number and list, whether the function is taken or refused; and the module still works."""
+    model = GLOBAL if way == "global" else MODULES[name]()
+    expected = None if name in ("moving average", "counts") else np.asarray(model(X))
+    f = REACHED[way](model)
+    before, attributes = parted(model), dict(vars(model))
+    for step in STEPS.values():
+        try:
+            step(f)
+        except (ValueError, AttributeError) as error:  # the last two are refused by Flax itself
+            assert "changes a module that it closes over" in str(error) or way in ("vmap", "cached partial")
+    after = parted(model)
+    assert len(before) == len(after) and all(a.tobytes() == b.tobytes() for a, b in zip(before, after, strict=True))
+    assert vars(model) == attributes
+    if isinstance(model, Counts):
+        assert model.calls == 0 and model.seen == []
+    if expected is not None:
+        np.testing.assert_array_equal(model(X), expected)
+    jax.tree.map(np.asarray, nnx.state(model, nnx.Param))  # no tracer was left behind
 
 
 def test_linen_variables_are_not_written():

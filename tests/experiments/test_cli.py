@@ -293,6 +293,9 @@ def test_evaluate_for_people(tmp_path: Path, sample: Path, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "galanti" in out and "certificate" in out
     assert "certificates alone holds with probability 1 - 0.001; --simultaneous" in " ".join(out.split())
+    names = ("--bound", "occam", "--bound", "galanti", "--bound", "held_out", "--repetitions", "natural")
+    assert run("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), *names) == 0
+    assert "Each of the 2 certificates alone" in " ".join(capsys.readouterr().out.split())  # no test set: not held_out
 
 
 def test_evaluate_all_certificates_together(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -200,3 +200,18 @@ def test_evaluate_tells_what_a_broken_module_says(run: Run, data: Path, tmp_path
     ):
         assert_one_line(run("evaluate", target, "--data", str(data)), part)
     assert_one_line(run("evaluate", "raises.py:f", "--data", str(data), "--checkpoint", "none"), "first second")
+
+
+def test_evaluate_of_a_file_with_two_samples(run: Run, model: Path, tmp_path: Path) -> None:
+    """x, y beside x_test, y_test: the test set would be lost silently."""
+    x, y = np.eye(4, dtype=np.float32), np.arange(4) % 2
+    np.savez(tmp_path / "both.npz", x=x, y=y, x_test=x, y_test=y)
+    found = run("evaluate", f"{model}:scores", "--data", str(tmp_path / "both.npz"))
+    assert_one_line(found, "x, x_test, y, y_test, which leave open what is meant: keep x and y, or x_train")
+
+
+def test_evaluate_of_a_network_with_a_slip(run: Run, data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "slip.py"
+    file.write_text("def f(x):\n    return x @ weights\n")
+    found = run("evaluate", f"{file}:f", "--data", str(data))
+    assert_one_line(found, "fails when it is called: NameError: name 'weights' is not defined")

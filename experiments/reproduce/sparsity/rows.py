@@ -5,9 +5,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-from flax import nnx
-
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import PARTITIONS
 from sparsebounds.bounds.registry import evaluated
@@ -21,7 +18,6 @@ from sparsebounds.nets.topology import defined_share, network_score, network_top
 Tree = Any
 BATCH = 500
 """Images at once; a divisor of the usual sample sizes, since every other size is compiled anew."""
-_SCORES = nnx.jit(lambda model, x: model(x))
 
 BY_NODES = ("galanti", "galanti_published", "peeling")
 """Bounds whose value depends on what a node is: one row per partition, all at γ = 1."""
@@ -60,8 +56,8 @@ def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bit
     """
     graph = bounds.read_graph(model, data.x_train[:2])
     sample = bounds.Sample.measure(model, data.x_train, data.y_train, preprocessing=data.preprocessing)
-    test = Margins.on(data.x_test, margins(lambda x: _SCORES(model, x), data.x_test, data.y_test, batch=BATCH))
-    errors = errors_row(sample.train_error, float(np.mean(test.margins <= 0)), len(test.margins))
+    test = Margins.measure(model, data.x_test, data.y_test, batch_size=BATCH)
+    errors = errors_row(sample.train_error, test.error, len(test.margins))
     options: Row = {"delta": delta, "mask_fixed": mask_fixed, "gamma": 1.0}
     options |= {"pixel_range": data.pixel_range, "test": test}
     rows = [*_table(graph, sample, options), _quantised(graph, sample, data, options, bits)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.difference import difference
+from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import log_path_norms, row_norms, spectral_upper
@@ -110,4 +111,35 @@ def test_arrays_that_are_handed_out_cannot_be_written_to(graph: Graph) -> None:
     node = np.array([0, 0], np.int32)
     grouped = bounds.read_graph(lambda x: x, np.ones((1, 2), np.float32), input_nodes=node)
     assert grouped.input.node is not None and not grouped.local_nodes(0).flags.writeable
-    assert grouped.input.node.flags.writeable, "the caller's array is left as it was"
+    assert node.flags.writeable, "the caller's array is left as it was"
+
+
+def test_arrays_of_a_graph_are_unwritable(graph: Graph) -> None:
+    """A network that is pruned in place would keep the check, the norms and the lengths of the dense one."""
+    sparse, coarse = bounds.pruned(graph, -1, 0.5), bounds.quantise(graph, 4)
+    for found in (graph, sparse, coarse, graph.partition("scalar"), difference(doubled(graph), graph)):
+        for layer in found.layers:
+            for term in layer.terms:
+                for array in (term.parameters, term.strengths):
+                    with pytest.raises(ValueError, match="read-only"):
+                        array[...] = 0
+        for array in (found.offsets, found.node_of, found.node_offsets, found.local_nodes(1), found.blocks(1).norms2):
+            assert not array.flags.writeable
+    with_bias = bounds.read_graph(lambda x: x @ np.ones((2, 2)) + np.ones(2), np.ones((1, 2)))
+    assert with_bias.layers[-1].bias is not None and not with_bias.layers[-1].bias.flags.writeable
+
+
+def test_what_leads_back_to_the_graph_is_kept_too(graph: Graph) -> None:
+    @dataclass(frozen=True)
+    class Around:
+        graph: Graph
+        array: np.ndarray
+
+    @per_graph
+    def around(graph: Graph) -> Around:
+        return Around(graph, np.zeros(2))
+
+    found = around(graph)
+    assert around(graph) is found and not found.array.flags.writeable
+    widest(graph)
+    frozen(found)  # the graph now remembers what leads back to it

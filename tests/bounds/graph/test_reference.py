@@ -64,6 +64,41 @@ def test_layers_that_were_never_trained_are_no_alias():
     assert rows(net, before).value.notna().all()
 
 
+NEARLY = {
+    "one number by one rounding": lambda w: np.where(np.arange(w.size).reshape(w.shape) == 3, np.nextafter(w, 9), w),
+    "rounded": lambda w: w * np.float32(3) / np.float32(3),
+    "half precision": lambda w: w.astype(np.float16).astype(np.float32),
+    "bfloat16": lambda w: np.asarray(jnp.asarray(w).astype(jnp.bfloat16).astype(jnp.float32)),
+    "late checkpoint": lambda w: w * (1 + 1e-3 * np.random.default_rng(2).normal(size=w.shape)),
+}
+
+
+@pytest.mark.parametrize("name", NEARLY)
+@pytest.mark.parametrize("layers", [("hidden", "last"), ("last",)])
+def test_nearly_the_network_itself_is_refused(name, layers):
+    """Also where the other layers have moved far, or not at all."""
+    for others in (0.0, 1.0):
+        net = Net()
+        graph = bounds.read_graph(net, X[:2])
+        for layer in ("hidden", "last"):
+            kernel = getattr(net, layer).kernel
+            w = np.asarray(kernel[...])
+            kernel[...] = jnp.asarray(NEARLY[name](w) if layer in layers else w + others, jnp.float32)
+        trained_net = rows(net, graph)
+        assert trained_net.value.isna().all()
+        assert trained_net.note.str.contains("nearly the weights of the network itself: in layer").all()
+        assert rows(net, bounds.Reference(graph, fixed="before training")).value.notna().all()  # as the message says
+
+
+@pytest.mark.parametrize(("share", "passes"), [(0.009, False), (0.011, True)])
+def test_how_near(share, passes):
+    net = Net()
+    before = bounds.read_graph(net, X[:2])
+    for layer in (net.hidden, net.last):
+        layer.kernel[...] = layer.kernel[...] * np.float32(1 + share)
+    assert rows(net, before).value.notna().all() == passes
+
+
 @pytest.mark.parametrize("nodes", ["position", "scalar"])
 def test_in_every_partition(nodes):
     net = Net()

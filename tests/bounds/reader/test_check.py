@@ -87,3 +87,19 @@ def test_rounding_is_not_taken_for_mixing(kind):
         return x @ W.astype(kind)
 
     bounds.read_graph(f, FLOATS.astype(kind))
+
+
+def test_what_all_scores_have_in_common_hides_nothing():
+    """Rounding that the trace does not show, below an offset of all scores; and a mixing of inputs."""
+    coarse = lambda x: x.astype(jnp.float8_e4m3fn).astype(jnp.float32) @ W  # noqa: E731
+    for offset in (0.0, 1000.0):
+        with pytest.raises(bounds.ReadError, match="the graph differs from the function"):
+            bounds.read_graph(lambda x, c=offset: coarse(x) + c, FLOATS)
+        with pytest.raises(bounds.ReadError, match="mixes the inputs"):
+            bounds.read_graph(lambda x, c=offset: x @ W * (1.0 if len(x) < 3 else 1.01) + c, FLOATS)
+        bounds.read_graph(lambda x, c=offset: x @ W + c, FLOATS)
+
+
+def test_an_overflow_is_called_one():
+    with pytest.raises(bounds.ReadError, match=r"scores are NaN or infinite .*overflow float32"):
+        bounds.read_graph(lambda x: (x @ (W * 1e38)) @ (1e5 * jnp.eye(3)), FLOATS)

@@ -1,4 +1,4 @@
-"""Graph and sample must be of one network: two inputs of the sample and their scores tell."""
+"""Graph and sample must be of one network: some inputs of the sample and their scores in the pass tell."""
 
 from dataclasses import replace
 
@@ -9,10 +9,10 @@ import pytest
 from flax import nnx
 
 from sparsebounds import bounds
-from sparsebounds.bounds.reader.check import TOLERANCE as OF_THE_READER
 from sparsebounds.bounds.registry import evaluated
 from sparsebounds.bounds.sample.front_end import FrontEnd
-from sparsebounds.bounds.sample.probes import TOLERANCE
+from sparsebounds.bounds.sample.margins import Margins
+from sparsebounds.bounds.sample.probes import LEAST, MOST, Probing
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.held_out import held_out
 
@@ -59,8 +59,8 @@ def test_what_is_kept_is_what_the_network_receives(tmp_path):
     front = FrontEnd(lambda x: 2 * x[:, :4])
     g = lambda x: x @ W[:4]  # noqa: E731
     sample = Sample.measure(g, front.receive(X), Y)
-    np.testing.assert_array_equal(sample.probe_inputs, 2 * X[:2, :4])
-    np.testing.assert_allclose(sample.probe_scores, g(2 * X[:2, :4]), rtol=1e-5)
+    np.testing.assert_array_equal(sample.probe_inputs[0], 2 * X[0, :4])
+    np.testing.assert_allclose(sample.probe_scores, g(sample.probe_inputs), rtol=1e-4)
     assert bounds.galanti(bounds.read_graph(g, X, front_end=front), sample, delta=0.1).covered
     sample.save(tmp_path / "s.npz")
     loaded = Sample.load(tmp_path / "s.npz")
@@ -69,14 +69,26 @@ def test_what_is_kept_is_what_the_network_receives(tmp_path):
         bounds.galanti(bounds.read_graph(lambda x: -g(x), X, front_end=front), loaded, delta=0.1)
 
 
-def test_the_two_inputs_are_of_two_classes():
-    sample = Sample.measure(f, X, np.where(np.arange(300) < 40, 1, 0))
-    np.testing.assert_array_equal(sample.probe_inputs, X[[0, 40]])
+def test_where_they_are():
+    """First, last, one in every part of the sample and of every class, fewer where an input is large."""
+    labels = np.where(np.arange(6000) == 4321, 2, np.arange(6000) % 2)
+    wanted = Probing(labels, 6).wanted
+    assert {0, 5999, 4321} <= set(wanted.tolist()) and MOST <= len(wanted) <= MOST + 4
+    assert np.diff(wanted).max() <= 2 * 6000 / MOST
+    assert abs(np.mean(wanted % 2) - 0.5) < 0.2  # classes in turn are no trap
+    assert len(Probing(labels, 10**7).wanted) <= LEAST + 4
+    assert Probing(labels[:5], 6).wanted.tolist() == [0, 1, 2, 3, 4]
+    x = np.zeros((2000, 6), np.float32)
+    x[1234], x[777] = [9, 0, 0, 0, 0, 0], [-9, 0, 0, 0, 0, 0]
+    x[:, 1] = np.arange(2000) / 2000
+    sample = Sample.measure(lambda x: np.array([1.0, -1.0]) * x[:, :1], x, np.zeros(2000, int) + (np.arange(2000) == 5))
+    assert sample.probe_inputs[:, 0].max() == 9 and sample.probe_inputs[:, 0].min() == -9  # extreme margins
 
 
-def test_older_files_load_and_are_not_checked(tmp_path):
-    path = tmp_path / "s.npz"
-    Sample.measure(f, X, Y).save(path)
+def test_what_cannot_be_checked_is_no_certificate(tmp_path):
+    path, graph, sample = tmp_path / "s.npz", bounds.read_graph(f, X[:2]), Sample.measure(f, X, Y)
+    sample.save(path)
+    assert bounds.galanti(graph, Sample.load(path), delta=0.1).guarantee == "certificate"
     with np.load(path) as stored:
         new = {"probe_inputs", "probe_scores", "input_space", "repetitions"}
         assert new <= set(stored.files)
@@ -84,15 +96,102 @@ def test_older_files_load_and_are_not_checked(tmp_path):
     np.savez(path, **held)
     loaded = Sample.load(path)
     assert (loaded.probe_inputs, loaded.input_space, loaded.repetitions) == (None, None, "counted")
-    assert bounds.galanti(bounds.read_graph(f, X[:2]), loaded, delta=0.1).guarantee == "certificate"
-    assert bounds.galanti(bounds.read_graph(lambda x: -f(x), X[:2]), loaded, delta=0.1).covered
+    marked = replace(sample, fingerprints=None)
+    for unknown, lacks in ((loaded, "probes, whose network"), (marked, "fingerprints, whose copies")):
+        for bound in (bounds.galanti, bounds.occam, bounds.certified, bounds.gonon):
+            row = bound(graph, unknown, delta=0.1)
+            assert row.guarantee == "published" and f"no certificate: samples without {lacks}" in row.note
+            assert "measure them with Sample.measure" in row.note
+
+
+# ---- the pass is of the graph's function ----------------------------------------------------------
+
+
+NAMES = ["occam", "peeling", "parameter_count"]
+M, D = 512, 600
+SIGNS = np.random.default_rng(5).choice([-1.0, 1.0], size=(M, D)).astype(np.float32)
+COINS = np.random.default_rng(6).integers(0, 2, M)
+HEART = np.linalg.lstsq(SIGNS, 2.0 * COINS - 1, rcond=None)[0].astype(np.float32)
+DENSE = np.stack([-HEART, HEART], axis=1)
+FEW = np.where(np.abs(DENSE) >= np.sort(np.abs(HEART))[-3], DENSE, 0).astype(np.float32)
+
+
+def refused(f, x=SIGNS, y=COINS, x_test=None, y_test=None, names=NAMES):
+    found = bounds.table(f, x, y, x_test, y_test, names=names)
+    return found.value.isna().all() and found.note.str.contains(REFUSED).all()
+
+
+def test_a_jitted_function_with_old_weights_for_one_shape_is_refused():
+    params = {"w": jax.numpy.asarray(DENSE)}
+    predict = jax.jit(lambda x: x @ params["w"])
+    bounds.table(predict, SIGNS, COINS, names=NAMES, batch_size=100)  # compiled for 100 and for the last 12
+    params["w"] = jax.numpy.asarray(FEW)
+    graph = bounds.read_graph(lambda x: x @ params["w"], SIGNS[:2])
+    with pytest.raises(ValueError, match="A jitted function keeps the weights of its first call"):
+        bounds.occam(graph, Sample.measure(predict, SIGNS, COINS, batch_size=100), delta=0.1)
+    assert refused(predict)  # read with old weights, measured with new ones
+    given = jax.jit(lambda w, x: x @ w)  # the remedy
+    assert bounds.table(lambda x: given(params["w"], x), SIGNS, COINS, names=NAMES).value.notna().all()
+
+
+@pytest.mark.parametrize("large", [12, 64])
+def test_other_weights_in_batches_of_the_pass_are_refused(large):
+    """In all batches, or in the last alone."""
+    assert refused(lambda x: x @ (DENSE if len(x) >= large else FEW))
+    odd = lambda x: x @ (DENSE if len(x) == M % 256 + 5 else FEW)  # noqa: E731
+    few = np.concatenate([SIGNS, SIGNS[:5] * 1.5]), np.concatenate([COINS, COINS[:5]])
+    assert refused(odd, *few)
+
+
+def test_a_mean_of_large_batches_is_refused():
+    assert refused(lambda x: (x - (x.mean(0) if len(x) >= 8 else 0)) @ DENSE)
+
+
+def test_the_test_pass_is_of_the_graphs_function_too():
+    f = lambda x: x @ (DENSE if len(x) == 200 else FEW)  # noqa: E731
+    assert refused(f, x_test=SIGNS[:200], y_test=COINS[:200], names=["held_out"])
+    found = bounds.table(lambda x: x @ FEW, -SIGNS, COINS, SIGNS[:200], COINS[:200], names=["held_out"])
+    assert found.guarantee[0] == "certificate"
+    test = Margins.measure(lambda x: x @ DENSE, SIGNS[:200], COINS[:200])
+    with pytest.raises(ValueError, match=REFUSED):
+        graph = bounds.read_graph(lambda x: x @ FEW, SIGNS[:2])
+        held_out(graph, Sample.measure(lambda x: x @ FEW, -SIGNS, COINS), delta=0.1, test=test)
+
+
+def test_what_all_scores_have_in_common_hides_nothing():
+    graph, offset = bounds.read_graph(lambda x: x @ FEW + 2000, SIGNS[:2]), lambda x: x @ DENSE + 2000
+    with pytest.raises(ValueError, match=REFUSED):
+        bounds.occam(graph, Sample.measure(offset, SIGNS, COINS), delta=0.1)
+    own = bounds.occam(graph, Sample.measure(lambda x: x @ FEW + 2000, SIGNS, COINS), delta=0.1)
+    assert own.guarantee == "certificate"
+
+
+@pytest.mark.parametrize("kept", [[0, 1], range(32), range(0, 3000, 2), range(2700)])
+def test_weights_that_few_inputs_use(kept):
+    """One input, one weight: the network pruned to the weights of some inputs, from two of them to nine in ten."""
+    x, y = np.eye(3000, dtype=np.float32), np.random.default_rng(1).integers(0, 2, 3000)
+    learned = (2.0 * y - 1)[:, None] * np.array([-1.0, 1.0])
+    few = np.where(np.isin(np.arange(3000), kept)[:, None], learned, 0)
+    graph = bounds.read_graph(lambda x: x @ few.astype(np.float32), x[:2])
+    sample = Sample.measure(lambda x: x @ learned.astype(np.float32), x, y, batch_size=1000)
+    with pytest.raises(ValueError, match=REFUSED):
+        bounds.occam(graph, sample, delta=0.1)
+
+
+def test_integers_that_wrap_in_the_sample_alone_are_refused():
+    x = np.random.default_rng(1).integers(0, 256, (400, 6)).astype(np.uint8)
+    x[:2] //= 4
+    f = lambda v: (v * np.asarray(2, v.dtype)).astype(np.float32) @ W  # noqa: E731
+    graph = bounds.read_graph(f, x[:2].astype(np.float32))
+    with pytest.raises(ValueError, match=REFUSED):
+        bounds.occam(graph, Sample.measure(f, x, np.arange(400) % 2), delta=0.1)
 
 
 @pytest.mark.parametrize(
-    "change", [{"probe_scores": None}, {"probe_inputs": np.ones((2, 5))}, {"probe_scores": np.full((2, 2), np.nan)}]
+    "change", [{"probe_scores": None}, {"probe_inputs": np.ones((2, 5))}, {"probe_scores": np.full((66, 2), np.nan)}]
 )
 def test_half_of_it_is_refused(change):
-    with pytest.raises(ValueError, match="probe_inputs and probe_scores must be two of each"):
+    with pytest.raises(ValueError, match="probe_inputs and probe_scores must be as many of each"):
         replace(Sample.measure(f, X, Y), **change)
 
 
@@ -108,7 +207,7 @@ def test_an_integer_input_is_kept_as_it_is():
     g = lambda x: x.astype(np.float32) @ W  # noqa: E731
     x = RNG.integers(0, 256, (50, 6)).astype(np.uint8)
     sample = Sample.measure(g, x, Y[:50])
-    assert np.array_equal(sample.probe_inputs, x[:2])
+    assert np.array_equal(sample.probe_inputs[0], x[0])
     sample.check_network(bounds.read_graph(g, x[:2]))
 
 
@@ -128,8 +227,4 @@ def test_it_is_evaluated_once_for_a_graph_and_a_sample(monkeypatch):
     graph, sample = bounds.read_graph(f, X[:2]), Sample.measure(f, X, Y)
     for name in ("galanti", "occam", "bartlett"):
         bounds.BOUNDS[name](graph, sample, delta=0.1)
-    assert len(calls) == 1
-
-
-def test_it_allows_what_the_reader_allows():
-    assert TOLERANCE == OF_THE_READER
+    assert len(calls) == -(-len(sample.probe_inputs) // 16)

@@ -62,3 +62,50 @@ def test_labels_as_other_numbers(dtype):
 def test_a_network_in_half_precision():
     """Near enough to what the reader saw; the sample's two inputs are held to the same tolerance."""
     assert table(lambda x: x.astype(jnp.float16) @ jnp.asarray(W, jnp.float16)).value.notna().all()
+
+
+def test_what_a_function_returns():
+    """A dictionary or a list of one: the message says what to take of it."""
+    for wrapped, remedy in ((lambda x: {"logits": x @ W}, "logits"), (lambda x: (x @ W,), 0), (lambda x: [x @ W], 0)):
+        with pytest.raises(bounds.ReadError, match=rf"needed one array of scores .* f\(x\)\[{remedy!r}\]"):
+            table(wrapped)
+        assert table(lambda x, f=wrapped, key=remedy: f(x)[key]).value.notna().all()
+
+
+def test_an_error_in_the_function_names_its_line():
+    def branching(x):
+        return x @ W if x.sum() > 0 else x
+
+    line = branching.__code__.co_firstlineno + 1
+    with pytest.raises(bounds.ReadError, match=rf"could not be traced .* at test_remedies\.py:{line}: "):
+        table(branching)
+
+
+@pytest.mark.parametrize("delta", ["0.1", None, 0, 1.0, float("nan")])
+def test_a_delta_that_is_none(delta):
+    graph, sample = bounds.read_graph(lambda x: x @ W, X), bounds.Sample.measure(lambda x: x @ W, X, Y)
+    for use in (
+        lambda: bounds.table(lambda x: x @ W, X, Y, delta=delta),
+        lambda: bounds.galanti(graph, sample, delta=delta),
+        lambda: bounds.certificate(lambda x: x @ W, X, Y, delta=delta),
+    ):
+        with pytest.raises(ValueError, match="needed a probability strictly between 0 and 1"):
+            use()
+
+
+def test_a_flag_that_is_none():
+    graph, sample = bounds.read_graph(lambda x: x @ W, X), bounds.Sample.measure(lambda x: x @ W, X, Y)
+    for use in (
+        lambda: bounds.table(lambda x: x @ W, X, Y, mask_fixed="no"),
+        lambda: bounds.galanti(graph, sample, delta=0.1, mask_fixed="no"),
+        lambda: bounds.certificate(lambda x: x @ W, X, Y, mask_fixed=1),
+    ):
+        with pytest.raises(ValueError, match=r"mask_fixed is .*; needed True or False"):
+            use()
+
+
+def test_masked_arrays():
+    for x, y, kind in ((X, np.ma.array(Y, mask=Y == 1), "labels"), (np.ma.array(X, mask=X > 1), Y, "inputs")):
+        with pytest.raises(ValueError, match=f"some {kind} of the sample are masked; leave these samples out"):
+            bounds.Sample.measure(lambda x: x @ W, x, y)
+    assert bounds.Sample.measure(lambda x: x @ W, np.ma.array(X), np.ma.array(Y)).m == 50

@@ -9,7 +9,8 @@ from sparsebounds import bounds
 from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.bounds.sample.front_end import FrontEnd
 from sparsebounds.bounds.sample.margins import Margins
-from sparsebounds.bounds.sample.repetitions import input_space, overlap, repeats
+from sparsebounds.bounds.sample.overlap import more_than_chance, overlap
+from sparsebounds.bounds.sample.repetitions import input_space, repeats
 from sparsebounds.bounds.theorems.held_out import held_out
 from sparsebounds.nets.data.datasets import load
 
@@ -74,7 +75,7 @@ def test_repeated_samples_are_no_certificate():
     again = rows(np.tile(X[:200], (1000, 1)), batch_size=20_000).set_index("bound")
     assert set(again.guarantee) == {"published"}
     assert again.note.str.startswith(
-        "no certificate: 199800 of 200000 samples repeat an earlier input; leave out"
+        "no certificate: 199800 of 200000 samples repeat an earlier input; if you made them"
     ).all()
     once = rows(X)
     assert once.guarantee.tolist() == ["certificate"] * 3 + ["published"] and not once.note[:3].any()
@@ -154,15 +155,16 @@ def test_test_samples_that_were_trained_on_are_no_certificate():
 
 
 def test_coincidences_count_as_errors():
-    known = np.asarray(f(X)).argmax(axis=1)
-    x = np.concatenate([X[:2], 2 * X[2:]])  # the same classes
+    fresh = RNG.normal(size=(2000, 3)).astype(np.float32)
+    x = np.concatenate([X[:2], fresh[2:]])
+    known = np.asarray(f(x)).argmax(axis=1)
     found = bounds.table(f, X, known, x, known, names=["held_out"]).iloc[0]
     assert found.guarantee == "certificate" and found.margin_error == 2 / 2000 and found.test_error == 0
     assert "2 of 2000 samples have an input of the training sample: taken for coincidence" in found.note
     stated = bounds.table(f, X, known, x, known, names=["held_out"], repetitions="natural").iloc[0]
     assert stated.margin_error == 0 and stated.guarantee == "certificate"
-    twice = np.concatenate([2 * X[:1999], 2 * X[:1]])
-    again = bounds.table(f, X, known, twice, np.append(known[:1999], known[0]), names=["held_out"]).iloc[0]
+    twice = np.concatenate([fresh[:1999], fresh[:1]])
+    again = bounds.table(f, X, known, twice, np.asarray(f(twice)).argmax(axis=1), names=["held_out"]).iloc[0]
     assert again.margin_error == 1 / 2000 and again.guarantee == "certificate"
 
 
@@ -181,10 +183,85 @@ def test_a_discrete_space_explains_an_overlap():
 def test_without_fingerprints_it_is_said():
     graph, sample = bounds.read_graph(f, X[:2]), bounds.Sample.measure(f, X, Y)
     unknown = held_out(graph, sample, delta=0.1, test=Margins(np.ones(100)))
-    assert unknown.guarantee == "certificate" and "was not checked" in unknown.note
-    assert "was not checked" not in held_out(graph, sample, delta=0.1, test=Margins.on(-X[:100], np.ones(100))).note
+    assert unknown.guarantee == "published" and "was not checked" in unknown.note
+    assert (
+        "no certificate: samples without fingerprints, whose copies cannot be seen, and without probes" in unknown.note
+    )
+    numbers = held_out(graph, sample, delta=0.1, test=Margins(np.ones(100), fingerprints(-X[:100])))
+    assert numbers.guarantee == "published" and "without probes, whose network cannot be checked" in numbers.note
+    known = held_out(graph, sample, delta=0.1, test=Margins.measure(f, -X[:100], Y[:100]))
+    assert known.guarantee == "certificate" and "was not checked" not in known.note
     with pytest.raises(ValueError, match="needed one per sample"):
         Margins(np.ones(3), fingerprints(X[:2]))
+
+
+# What is moved is the same for a network: by the last bit, by a scale, by a shift, by another type.
+CHANGED = {
+    "the last bit": lambda x: np.nextafter(x, np.float32(9)),
+    "half precision": lambda x: x.astype(np.float16).astype(np.float32),
+    "scaled": lambda x: x * np.float32(1.5),
+    "shifted and scaled": lambda x: (x - np.float32(0.1307)) / np.float32(0.3081),
+    "grey levels": lambda x: np.float32(255) * x,
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+@pytest.mark.parametrize("part", [1.0, 0.1])
+def test_near_copies_of_the_training_sample_are_found(name, part):
+    x, fresh = (np.random.default_rng(seed).uniform(size=(1000, 40)).astype(np.float32) for seed in (1, 2))
+    w = RNG.normal(size=(40, 2)).astype(np.float32)
+    test = np.concatenate([CHANGED[name](x[: int(part * 1000)]), fresh[int(part * 1000) :]])
+    found = bounds.table(lambda x: x @ w, x, np.arange(1000) % 2, test, np.arange(1000) % 2, names=["held_out"]).iloc[0]
+    assert found.guarantee == "published" and "and repeats within either do not explain it" in found.note
+    honest = CHANGED[name](fresh)
+    apart = bounds.table(lambda x: x @ w, x, np.arange(1000) % 2, honest, np.arange(1000) % 2, names=["held_out"])
+    assert apart.guarantee[0] == "certificate"
+
+
+def test_behind_a_front_end_the_route_does_not_matter():
+    front = FrontEnd(lambda x: 2 * x)
+    g = lambda v: v @ W  # noqa: E731
+    graph, sample = bounds.read_graph(g, X[:2]), bounds.Sample.measure(g, front.receive(X), Y)
+    for inputs in (front.receive(X[:1000]), front.receive(X[:1000]).values, front.outputs(X[:1000])):
+        for measure in (Margins.measure, bounds.Sample.measure):
+            assert held_out(graph, sample, delta=0.1, test=measure(g, inputs, Y[:1000])).guarantee == "published"
+    fresh = front.receive(RNG.normal(size=(1000, 3)).astype(np.float32))
+    assert held_out(graph, sample, delta=0.1, test=Margins.measure(g, fresh, Y[:1000])).guarantee == "certificate"
+
+
+def test_a_small_space_does_not_explain_a_test_set_that_is_the_training_set():
+    """65536 inputs are possible, 400 different ones were drawn: that all 400 come again is no accident."""
+    x = np.unique(np.random.default_rng(0).integers(0, 2, (400, 16)).astype(np.float32), axis=0)
+    w, y = RNG.normal(size=(16, 2)).astype(np.float32), np.arange(len(x)) % 2
+    for stated in ("counted", "natural"):
+        found = bounds.table(lambda x: x @ w, x, y, x, y, names=["held_out"], repetitions=stated).iloc[0]
+        assert found.guarantee == "published" and "repeats within either do not explain it" in found.note
+    fresh = np.random.default_rng(1).integers(0, 2, (400, 16)).astype(np.float32)
+    apart = bounds.table(lambda x: x @ w, x, y, fresh, np.arange(400) % 2, names=["held_out"]).iloc[0]
+    assert apart.guarantee == "certificate" and "span only 65536 values" in apart.note
+    tiled = bounds.Sample.measure(lambda x: x @ w, np.tile(x, (20, 1)), np.tile(y, 20))
+    assert tiled.copies.excluded  # 7600 copies, of a uniform draw 470
+    assert not bounds.Sample.measure(lambda x: x @ w, fresh, np.arange(400) % 2).copies.excluded
+
+
+def test_what_the_distribution_repeats_is_no_overlap():
+    """Four in ten inputs are one empty record: test samples repeat it as often as training samples do."""
+    rng = np.random.default_rng(3)
+    draw = lambda n: np.where(rng.random((n, 1)) < 0.4, 0, rng.normal(size=(n, 3))).astype(np.float32)  # noqa: E731
+    x, test = draw(2000), draw(2000)
+    found = bounds.table(f, x, Y, test, Y, names=["held_out"], repetitions="natural").iloc[0]
+    assert found.guarantee == "certificate"
+    half = np.concatenate([test[:1800], x[:200]])  # and 200 that were trained on
+    assert bounds.table(f, x, Y, half, Y, names=["held_out"], repetitions="natural").guarantee[0] == "published"
+
+
+def test_how_often_honest_samples_are_refused():
+    """At most once in a thousand; here never in 200, whatever the distribution repeats."""
+    rng = np.random.default_rng(0)
+    for kinds in (3, 50, 1000, 10**6):
+        for _ in range(50):
+            both = rng.integers(0, kinds, 600).astype(np.uint64)
+            assert not more_than_chance(both[:200], both[200:])
 
 
 def test_overlap_by_hand():

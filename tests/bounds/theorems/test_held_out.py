@@ -37,7 +37,7 @@ def test_hand_worked():
     assert bound(7, 7).value == 1.0
     assert kl(0.001, bound(1000, 10**6, delta=1e-300).value) == pytest.approx(690.8e-6, rel=0.01)  # Chernoff's exponent
     b = bound(5, 100)
-    assert (b.margin_error, b.complexity, b.guarantee) == (0.05, 0.0, "certificate")
+    assert (b.margin_error, b.complexity, b.guarantee) == (0.05, 0.0, "published")  # numbers alone
     assert b.confidence == pytest.approx(b.value - 0.05) and "orientation" in b.note
     assert b.terms["errors"], b.terms["held-out samples"] == (5, 100)
 
