@@ -99,7 +99,7 @@ def _all_read(layer: Layer) -> list[Rows]:
         return [_elements(term) for term in layer.terms]
     if isinstance(layer, MaxPool):
         return [_elements(layer)]
-    return [elements.reshape(-1, elements.shape[-1]) for elements in layer.elements_read]
+    return [np.atleast_1d(elements).reshape(-1, (elements.shape or (1,))[-1]) for elements in layer.elements_read]
 
 
 def _elements(term: Term | MaxPool) -> Rows:
