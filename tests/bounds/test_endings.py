@@ -196,7 +196,10 @@ def test_what_may_change_predictions_stays(name):
     except bounds.ReadError:
         return
     assert graph.ends == ()
-    np.testing.assert_allclose(bounds.evaluate(graph, X[:5]), written(KEPT[name])(X[:5]), rtol=1e-2, atol=1e-3)
+    found, expected = bounds.evaluate(graph, X[:5]), np.asarray(written(KEPT[name])(X[:5]), dtype=np.float64)
+    # What all scores of an input have in common is no part of a margin.
+    differences = [scores - scores.mean(axis=1, keepdims=True) for scores in (found, expected)]
+    np.testing.assert_allclose(*differences, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("n", [1, 4])

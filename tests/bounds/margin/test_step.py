@@ -11,6 +11,7 @@ from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.payment import Payment, alternative
 from sparsebounds.bounds.margin.step import MarginStep, smallest
+from sparsebounds.bounds.sample.repetitions import NO_COPIES
 
 M = 1000
 
@@ -112,9 +113,8 @@ def test_a_row_claims_what_its_preprocessing_allows(guarantee, preprocessing, sa
         raise AssertionError
 
     step = MarginStep(0.1, 0.2, 0.3, 1.0, 0.01, {"last": 1})
-    row = bound_from_step(
-        step, theorem, types.SimpleNamespace(preprocessing=preprocessing), terms={"first": 0}, note="n"
-    )
+    sample = types.SimpleNamespace(preprocessing=preprocessing, copies=NO_COPIES, unchecked="")
+    row = bound_from_step(step, theorem, sample, terms={"first": 0}, note="n")
     assert row.guarantee == said and row.source == "a paper" and list(row.terms) == ["first", "last"]
     assert (
         row.value == step.value and row.note.endswith("n") and ("certificate" in row.note) == (preprocessing != "fixed")

@@ -119,7 +119,7 @@ def test_five_forms_of_one_network_give_the_same_output_and_the_same_bounds(part
     sample = bounds.Sample.measure(networks.forms(networks.two_convolutions(biased))["native"], x, y)
     rows = {}
     for name, f in networks.forms(networks.two_convolutions(biased)).items():
-        graph = bounds.read_graph(f, x[:2], nodes=partition, group_size=2)
+        graph = bounds.read_graph(f, x[:2], nodes=partition, group_size=2, selections_fixed=True)
         rows[name] = [
             *bounds.evaluate(graph, x).ravel(),
             vector_complexity(graph, sample.energies, sample.m).value,
@@ -218,7 +218,7 @@ def test_scores_picked_from_a_dense_layer_are_a_dense_layer(name):
         scores = flat(_base(x)) @ (w @ np.array(matrix, np.float32))
         return scores + np.array([0, 1], np.float32) if name == "shifted" else scores
 
-    graphs = [bounds.read_graph(g, x[:2]) for g in (f, plain)]
+    graphs = [bounds.read_graph(g, x[:2], selections_fixed=True) for g in (f, plain)]
     sample = bounds.Sample.measure(f, x, y)
     np.testing.assert_allclose(bounds.evaluate(graphs[0], x), np.asarray(f(x)), atol=1e-5)
     values = [bounds.galanti(g, sample, delta=0.01, mask_fixed=True).value for g in graphs]
