@@ -24,8 +24,15 @@ class Builder(Layers):
     # ---- elementwise layers ---------------------------------------------------------------------------------------
 
     def materialise(self, view: View, slope: float = 1.0) -> View:
-        """A layer of its own for an elementwise function of a view; returns a plain view of it."""
-        order, positions, channels = self._layout(view)
+        """A layer of its own for an elementwise function of a view, made once; returns a plain view of it."""
+        parts = (view.ids, view.scale, view.shift)
+        key = (slope, view.shape, self.number(), *(None if part is None else part.tobytes() for part in parts))
+        if key not in self.copies:
+            self.copies[key] = self._materialised(view, slope)
+        return self.copies[key]
+
+    def _materialised(self, view: View, slope: float) -> View:
+        order, positions, channels = self.layout(view)
         ids = view.ids.ravel()[order]
         scale = None if view.scale is None else view.scale.ravel()[order]
         bias = None if view.shift is None else view.shift.ravel()[order]
@@ -38,22 +45,22 @@ class Builder(Layers):
             slope=slope,
             number=self.number(),
         )
-        return self._shown(index, order, view.shape)
+        return self.shown(index, order, view.shape)
 
     def sum(self, a: View, b: View) -> View:
         """a + b, both depending on the input."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.settle(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         terms = tuple(
             Diagonal(v.ids.ravel()[order], None if v.scale is None else v.scale.ravel()[order]) for v in (a, b)
         )
         shifts = [v.shift.ravel()[order] for v in (a, b) if v.shift is not None]
         bias = np.sum(shifts, axis=0) if shifts else None
         index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias)
-        return self._shown(index, order, shape)
+        return self.shown(index, order, shape)
 
-    def _layout(self, view: View) -> tuple[np.ndarray, int, int]:
+    def layout(self, view: View) -> tuple[np.ndarray, int, int]:
         """Order of the view's elements, positions and channels for a layer that follows it element by element."""
         (flat, sources) = (view.ids.ravel(), self.sources(view))
         if len(sources) == 1:
@@ -104,13 +111,15 @@ class Builder(Layers):
     def apply(self, view: View, function: Nonlinearity) -> View:
         """A fixed function of every element, as a layer of its own."""
         view = self.plain(view)
-        order, positions, channels = self._layout(view)
+        order, positions, channels = self.layout(view)
         elements = view.ids.ravel()[order]
         index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
-        return self._shown(index, order, view.shape)
+        return self.shown(index, order, view.shape)
 
     def two_slopes(self, view: View, below: float, above: float) -> View:
         """below · t where t < 0 and above · t where t > 0: a ReLU or leaky ReLU times a number where signs allow."""
+        if below == above:
+            return view if above == 1.0 else view.scaled(np.float64(above))
         if above != 0.0 and 0.0 <= below / above <= 1.0:
             view = self.activate(view, below / above + 0.0)  # never −0
             return view if above == 1.0 else view.scaled(np.float64(above))
@@ -122,21 +131,21 @@ class Builder(Layers):
         """a · b, element by element, both depending on the input."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.plain(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         left, right = (v.ids.ravel()[order] for v in (a, b))
         index = self.new(Product, positions=positions, channels=channels, left=left, right=right)
-        return self._shown(index, order, shape)
+        return self.shown(index, order, shape)
 
     def maximum(self, a: View, b: View) -> View:
         """max(a, b), element by element: a maximum over windows of two."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.compared(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         both = np.stack([v.ids.ravel()[order].reshape(positions, channels) for v in (a, b)])
         sites = np.arange(2 * positions, dtype=np.int32).reshape(2, positions).T
         taps = Taps(as_elements(both.reshape(1, 2 * positions, channels)), np.ascontiguousarray(sites))
         index = self.new(MaxPool, positions=positions, channels=channels, taps=taps)
-        return self._shown(index, order, shape)
+        return self.shown(index, order, shape)
 
     def plain(self, view: View) -> View:
         """The same values without scale and shift."""
@@ -148,7 +157,7 @@ class Builder(Layers):
         view = self.plain(view)
         return self.materialise(view) if (view.ids < 0).any() else view
 
-    def _shown(self, index: int, order: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> View:
+    def shown(self, index: int, order: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> View:
         """A new layer, whose elements stand in this order of the program's, in the program's shape."""
         out = np.empty(order.size, dtype=np.int32)
         out[order] = self.ids(index)

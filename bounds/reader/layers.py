@@ -12,6 +12,7 @@ from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.layers import Input, Layer
 from sparsebounds.bounds.graph.selections import Selection
 from sparsebounds.bounds.reader.pieces import Pieces
+from sparsebounds.bounds.reader.roots import Root
 from sparsebounds.bounds.reader.values import ReadError, View
 
 MAX_ELEMENTS = 2**31 - 1
@@ -29,6 +30,10 @@ class Layers:
         self.pieces = Pieces()
         self.folds: dict[tuple[int | bytes | None, ...], int | None] = {}
         """Layer, scale, shift → the layer that both are folded into."""
+        self.copies: dict[tuple[object, ...], View] = {}
+        """A view with its scale, shift and slope → the layer of its own that it has."""
+        self.roots: dict[int, Root] = {}
+        """Unknown layers that are roots of what they read."""
 
     def add(self, layer: Layer) -> int:
         """Append a layer; return its index."""

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.layers import Unknown
 from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.roots import root_of
 from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
 
 
@@ -25,6 +26,9 @@ def unknown_function(builder: Builder, value: Pointwise) -> View:
 
     name = value.eqn.primitive.name
     index = builder.new(Unknown, positions=1, channels=view.ids.size, reads=(view.ids,), operation=name, run=run)
+    root = root_of(value)
+    if root is not None:
+        builder.roots[index] = root
     return View(builder.ids(index).reshape(view.shape))
 
 

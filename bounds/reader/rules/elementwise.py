@@ -8,6 +8,7 @@ from jax.extend.core import JaxprEqn
 from jaxtyping import Float64
 
 from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.normalising import normalised
 from sparsebounds.bounds.reader.pointwise import is_sign_test, scalar_of
 from sparsebounds.bounds.reader.selections import record_mask
 from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View, same_ratio
@@ -33,10 +34,16 @@ def neg(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
 
 
 def mul(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-    """A scale, a mask, or a product of two values that depend on the input."""
+    """A scale, a mask, a normalisation, or a product of two values that depend on the input."""
     a, b = values
     if isinstance(a, View) and isinstance(b, View):
-        return [interpreter.builder.product(a, b)]
+        builder = interpreter.builder
+        left, right = _same_shape(a, b)
+        for what, by in ((left, right), (right, left)):
+            found = normalised(builder, what, by, 1.0)
+            if found is not None:
+                return [found]
+        return [builder.product(left, right)]
     view, const = (a, b) if isinstance(b, Const) else (b, a)
     record_mask(interpreter.builder, const)
     return [_broadcast(interpreter, view, const).scaled(number(const))]
@@ -44,9 +51,19 @@ def mul(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
 
 def div(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     view, const = values
+    if isinstance(view, View) and isinstance(const, View):
+        found = normalised(interpreter.builder, *_same_shape(view, const), -1.0)
+        if found is not None:
+            return [found]
     if not isinstance(const, Const):
         raise interpreter.refuse("divides by a value that depends on the input")
     return [_broadcast(interpreter, view, const).scaled(1.0 / number(const))]
+
+
+def _same_shape(a: View, b: View) -> tuple[View, View]:
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    left, right = (v.arranged(lambda part: np.broadcast_to(part, shape)) for v in (a, b))
+    return left, right
 
 
 def number(const: Value) -> Float64[np.ndarray, " ..."] | np.float64:
