@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int, Int32
 from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.layers import Input, Layer
 from sparsebounds.bounds.graph.selections import Selection
+from sparsebounds.bounds.reader.bilinear import Bilinear
 from sparsebounds.bounds.reader.pieces import Pieces
 from sparsebounds.bounds.reader.roots import Root
 from sparsebounds.bounds.reader.values import ReadError, View
@@ -34,6 +35,8 @@ class Layers:
         """A view with its scale, shift and slope → the layer of its own that it has."""
         self.roots: dict[int, Root] = {}
         """Unknown layers that are roots of what they read."""
+        self.bilinear: dict[int, Bilinear] = {}
+        """Unknown layers that are products of two values, summed."""
 
     def add(self, layer: Layer) -> int:
         """Append a layer; return its index."""

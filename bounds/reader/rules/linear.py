@@ -10,12 +10,17 @@ from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.windows import Axis, window_sites
+from sparsebounds.bounds.reader.attention import attention
+from sparsebounds.bounds.reader.bilinear import bilinear
 from sparsebounds.bounds.reader.interpreter import Interpreter, constant_array, one_view, out_shape
+from sparsebounds.bounds.reader.unknown import unknown_products
 from sparsebounds.bounds.reader.values import Value, View
 
 
 def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Σ over the contracted axes; batch axes give every row weights of its own."""
+    if all(isinstance(v, View) for v in values):
+        return [_of_two(interpreter, eqn, values)]
     at, view = one_view(interpreter, values)
     (contract, batch) = eqn.params["dimension_numbers"]
     data_contract, data_batch = contract[at], batch[at]
@@ -43,6 +48,18 @@ def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     if at == 1:  # the constant is the left operand: its free axes come first
         ids = ids.transpose(*range(nb), *range(nb + nf, nb + nf + nn), *range(nb, nb + nf))
     return [View(ids)]
+
+
+def _of_two(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> View:
+    """Both operands depend on the input: attention, its scores, or what the table of layers does not have."""
+    builder = interpreter.builder
+    left, right = (builder.plain(v) for v in values if isinstance(v, View))
+    sums = bilinear(eqn, left, right)
+    found = attention(builder, sums)
+    if found is not None:
+        return found
+    interpreter.refusals.append(interpreter.refuse("multiplies two values that depend on the input"))
+    return unknown_products(builder, sums)
 
 
 def _unscaled_across(interpreter: Interpreter, view: View, along: list[int]) -> View:
