@@ -15,7 +15,7 @@ from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.reader.canonical.dots import merged_repeats
 from sparsebounds.bounds.reader.layers import Layers
-from sparsebounds.bounds.reader.values import View
+from sparsebounds.bounds.reader.values import View, joint
 
 
 class Builder(Layers):
@@ -35,13 +35,14 @@ class Builder(Layers):
         order, positions, channels = self.layout(view)
         ids = view.ids.ravel()[order]
         scale = None if view.scale is None else view.scale.ravel()[order]
-        bias = None if view.shift is None else view.shift.ravel()[order]
+        bias, bias_of = (None if part is None else part.ravel()[order] for part in (view.shift, view.shift_of))
         index = self.new(
             Linear,
             positions=positions,
             channels=channels,
             terms=(Diagonal(ids, scale),),
             bias=bias,
+            bias_of=bias_of,
             slope=slope,
             number=self.number(),
         )
@@ -55,9 +56,11 @@ class Builder(Layers):
         terms = tuple(
             Diagonal(v.ids.ravel()[order], None if v.scale is None else v.scale.ravel()[order]) for v in (a, b)
         )
-        shifts = [v.shift.ravel()[order] for v in (a, b) if v.shift is not None]
-        bias = np.sum(shifts, axis=0) if shifts else None
-        index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias)
+        shifted = [v for v in (a, b) if v.shift is not None]
+        bias = np.sum([v.shift.ravel()[order] for v in shifted if v.shift is not None], axis=0) if shifted else None
+        numbers = [v.shift_of.ravel()[order] for v in shifted if v.shift_of is not None]
+        bias_of = joint(*numbers) if shifted and len(numbers) == len(shifted) else None
+        index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias, bias_of=bias_of)
         return self.shown(index, order, shape)
 
     def layout(self, view: View) -> tuple[np.ndarray, int, int]:

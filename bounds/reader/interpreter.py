@@ -17,6 +17,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jaxtyping import Float64
 
 from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.origins import origin
 from sparsebounds.bounds.reader.pointwise import composed
 from sparsebounds.bounds.reader.settling import settled
 from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
@@ -211,11 +212,13 @@ class Interpreter:
 
 def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Evaluate an operation on constants, exactly as the program would."""
-    arguments = [v.value for v in values if isinstance(v, Const)]
-    names = frozenset().union(*(v.names for v in values if isinstance(v, Const))) if values else frozenset()
-    out = eqn.primitive.bind(*arguments, **eqn.params)
-    given = any(v.given for v in values if isinstance(v, Const))
-    return [Const(o, names, given) for o in (out if eqn.primitive.multiple_results else [out])]
+    constants = [v for v in values if isinstance(v, Const)]
+    names = frozenset[str]().union(*(v.names for v in constants))
+    out = eqn.primitive.bind(*(v.value for v in constants), **eqn.params)
+    given = any(v.given for v in constants)
+    if eqn.primitive.multiple_results:
+        return [Const(o, names, given) for o in out]
+    return [Const(out, names, given, origin(eqn, constants))]
 
 
 def integer_operand(eqn: JaxprEqn, values: list[Value]) -> str:

@@ -13,6 +13,7 @@ from sparsebounds.bounds.graph.windows import Axis, window_sites
 from sparsebounds.bounds.reader.attention import attention
 from sparsebounds.bounds.reader.bilinear import bilinear
 from sparsebounds.bounds.reader.interpreter import Interpreter, constant_array, one_view, out_shape
+from sparsebounds.bounds.reader.origins import bias_of_sum
 from sparsebounds.bounds.reader.unknown import unknown_products
 from sparsebounds.bounds.reader.values import Value, View
 
@@ -36,13 +37,14 @@ def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     axes, rows_shape = (*data_batch, *free, *data_contract), (prod(b_shape), prod(f_shape), -1)
     rows = view.arranged(lambda part: part.transpose(axes).reshape(rows_shape))
     bias = None if rows.shift is None else np.matmul(rows.shift, weight).ravel()  # the scale is not the shift's
+    bias_of = bias_of_sum(rows, prod(n_shape))
     if rows.scale is not None:
         weight = weight * rows.scale[:, 0, :, None]
     taps = Taps(rows.ids, np.arange(prod(f_shape), dtype=np.int32)[:, None])
     channels = n_shape[-1] if n_shape else 1
     positions = prod(b_shape) * prod(f_shape) * prod(n_shape) // max(channels, 1)
     builder = interpreter.builder
-    index = builder.dot(rows, taps, weight, (positions, channels), bias=bias)
+    index = builder.dot(rows, taps, weight, (positions, channels), bias=bias, bias_of=bias_of)
     ids = builder.ids(index).reshape(*b_shape, *f_shape, *n_shape)
     nb, nf, nn = len(b_shape), len(f_shape), len(n_shape)
     if at == 1:  # the constant is the left operand: its free axes come first
