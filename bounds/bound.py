@@ -209,11 +209,15 @@ def check_gamma(gamma: float | str) -> None:
 
 def check_match(graph: Any, sample: Any) -> None:
     """Raise ValueError unless the sample was measured on inputs and classes of the graph, and of this network."""
-    if sample.energies.shape != graph.input.shape:
-        raise ValueError(
-            f"the sample has inputs of shape {sample.energies.shape}, the graph reads {graph.input.shape}; "
-            "measure the sample on the tensors that the network receives"
-        )
+    if sample.energies.shape != graph.input.coordinates:
+        remedy = "measure the sample on the tensors that the network receives"
+        if graph.input.vocabulary is not None:
+            remedy = (
+                "tokens count as vectors of ones and zeros: measure the sample as Sample.measure(lambda h: "
+                f"f(h.argmax(-1)), jax.nn.one_hot(x, {graph.input.vocabulary}), y)"
+            )
+        came, needed = sample.energies.shape, graph.input.coordinates
+        raise ValueError(f"the sample has inputs of shape {came}, the graph reads {needed}; {remedy}")
     if sample.classes != graph.classes:
         raise ValueError(f"the sample has {sample.classes} classes, the graph {graph.classes} scores")
     sample.check_network(graph)

@@ -33,7 +33,10 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
     Raises:
         ReadError: they differ.
     """
-    inputs = _inputs(x)
+    words = graph.input.vocabulary
+    inputs = (
+        _inputs(x) if words is None else np.random.default_rng(0).integers(0, words, (3, *x.shape[1:])).astype(x.dtype)
+    )
     with jax.default_matmul_precision("highest"):
         together = np.asarray(network(inputs), dtype=np.float64)
         alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
@@ -67,6 +70,12 @@ def _inputs(x: np.ndarray) -> np.ndarray:
     more = x[1 : count - 1]
     rows[2 : 2 + len(more)] = more
     return rows
+
+
+def _tokens(x: np.ndarray, words: int) -> np.ndarray:
+    """Two random inputs of tokens, and an example."""
+    drawn = np.random.default_rng(0).integers(0, words, (2, *x.shape[1:]))
+    return np.concatenate([drawn.astype(x.dtype), x[:1]])
 
 
 def _noise(example: np.ndarray, count: int) -> np.ndarray:

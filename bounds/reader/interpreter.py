@@ -20,9 +20,10 @@ from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.origins import origin
 from sparsebounds.bounds.reader.pointwise import composed
 from sparsebounds.bounds.reader.settling import settled
+from sparsebounds.bounds.reader.tokens import as_numbers, tabulated
 from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
 from sparsebounds.bounds.reader.uses import CALLS, SAME, Use, uses
-from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Tabulated, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 
@@ -113,6 +114,9 @@ class Interpreter:
             return unknown_operation(self.builder, eqn, values)
         if eqn.primitive.name in RAW:
             return self.applied(eqn, values)
+        if any(isinstance(v, Tabulated) for v in values):
+            found = tabulated(self.builder, eqn, values)
+            return self.step(eqn, [self.as_view(v) for v in values]) if found is None else [found]
         if eqn.primitive.name == "reduce_sum":
             self.reduced.append((self.scope, self.calls()))
         function = composed(eqn, values)
@@ -132,6 +136,10 @@ class Interpreter:
             self.refusals.append(refusal)
             views = [self.settled(v) if isinstance(v, Pointwise) else v for v in values]
             return unknown_operation(self.builder, eqn, views)
+
+    def as_view(self, value: Value) -> Value:
+        """Numbers in place of functions of tokens; anything else as it is."""
+        return as_numbers(self.builder, value) if isinstance(value, Tabulated) else value
 
     def settled(self, value: Pointwise) -> Value:
         """The layer of a composed function, made once; truth values stay what they are."""

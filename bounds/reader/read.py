@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
 from sparsebounds.bounds.graph.layers import Input
+from sparsebounds.bounds.graph.layers.input import check_tokens
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
@@ -18,9 +20,10 @@ from sparsebounds.bounds.reader.check import check
 from sparsebounds.bounds.reader.interpreter import Interpreter
 from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
+from sparsebounds.bounds.reader.tokens import vocabulary
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
-from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Tabulated, Value, View
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
 
@@ -45,7 +48,8 @@ def read_graph(
 
     Args:
         f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2.
-        x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D).
+        x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D);
+            integers (B, …) that f looks up in tables are tokens (`Input.vocabulary`), other integers are numbers.
         nodes: which coordinates form a node: "position" (all channels of a position), "group" (`group_size`
             channels of a position, or the groups of a grouped convolution), "scalar". A flat input has one node per
             coordinate.
@@ -79,13 +83,14 @@ def read_graph(
     check_partition(nodes)
     network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
-    first = _input(x, input_nodes)
-    builder = Builder(first)
     program, leaves = traced(network, x[:1])
+    tokens = None if np.issubdtype(x.dtype, np.floating) else vocabulary(program.jaxpr)
+    first = _input(x, input_nodes, tokens)
+    builder = Builder(first)
     check_draws(network, program, x[:1])
     interpreter = Interpreter(builder, RULES)
-    interpreter.whole_numbers = not np.issubdtype(x.dtype, np.floating)
-    start = View(builder.ids(0).reshape(1, *first.shape))
+    interpreter.whole_numbers = tokens is None and not np.issubdtype(x.dtype, np.floating)
+    start = _start(builder, first, x.dtype)
     try:
         graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), mask_fixed)
         graph = replace(graph, ends=network.ends or ()).partition(nodes, group_size)
@@ -104,7 +109,8 @@ def read_graph(
 def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> Graph:
     """The graph whose scores are what the program returns."""
     builder = interpreter.builder
-    (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in outputs]
+    views = [interpreter.as_view(v) for v in outputs]
+    (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in views]
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
@@ -112,8 +118,19 @@ def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> 
     return Graph(simplify(builder, output), selections=selections)
 
 
-def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
-    """The input layer: images and sequences keep their channels together, flat inputs have none."""
+def _start(builder: Builder, first: Input, kind: np.dtype[Any]) -> Value:
+    """What the program is handed: the coordinates of an input, or its tokens."""
+    if first.vocabulary is None:
+        return View(builder.ids(0).reshape(1, *first.shape))
+    places = np.arange(first.positions).reshape(1, *first.shape)
+    words = np.arange(first.vocabulary).astype(jax.dtypes.canonicalize_dtype(kind))
+    return Tabulated(places, np.zeros_like(places), words[:, None])
+
+
+def _input(
+    x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None, tokens: int | None = None
+) -> Input:
+    """The input layer: images and sequences keep their channels together, flat inputs have none, tokens the words."""
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
     shape = x.shape[1:]
@@ -125,6 +142,10 @@ def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] 
             raise ValueError(f"input_nodes of shape {np.shape(input_nodes)}; needed the shape of one input, {shape}")
         _, node = np.unique(np.ravel(input_nodes), return_inverse=True)
         node = node.astype(np.int32)
+    if tokens is not None:
+        check_tokens(x, tokens)
+        node = None if node is None else np.repeat(node, tokens)
+        return Input(shape, size, tokens, node, vocabulary=tokens)
     return Input(shape, size // channels, channels, node)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32
+from jaxtyping import Float64, Int, Int32, Shaped
 
 from sparsebounds.bounds.graph.elements import ABSENT
 
@@ -153,7 +153,20 @@ class Pointwise:
         return bool(np.issubdtype(self.eqn.outvars[0].aval.dtype, np.bool_))
 
 
-Value = Const | View | Pointwise
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """Functions of one token each: element e is table[token at places_e, columns_e], of any type."""
+
+    places: Int[np.ndarray, "*shape"]
+    columns: Int[np.ndarray, "*shape"]
+    table: Shaped[np.ndarray, "V N"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.places.shape
+
+
+Value = Const | View | Pointwise | Tabulated
 
 
 def numbered(shape: tuple[int, ...], origin: Int[np.ndarray, " ..."] | None) -> Int32[np.ndarray, "*shape"]:
