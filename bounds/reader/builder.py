@@ -101,7 +101,14 @@ class Builder(Layers):
         )
 
     def _activated(self, index: int, slope: float) -> int:
-        """Index of layer `index` with an activation; a max pool hands it down to what it reads (they commute)."""
+        """Index of layer `index` with an activation, made once for each."""
+        key = (index, slope, self.number())
+        if key not in self.activations:
+            self.activations[key] = self._newly_activated(index, slope)
+        return self.activations[key]
+
+    def _newly_activated(self, index: int, slope: float) -> int:
+        """A max pool hands an activation down to what it reads (they commute)."""
         layer = self.layers[index]
         if isinstance(layer, Linear):
             module, where = self.where()
@@ -112,12 +119,15 @@ class Builder(Layers):
         return self.add(layer.renumbered(lambda _: below.ids))
 
     def apply(self, view: View, function: Nonlinearity) -> View:
-        """A fixed function of every element, as a layer of its own."""
+        """A fixed function of every element, as a layer of its own, made once."""
         view = self.plain(view)
-        order, positions, channels = self.layout(view)
-        elements = view.ids.ravel()[order]
-        index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
-        return self.shown(index, order, view.shape)
+        key = (function, view.shape, view.ids.tobytes())
+        if key not in self.copies:
+            order, positions, channels = self.layout(view)
+            elements = view.ids.ravel()[order]
+            index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
+            self.copies[key] = self.shown(index, order, view.shape)
+        return self.copies[key]
 
     def two_slopes(self, view: View, below: float, above: float) -> View:
         """below · t where t < 0 and above · t where t > 0: a ReLU or leaky ReLU times a number where signs allow."""

@@ -33,7 +33,9 @@ class Layers:
         self.folds: dict[tuple[int | bytes | None, ...], int | None] = {}
         """Layer, scale, shift → the layer that both are folded into."""
         self.copies: dict[tuple[object, ...], View] = {}
-        """A view with its scale, shift and slope → the layer of its own that it has."""
+        """A view with its scale, shift and slope, or with a function of it → the layer of its own that it has."""
+        self.activations: dict[tuple[object, ...], int] = {}
+        """Layer, slope, type → the layer with this activation."""
         self.roots: dict[int, Root] = {}
         """Unknown layers that are roots of what they read."""
         self.bilinear: dict[int, Bilinear] = {}

@@ -87,7 +87,7 @@ def _groups(builder: Builder, view: View, squares: Int32[np.ndarray, "*shape"], 
             return None
         means = np.square(u[:, members]).mean(axis=2)
         under = t[:, members[:, 0]]
-        if not (means > 0.0).all():
+        if not means.any():
             continue
         ratio = float((under * means).sum() / np.square(means).sum())
         if not (ratio > 0.0 and agree(under, ratio * means)):

@@ -83,6 +83,8 @@ def read_graph(
     check_partition(nodes)
     network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
     program, leaves = traced(network, x[:1])
     tokens = None if np.issubdtype(x.dtype, np.floating) else vocabulary(program.jaxpr)
     first = _input(x, input_nodes, tokens)
@@ -131,8 +133,6 @@ def _input(
     x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None, tokens: int | None = None
 ) -> Input:
     """The input layer: images and sequences keep their channels together, flat inputs have none, tokens the words."""
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
     shape = x.shape[1:]
     channels = shape[-1] if len(shape) > 1 else 1
     size = int(np.prod(shape))

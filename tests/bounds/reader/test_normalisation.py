@@ -79,6 +79,14 @@ def test_a_bias_below_belongs_to_what_is_normalised(function):
     assert len(read(lambda x: function(x @ W + H) @ V, FLAT)) == 1
 
 
+def test_what_is_normalised_is_read_once():
+    def f(x):
+        return BY_HAND["RMS"][0](jax.nn.gelu(x @ W + H))[:, 0] @ V
+
+    assert sum(len(layer.dots) for layer in bounds.read_graph(f, TOKENS).layers) == 2
+    assert len(read(f, TOKENS)) == 1
+
+
 @pytest.mark.parametrize("function", [BY_HAND["rsqrt"][0], BY_HAND["RMS"][0]])
 def test_one_normalisation_after_another_and_skips(function):
     def f(x):
