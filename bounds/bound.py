@@ -224,10 +224,17 @@ def check_match(graph: Any, sample: Any) -> None:
 
 
 def ends_note(graph: Any) -> str:
-    """What a row says of an end that was taken off; empty where there is none."""
-    if not graph.ends:
-        return ""
-    return f"margins are measured below the {' and the '.join(graph.ends)} at the end, with the same predictions"
+    """What a row says of an end that was taken off, and of low precision; empty where there is neither."""
+    notes = []
+    if graph.ends:
+        ends = " and the ".join(graph.ends)
+        notes.append(f"margins are measured below the {ends} at the end, with the same predictions")
+    if graph.rounding:
+        notes.append(
+            f"of the network as float32 computes it: in low precision its scores differ by {graph.rounding:.2g} of the "
+            "largest on two examples"
+        )
+    return "; ".join(notes)
 
 
 def _with_note(bound: Bound, note: str) -> Bound:

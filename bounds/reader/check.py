@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.values import ReadError
 
 TOLERANCE = 1e-3
@@ -20,7 +22,7 @@ NUMBERS = 1 << 19
 """Coordinates in that batch, unless three inputs have more."""
 
 
-def check(graph: Graph, network: Network, x: np.ndarray) -> None:
+def check(graph: Graph, network: Callable[[Any], Any], x: np.ndarray, tolerance: float = TOLERANCE) -> None:
     """The graph must equal the network on an example and on noise, and the network must treat every input alone.
 
     The inputs keep the type of x: what a program does to integers differs from what it does to floats.
@@ -29,6 +31,7 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
         graph: what was read.
         network: what it was read from.
         x: (B, …) example inputs.
+        tolerance: largest difference between graph and network, relative to the largest score.
 
     Raises:
         ReadError: they differ.
@@ -56,7 +59,7 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
     expected = together[:2]
     worst = float(np.max(np.abs(found - expected), initial=0.0))
     scale = float(np.max(np.abs(expected), initial=1e-30))
-    if not worst <= TOLERANCE * scale:
+    if not worst <= tolerance * scale:
         raise ReadError(
             f"the graph differs from the function by {worst:.3g} (scores up to {scale:.3g}); does the function compute "
             "in low precision, or call something that the trace does not show?"

@@ -18,6 +18,7 @@ from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
 from sparsebounds.bounds.reader.check import check
 from sparsebounds.bounds.reader.interpreter import Interpreter
+from sparsebounds.bounds.reader.precision import ROUNDED, in_float32, in_low_precision, rounding
 from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.tokens import vocabulary
@@ -42,6 +43,9 @@ def read_graph(
     The function is traced once with a single input; whatever does not depend on the input (weight normalisation,
     masks, inference batch norm) is computed, the rest becomes layers. The graph is then evaluated and compared with
     `f` on the given inputs and on noise. `f` is never called otherwise, and never changed.
+
+    A network that computes in bfloat16 or float16 is read as what it computes in float32, with its weights as they are;
+    how far its own scores are from that is measured on the examples (`Graph.rounding`).
 
     A softmax, log-softmax or sigmoid of all scores at the very end is taken off, here and in `Sample.measure`: the
     largest score stays the largest, and margins are measured below it (`Graph.ends`).
@@ -97,7 +101,11 @@ def read_graph(
         graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), mask_fixed)
         graph = replace(graph, ends=network.ends or ()).partition(nodes, group_size)
         _require_finite(graph)
-        check(graph, network, x)
+        if in_low_precision(program.jaxpr):
+            check(graph, in_float32(network), x, ROUNDED)
+            graph = replace(graph, rounding=rounding(graph, network, x))
+        else:
+            check(graph, network, x)
     except ReadError as error:  # where layers are in training mode, that is what the user is told
         message = mode_error(network, interpreter.reduced)
         if not message:
