@@ -40,8 +40,9 @@ WRAPS = frozenset(
 RAW = frozenset([*CALLS, *SAME, "scan", "cond"])
 """Operations that hand their operands on as they are."""
 COVERS = (
-    "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
-    "ReLU, average and max pooling, reshaping and sums, and a softmax, log-softmax or sigmoid of the scores at the end"
+    "; read_graph covers convolution, dense, locally connected and gathered linear maps, tables of tokens, bias, scale, "
+    "the customary activations, average and max pooling, gates, normalisation, softmax attention, reshaping and sums, "
+    "and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
 
