@@ -40,8 +40,8 @@ WRAPS = frozenset(
 RAW = frozenset([*CALLS, *SAME, "scan", "cond"])
 """Operations that hand their operands on as they are."""
 COVERS = (
-    "; read_graph covers convolution, dense, locally connected and gathered linear maps, tables of tokens, bias, scale, "
-    "the customary activations, average and max pooling, gates, normalisation, softmax attention, reshaping and sums, "
+    "; read_graph covers convolution, dense, locally connected and gathered linear maps, tables of tokens, bias, "
+    "scale, customary activations, average and max pooling, gates, normalisation, softmax attention, reshaping, sums, "
     "and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
