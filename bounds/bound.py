@@ -219,21 +219,32 @@ def check_gamma(gamma: float | str) -> None:
 
 def check_match(graph: Any, sample: Any) -> None:
     """Raise ValueError unless the sample was measured on inputs and classes of the graph, and of this network."""
-    if sample.energies.shape != graph.input.shape:
-        raise ValueError(
-            f"the sample has inputs of shape {sample.energies.shape}, the graph reads {graph.input.shape}; "
-            "measure the sample on the tensors that the network receives"
-        )
+    if sample.energies.shape != graph.input.coordinates:
+        remedy = "measure the sample on the tensors that the network receives"
+        if graph.input.vocabulary is not None:
+            remedy = (
+                "tokens count as vectors of ones and zeros: measure the sample as Sample.measure(lambda h: "
+                f"f(h.argmax(-1)), jax.nn.one_hot(x, {graph.input.vocabulary}), y)"
+            )
+        came, needed = sample.energies.shape, graph.input.coordinates
+        raise ValueError(f"the sample has inputs of shape {came}, the graph reads {needed}; {remedy}")
     if sample.classes != graph.classes:
         raise ValueError(f"the sample has {sample.classes} classes, the graph {graph.classes} scores")
     sample.check_network(graph)
 
 
 def ends_note(graph: Any) -> str:
-    """What a row says of an end that was taken off; empty where there is none."""
-    if not graph.ends:
-        return ""
-    return f"margins are measured below the {' and the '.join(graph.ends)} at the end, with the same predictions"
+    """What a row says of an end that was taken off, and of low precision; empty where there is neither."""
+    notes = []
+    if graph.ends:
+        ends = " and the ".join(graph.ends)
+        notes.append(f"margins are measured below the {ends} at the end, with the same predictions")
+    if graph.rounding:
+        notes.append(
+            f"of the network as float32 computes it: in low precision its scores differ by {graph.rounding:.2g} of the "
+            "largest on two examples"
+        )
+    return "; ".join(notes)
 
 
 def _with_note(bound: Bound, note: str) -> Bound:

@@ -18,6 +18,7 @@ from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from sparsebounds.bounds.endings import stripped
+from sparsebounds.bounds.handed_in import remedy
 from sparsebounds.bounds.untouched import untouched
 
 KEPT = 128
@@ -67,6 +68,8 @@ class Network:
                 f"the network is the class {f.__name__}; an instance is needed, with its weights, such as "
                 f"{f.__name__}(rngs=nnx.Rngs(0)) after training"
             )
+        if problem := remedy(f):
+            raise ValueError(problem)
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}

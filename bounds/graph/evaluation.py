@@ -21,7 +21,7 @@ def evaluate(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Float64[np.ndarray
         (B, C) scores, equal to f(x) up to rounding.
 
     Raises:
-        ValueError: the inputs have another shape than the graph's.
+        ValueError: the inputs have another shape than the graph's, or are tokens outside its vocabulary.
 
     Example:
         >>> import jax.numpy as jnp, numpy as np
@@ -44,13 +44,11 @@ def activations(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> list[Float64[np
 
 def _layer_values(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Iterator[tuple[int, Float64[np.ndarray, "B size"]]]:
     """Yield (layer index, (B, size) values); values are dropped once nobody reads them any more."""
-    x = np.asarray(x, dtype=np.float64)
-    if x.shape[1:] != graph.input.shape:
-        raise ValueError(f"inputs of shape {x.shape[1:]}; the graph was read from inputs of shape {graph.input.shape}")
+    values = graph.input.values(np.asarray(x))
     last_use = {s: i for i in range(len(graph.layers)) for s in graph.sources(i)}
     known = _Values(graph)
-    known.store(0, x.reshape(len(x), -1))
-    yield 0, x.reshape(len(x), -1)
+    known.store(0, values)
+    yield 0, values
     for i, layer in graph.computed():
         values = layer.evaluate(known.read)
         known.store(i, values)

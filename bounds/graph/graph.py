@@ -39,6 +39,8 @@ class Graph:
     """What the network picks by lists that may have been chosen by the data; to be paid for."""
     ends: tuple[str, ...] = ()
     """What the network ends in above the scores of this graph, such as ("softmax",): taken off."""
+    rounding: float = 0.0
+    """How far the scores of a network in low precision are from this graph's, relative to the largest; measured."""
     memory: Memory = field(default_factory=Memory, init=False, repr=False)
     """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
 

@@ -15,7 +15,7 @@ from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Pool
 from sparsebounds.bounds.reader.canonical.dots import merged_repeats
 from sparsebounds.bounds.reader.layers import Layers
-from sparsebounds.bounds.reader.values import View
+from sparsebounds.bounds.reader.values import View, joint
 
 
 class Builder(Layers):
@@ -24,36 +24,46 @@ class Builder(Layers):
     # ---- elementwise layers ---------------------------------------------------------------------------------------
 
     def materialise(self, view: View, slope: float = 1.0) -> View:
-        """A layer of its own for an elementwise function of a view; returns a plain view of it."""
-        order, positions, channels = self._layout(view)
+        """A layer of its own for an elementwise function of a view, made once; returns a plain view of it."""
+        parts = (view.ids, view.scale, view.shift)
+        key = (slope, view.shape, self.number(), *(None if part is None else part.tobytes() for part in parts))
+        if key not in self.copies:
+            self.copies[key] = self._materialised(view, slope)
+        return self.copies[key]
+
+    def _materialised(self, view: View, slope: float) -> View:
+        order, positions, channels = self.layout(view)
         ids = view.ids.ravel()[order]
         scale = None if view.scale is None else view.scale.ravel()[order]
-        bias = None if view.shift is None else view.shift.ravel()[order]
+        bias, bias_of = (None if part is None else part.ravel()[order] for part in (view.shift, view.shift_of))
         index = self.new(
             Linear,
             positions=positions,
             channels=channels,
             terms=(Diagonal(ids, scale),),
             bias=bias,
+            bias_of=bias_of,
             slope=slope,
             number=self.number(),
         )
-        return self._shown(index, order, view.shape)
+        return self.shown(index, order, view.shape)
 
     def sum(self, a: View, b: View) -> View:
         """a + b, both depending on the input."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.settle(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         terms = tuple(
             Diagonal(v.ids.ravel()[order], None if v.scale is None else v.scale.ravel()[order]) for v in (a, b)
         )
-        shifts = [v.shift.ravel()[order] for v in (a, b) if v.shift is not None]
-        bias = np.sum(shifts, axis=0) if shifts else None
-        index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias)
-        return self._shown(index, order, shape)
+        shifted = [v for v in (a, b) if v.shift is not None]
+        bias = np.sum([v.shift.ravel()[order] for v in shifted if v.shift is not None], axis=0) if shifted else None
+        numbers = [v.shift_of.ravel()[order] for v in shifted if v.shift_of is not None]
+        bias_of = joint(*numbers) if shifted and len(numbers) == len(shifted) else None
+        index = self.new(Linear, positions=positions, channels=channels, terms=terms, bias=bias, bias_of=bias_of)
+        return self.shown(index, order, shape)
 
-    def _layout(self, view: View) -> tuple[np.ndarray, int, int]:
+    def layout(self, view: View) -> tuple[np.ndarray, int, int]:
         """Order of the view's elements, positions and channels for a layer that follows it element by element."""
         (flat, sources) = (view.ids.ravel(), self.sources(view))
         if len(sources) == 1:
@@ -91,7 +101,14 @@ class Builder(Layers):
         )
 
     def _activated(self, index: int, slope: float) -> int:
-        """Index of layer `index` with an activation; a max pool hands it down to what it reads (they commute)."""
+        """Index of layer `index` with an activation, made once for each."""
+        key = (index, slope, self.number())
+        if key not in self.activations:
+            self.activations[key] = self._newly_activated(index, slope)
+        return self.activations[key]
+
+    def _newly_activated(self, index: int, slope: float) -> int:
+        """A max pool hands an activation down to what it reads (they commute)."""
         layer = self.layers[index]
         if isinstance(layer, Linear):
             module, where = self.where()
@@ -102,15 +119,20 @@ class Builder(Layers):
         return self.add(layer.renumbered(lambda _: below.ids))
 
     def apply(self, view: View, function: Nonlinearity) -> View:
-        """A fixed function of every element, as a layer of its own."""
+        """A fixed function of every element, as a layer of its own, made once."""
         view = self.plain(view)
-        order, positions, channels = self._layout(view)
-        elements = view.ids.ravel()[order]
-        index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
-        return self._shown(index, order, view.shape)
+        key = (function, view.shape, view.ids.tobytes())
+        if key not in self.copies:
+            order, positions, channels = self.layout(view)
+            elements = view.ids.ravel()[order]
+            index = self.new(Activation, positions=positions, channels=channels, elements=elements, function=function)
+            self.copies[key] = self.shown(index, order, view.shape)
+        return self.copies[key]
 
     def two_slopes(self, view: View, below: float, above: float) -> View:
         """below · t where t < 0 and above · t where t > 0: a ReLU or leaky ReLU times a number where signs allow."""
+        if below == above:
+            return view if above == 1.0 else view.scaled(np.float64(above))
         if above != 0.0 and 0.0 <= below / above <= 1.0:
             view = self.activate(view, below / above + 0.0)  # never −0
             return view if above == 1.0 else view.scaled(np.float64(above))
@@ -122,21 +144,21 @@ class Builder(Layers):
         """a · b, element by element, both depending on the input."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.plain(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         left, right = (v.ids.ravel()[order] for v in (a, b))
         index = self.new(Product, positions=positions, channels=channels, left=left, right=right)
-        return self._shown(index, order, shape)
+        return self.shown(index, order, shape)
 
     def maximum(self, a: View, b: View) -> View:
         """max(a, b), element by element: a maximum over windows of two."""
         shape = np.broadcast_shapes(a.shape, b.shape)
         a, b = (self.compared(_broadcast(v, shape)) for v in (a, b))
-        order, positions, channels = self._layout(a)
+        order, positions, channels = self.layout(a)
         both = np.stack([v.ids.ravel()[order].reshape(positions, channels) for v in (a, b)])
         sites = np.arange(2 * positions, dtype=np.int32).reshape(2, positions).T
         taps = Taps(as_elements(both.reshape(1, 2 * positions, channels)), np.ascontiguousarray(sites))
         index = self.new(MaxPool, positions=positions, channels=channels, taps=taps)
-        return self._shown(index, order, shape)
+        return self.shown(index, order, shape)
 
     def plain(self, view: View) -> View:
         """The same values without scale and shift."""
@@ -148,7 +170,7 @@ class Builder(Layers):
         view = self.plain(view)
         return self.materialise(view) if (view.ids < 0).any() else view
 
-    def _shown(self, index: int, order: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> View:
+    def shown(self, index: int, order: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> View:
         """A new layer, whose elements stand in this order of the program's, in the program's shape."""
         out = np.empty(order.size, dtype=np.int32)
         out[order] = self.ids(index)

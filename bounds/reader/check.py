@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import jax
 import numpy as np
 
-from sparsebounds.bounds.graph.agreement import disagreement
+from sparsebounds.bounds.graph.agreement import TOLERANCE, disagreement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.values import ReadError
 
 MIXING = 1e-4
@@ -19,7 +21,7 @@ NUMBERS = 1 << 19
 """Coordinates in that batch, unless three inputs have more."""
 
 
-def check(graph: Graph, network: Network, x: np.ndarray) -> None:
+def check(graph: Graph, network: Callable[[Any], Any], x: np.ndarray, tolerance: float = TOLERANCE) -> None:
     """The graph must equal the network on an example and on noise, and the network must treat every input alone.
 
     The inputs keep the type of x: what a program does to integers differs from what it does to floats.
@@ -28,11 +30,15 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
         graph: what was read.
         network: what it was read from.
         x: (B, …) example inputs.
+        tolerance: between graph and network, see `disagreement`.
 
     Raises:
         ReadError: they differ.
     """
-    inputs = _inputs(x)
+    words = graph.input.vocabulary
+    inputs = (
+        _inputs(x) if words is None else np.random.default_rng(0).integers(0, words, (3, *x.shape[1:])).astype(x.dtype)
+    )
     with jax.default_matmul_precision("highest"):
         together = np.asarray(network(inputs), dtype=np.float64)
         alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
@@ -52,7 +58,7 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
             f"{mixed.difference:.3g} (of {mixed.size:.3g}) with the other inputs or with their number; needed scores "
             "of each input alone, as in evaluation mode"
         )
-    worst = disagreement(found, together)
+    worst = disagreement(found, together, tolerance)
     if worst.ratio > 1.0:
         raise ReadError(
             f"the graph differs from the function: a difference between scores by {worst.difference:.3g} (of "
@@ -68,6 +74,12 @@ def _inputs(x: np.ndarray) -> np.ndarray:
     more = x[1 : count - 1]
     rows[2 : 2 + len(more)] = more
     return rows
+
+
+def _tokens(x: np.ndarray, words: int) -> np.ndarray:
+    """Two random inputs of tokens, and an example."""
+    drawn = np.random.default_rng(0).integers(0, words, (2, *x.shape[1:]))
+    return np.concatenate([drawn.astype(x.dtype), x[:1]])
 
 
 def _noise(example: np.ndarray, count: int) -> np.ndarray:

@@ -17,11 +17,13 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from jaxtyping import Float64
 
 from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.origins import origin
 from sparsebounds.bounds.reader.pointwise import composed
 from sparsebounds.bounds.reader.settling import settled
+from sparsebounds.bounds.reader.tokens import as_numbers, tabulated
 from sparsebounds.bounds.reader.unknown import unknown_function, unknown_operation
 from sparsebounds.bounds.reader.uses import CALLS, SAME, Use, uses
-from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Refusal, Tabulated, Value, View
 
 Rule = Callable[["Interpreter", JaxprEqn, list[Value]], list[Value]]
 
@@ -38,8 +40,9 @@ WRAPS = frozenset(
 RAW = frozenset([*CALLS, *SAME, "scan", "cond"])
 """Operations that hand their operands on as they are."""
 COVERS = (
-    "; read_graph covers convolution, dense, locally connected and gathered linear maps, bias, scale, ReLU and leaky "
-    "ReLU, average and max pooling, reshaping and sums, and a softmax, log-softmax or sigmoid of the scores at the end"
+    "; read_graph covers convolution, dense, locally connected and gathered linear maps, tables of tokens, bias, "
+    "scale, customary activations, average and max pooling, gates, normalisation, softmax attention, reshaping, sums, "
+    "and a softmax, log-softmax or sigmoid of the scores at the end"
 )
 
 
@@ -112,6 +115,9 @@ class Interpreter:
             return unknown_operation(self.builder, eqn, values)
         if eqn.primitive.name in RAW:
             return self.applied(eqn, values)
+        if any(isinstance(v, Tabulated) for v in values):
+            found = tabulated(self.builder, eqn, values)
+            return self.step(eqn, [self.as_view(v) for v in values]) if found is None else [found]
         if eqn.primitive.name == "reduce_sum":
             self.reduced.append((self.scope, self.calls()))
         function = composed(eqn, values)
@@ -131,6 +137,10 @@ class Interpreter:
             self.refusals.append(refusal)
             views = [self.settled(v) if isinstance(v, Pointwise) else v for v in values]
             return unknown_operation(self.builder, eqn, views)
+
+    def as_view(self, value: Value) -> Value:
+        """Numbers in place of functions of tokens; anything else as it is."""
+        return as_numbers(self.builder, value) if isinstance(value, Tabulated) else value
 
     def settled(self, value: Pointwise) -> Value:
         """The layer of a composed function, made once; truth values stay what they are."""
@@ -211,11 +221,13 @@ class Interpreter:
 
 def constant(eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Evaluate an operation on constants, exactly as the program would."""
-    arguments = [v.value for v in values if isinstance(v, Const)]
-    names = frozenset().union(*(v.names for v in values if isinstance(v, Const))) if values else frozenset()
-    out = eqn.primitive.bind(*arguments, **eqn.params)
-    given = any(v.given for v in values if isinstance(v, Const))
-    return [Const(o, names, given) for o in (out if eqn.primitive.multiple_results else [out])]
+    constants = [v for v in values if isinstance(v, Const)]
+    names = frozenset[str]().union(*(v.names for v in constants))
+    out = eqn.primitive.bind(*(v.value for v in constants), **eqn.params)
+    given = any(v.given for v in constants)
+    if eqn.primitive.multiple_results:
+        return [Const(o, names, given) for o in out]
+    return [Const(out, names, given, origin(eqn, constants))]
 
 
 def integer_operand(eqn: JaxprEqn, values: list[Value]) -> str:

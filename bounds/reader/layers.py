@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from sparsebounds.bounds.graph.elements import ABSENT, owners
-from sparsebounds.bounds.graph.layers import Input, Layer
+from sparsebounds.bounds.graph.layers import Input, Layer, Linear
 from sparsebounds.bounds.graph.selections import Selection
+from sparsebounds.bounds.reader.bilinear import Bilinear
 from sparsebounds.bounds.reader.pieces import Pieces
-from sparsebounds.bounds.reader.values import ReadError, View
+from sparsebounds.bounds.reader.roots import Root
+from sparsebounds.bounds.reader.values import ReadError, View, joint
 
 MAX_ELEMENTS = 2**31 - 1
 
@@ -29,6 +32,14 @@ class Layers:
         self.pieces = Pieces()
         self.folds: dict[tuple[int | bytes | None, ...], int | None] = {}
         """Layer, scale, shift → the layer that both are folded into."""
+        self.copies: dict[tuple[object, ...], View] = {}
+        """A view with its scale, shift and slope, or with a function of it → the layer of its own that it has."""
+        self.activations: dict[tuple[object, ...], int] = {}
+        """Layer, slope, type → the layer with this activation."""
+        self.roots: dict[int, Root] = {}
+        """Unknown layers that are roots of what they read."""
+        self.bilinear: dict[int, Bilinear] = {}
+        """Unknown layers that are products of two values, summed."""
 
     def add(self, layer: Layer) -> int:
         """Append a layer; return its index."""
@@ -125,5 +136,22 @@ class Layers:
         key: tuple[int | bytes | None, ...] = (index, *(None if part is None else part.tobytes() for part in parts))
         if key not in self.folds:
             folded = layer.folded(*parts)
+            if folded is not None and parts[1] is not None:
+                folded = replace(folded, bias_of=self._bias_of(layer, view, mine, local, parts[0]))
             self.folds[key] = None if folded is None else self.add(folded)
         return self.folds[key]
+
+    def _bias_of(
+        self, layer: Layer, view: View, mine: Bool[np.ndarray, " ..."], local: Int[np.ndarray, " n"], factor: Any
+    ) -> Int32[np.ndarray, " size"] | None:
+        """Which elements of a bias, and of the view's shift that is added to it, are one number of the program."""
+        if view.shift_of is None or not isinstance(layer, Linear):
+            return None
+        numbers = np.full(layer.size, view.shift_of.max(initial=0) + 1, dtype=np.int32)
+        numbers[local] = view.shift_of[mine]
+        if not np.array_equal(numbers[local], view.shift_of[mine]):
+            return None
+        if layer.bias is None:
+            return numbers
+        uniform = factor is None or (factor == factor[0]).all()
+        return joint(layer.bias_of, numbers) if layer.bias_of is not None and uniform else None

@@ -41,7 +41,7 @@ def composed(eqn: JaxprEqn, values: list[Value]) -> Pointwise | None:
     """
     if eqn.primitive.name not in ELEMENTWISE:
         return None
-    moving = [v for v in values if not isinstance(v, Const)]
+    moving = [v for v in values if isinstance(v, View | Pointwise)]
     if eqn.primitive.name in LINEAR and len(moving) == 1 and isinstance(moving[0], View):
         return None
     if eqn.primitive.name in ("add", "sub", "add_any") and all(isinstance(v, View) for v in moving):

@@ -6,22 +6,26 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
 from sparsebounds.bounds.graph.layers import Input
+from sparsebounds.bounds.graph.layers.input import check_tokens
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.simplify import simplify
 from sparsebounds.bounds.reader.check import check
 from sparsebounds.bounds.reader.interpreter import Interpreter
+from sparsebounds.bounds.reader.precision import ROUNDED, in_float32, in_low_precision, rounding
 from sparsebounds.bounds.reader.rules import RULES
 from sparsebounds.bounds.reader.scores import picked_scores
 from sparsebounds.bounds.reader.selections import dearer
+from sparsebounds.bounds.reader.tokens import vocabulary
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
-from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Tabulated, Value, View
 from sparsebounds.bounds.reader.wiring import wirings
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
@@ -42,12 +46,16 @@ def read_graph(
     masks, inference batch norm) is computed, the rest becomes layers. The graph is then evaluated and compared with
     `f` on the given inputs and on noise. `f` is never called otherwise, and never changed.
 
+    A network that computes in bfloat16 or float16 is read as what it computes in float32, with its weights as they are;
+    how far its own scores are from that is measured on the examples (`Graph.rounding`).
+
     A softmax, log-softmax or sigmoid of all scores at the very end is taken off, here and in `Sample.measure`: the
     largest score stays the largest, and margins are measured below it (`Graph.ends`).
 
     Args:
         f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2.
-        x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D).
+        x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D);
+            integers (B, …) that f looks up in tables are tokens (`Input.vocabulary`), other integers are numbers.
         nodes: which coordinates form a node: "position" (all channels of a position), "group" (`group_size`
             channels of a position, or the groups of a grouped convolution), "scalar". A flat input has one node per
             coordinate.
@@ -82,18 +90,25 @@ def read_graph(
     check_partition(nodes)
     network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
-    first = _input(x, input_nodes)
-    builder = Builder(first)
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
     program, leaves = traced(network, x[:1])
+    tokens = None if np.issubdtype(x.dtype, np.floating) else vocabulary(program.jaxpr)
+    first = _input(x, input_nodes, tokens)
+    builder = Builder(first)
     check_draws(network, program, x[:1])
     interpreter = Interpreter(builder, RULES)
-    interpreter.whole_numbers = not np.issubdtype(x.dtype, np.floating)
-    start = View(builder.ids(0).reshape(1, *first.shape))
+    interpreter.whole_numbers = tokens is None and not np.issubdtype(x.dtype, np.floating)
+    start = _start(builder, first, x.dtype)
     try:
         graph = _graph(interpreter, interpreter.closed(program, [*leaves, start]), selections_fixed)
         graph = replace(graph, ends=network.ends or ()).partition(nodes, group_size)
         _require_finite(graph)
-        check(graph, network, x)
+        if in_low_precision(program.jaxpr):
+            check(graph, in_float32(network), x, ROUNDED)
+            graph = replace(graph, rounding=rounding(graph, network, x))
+        else:
+            check(graph, network, x)
     except ReadError as error:  # where layers are in training mode, that is what the user is told
         message = mode_error(network, interpreter.reduced)
         if not message:
@@ -107,7 +122,8 @@ def read_graph(
 def _graph(interpreter: Interpreter, outputs: list[Value], selections_fixed: bool) -> Graph:
     """The graph whose scores are what the program returns."""
     builder = interpreter.builder
-    (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in outputs]
+    views = [interpreter.as_view(v) for v in outputs]
+    (out, *more) = [interpreter.settled(v) if isinstance(v, Pointwise) else v for v in views]
     if more:
         raise ReadError(f"the function returns {1 + len(more)} arrays; needed one array of scores (B, C)")
     output = _output_layer(builder, out)
@@ -115,10 +131,19 @@ def _graph(interpreter: Interpreter, outputs: list[Value], selections_fixed: boo
     return graph if selections_fixed else replace(graph, selections=dearer(builder.selected(), wirings(graph)))
 
 
-def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
-    """The input layer: images and sequences keep their channels together, flat inputs have none."""
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
+def _start(builder: Builder, first: Input, kind: np.dtype[Any]) -> Value:
+    """What the program is handed: the coordinates of an input, or its tokens."""
+    if first.vocabulary is None:
+        return View(builder.ids(0).reshape(1, *first.shape))
+    places = np.arange(first.positions).reshape(1, *first.shape)
+    words = np.arange(first.vocabulary).astype(jax.dtypes.canonicalize_dtype(kind))
+    return Tabulated(places, np.zeros_like(places), words[:, None])
+
+
+def _input(
+    x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None, tokens: int | None = None
+) -> Input:
+    """The input layer: images and sequences keep their channels together, flat inputs have none, tokens the words."""
     shape = x.shape[1:]
     channels = shape[-1] if len(shape) > 1 else 1
     size = int(np.prod(shape))
@@ -128,6 +153,10 @@ def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] 
             raise ValueError(f"input_nodes of shape {np.shape(input_nodes)}; needed the shape of one input, {shape}")
         _, node = np.unique(np.ravel(input_nodes), return_inverse=True)
         node = node.astype(np.int32)
+    if tokens is not None:
+        check_tokens(x, tokens)
+        node = None if node is None else np.repeat(node, tokens)
+        return Input(shape, size, tokens, node, vocabulary=tokens)
     return Input(shape, size // channels, channels, node)
 
 

@@ -118,8 +118,8 @@ def _candidates(f: _Compared) -> Iterator[Recognised]:
     if not all(map(math.isfinite, (below, zero, above))):
         return
     if abs(zero) < 1e-6:
-        yield Recognised(f.variable, two_slopes(_round(below), _round(above)))
-        yield Recognised(f.variable, SQUARE, _round(above))
+        yield Recognised(f.variable, two_slopes(rounded(below), rounded(above)))
+        yield Recognised(f.variable, SQUARE, rounded(above))
     for function in FIXED:
         yield Recognised(f.variable, function)
     yield from (Recognised(f.variable, function) for function in _with_numbers(above, low, high))
@@ -134,21 +134,21 @@ def _with_numbers(above: float, low: float, high: float) -> Iterator[Nonlinearit
     for beta in (1.0, 1.702):
         yield silu(beta)
     if 0.0 < above < 1.0:
-        yield silu(_round(math.log(above / (1.0 - above))))
+        yield silu(rounded(math.log(above / (1.0 - above))))
     if low < 0.0 and math.isfinite(low) and low > -FAR / 2:
-        alpha = _round(-low)
+        alpha = rounded(-low)
         yield elu(alpha)
         yield celu(alpha)
     if low < high:
         ends = (low if low > -FAR else -math.inf, high if high < FAR else math.inf)
         if ends != (-math.inf, math.inf):
-            yield clip(*map(_round, ends))
+            yield clip(*map(rounded, ends))
         width = FAR - high
         if 0.0 < width < FAR:
-            yield soft_shrink(_round(width))
+            yield soft_shrink(rounded(width))
 
 
-def _round(number: float) -> float:
+def rounded(number: float) -> float:
     """The number of six digits that it is a rounding of, if there is one."""
     short = float(f"{number:.6g}") if math.isfinite(number) else number
     return short if abs(short - number) <= 4e-7 * abs(number) else number

@@ -37,7 +37,7 @@ def picked_scores(builder: Builder, view: View, source: int) -> int | None:
     if view.shift is not None:
         bias = view.shift.ravel() + (0.0 if bias is None else bias)
     rows = tuple(replace(dot, weight=_in_order(dot)[:, :, local] * scale, order=None) for dot in dots)
-    return builder.add(replace(layer, positions=1, channels=len(ids), terms=rows, bias=bias))
+    return builder.add(replace(layer, positions=1, channels=len(ids), terms=rows, bias=bias, bias_of=None))
 
 
 def _in_order(dot: Dot) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.recognise import Recognised, recognised
+from sparsebounds.bounds.reader.roots import root_of
 from sparsebounds.bounds.reader.values import Pointwise, Value, View
 
 Again = Callable[[Pointwise, list[Value]], Value]
@@ -26,11 +27,13 @@ def settled(builder: Builder, value: Pointwise, again: Again, unknown: Callable[
 
     Returns:
         A view of the new layer. A function that is not recognised whole is taken apart: what its operands are, and
-        what is done to them.
+        what is done to them. A root is left whole: whoever multiplies by it may know more of it.
     """
     found = recognised(value)
     if found is not None:
         return _made(builder, found)
+    if root_of(value) is not None:
+        return unknown(value)
     if value.of is not None:
         inner, factor, offset = value.of
         view = settled(builder, inner, again, unknown)

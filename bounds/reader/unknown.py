@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,9 @@ from jax.extend.core import JaxprEqn
 from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.layers import Unknown
+from sparsebounds.bounds.reader.bilinear import Bilinear
 from sparsebounds.bounds.reader.builder import Builder
+from sparsebounds.bounds.reader.roots import root_of
 from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
 
 
@@ -25,6 +29,9 @@ def unknown_function(builder: Builder, value: Pointwise) -> View:
 
     name = value.eqn.primitive.name
     index = builder.new(Unknown, positions=1, channels=view.ids.size, reads=(view.ids,), operation=name, run=run)
+    root = root_of(value)
+    if root is not None:
+        builder.roots[index] = root
     return View(builder.ids(index).reshape(view.shape))
 
 
@@ -58,3 +65,17 @@ def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> l
         )
         shown.append(View(builder.ids(index).reshape(shape)))
     return shown
+
+
+def unknown_products(builder: Builder, sums: Bilinear) -> View:
+    """A layer for sums of products of two views."""
+
+    def run(
+        left: Float64[np.ndarray, "batch B F K"], right: Float64[np.ndarray, "batch B N K"]
+    ) -> Float64[np.ndarray, "batch size"]:
+        return np.matmul(left, right.swapaxes(2, 3)).reshape(len(left), -1)
+
+    (reads, size) = ((sums.left, sums.right), prod(sums.sizes))
+    index = builder.new(Unknown, positions=1, channels=size, reads=reads, operation="dot_general", run=run)
+    builder.bilinear[index] = sums
+    return View(builder.ids(index).reshape(sums.shape))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32
+from jaxtyping import Float64, Int, Int32, Shaped
 
 from sparsebounds.bounds.graph.elements import ABSENT
 
@@ -28,6 +28,8 @@ class Const:
     names: frozenset[str] = frozenset()
     given: bool = False
     """Whether arrays stand behind it that the program was handed, and not its text alone."""
+    origin: Int32[np.ndarray, " ..."] | None = None
+    """Of its shape: elements with equal numbers are one number of the program; None: each is one of its own."""
 
     @property
     def array(self) -> Float64[np.ndarray, " ..."]:
@@ -47,6 +49,8 @@ class View:
     shift: Float64[np.ndarray, "*shape"] | None = None
     of: tuple[View, float, float] | None = None
     """(inner, r, c) where the program wrote it as r · inner + c with two numbers."""
+    shift_of: Int32[np.ndarray, "*shape"] | None = None
+    """As `Const.origin`, for the shift."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,26 +66,41 @@ class View:
             shift = np.zeros(index.shape) if shift is None else shift
         if shift is not None:
             shift = np.where(absent, fill, shift)
-        return View(ids, scale, shift)
+        of = (
+            None
+            if self.shift_of is None
+            else np.where(absent, self.shift_of.max(initial=0) + 1, self.shift_of.ravel()[index])
+        )
+        return View(ids, scale, shift, shift_of=of)
 
-    def scaled(self, factor: Float64[np.ndarray, " ..."] | np.float64) -> View:
+    def scaled(
+        self, factor: Float64[np.ndarray, " ..."] | np.float64, origin: Int[np.ndarray, " ..."] | None = None
+    ) -> View:
         """factor · view. A factor of zero is kept (a mask is not structure: whoever counts on it has to say so)."""
         of = (self, float(factor), 0.0) if np.ndim(factor) == 0 else None
+        numbers = None if self.shift_of is None else joint(self.shift_of, numbered(np.shape(factor), origin))
         factor = np.broadcast_to(factor, self.shape)
         scale = factor if self.scale is None else self.scale * factor
         shift = None if self.shift is None else self.shift * factor
-        return View(self.ids, None if (scale == 1.0).all() else scale, shift, of)
+        return View(self.ids, None if (scale == 1.0).all() else scale, shift, of, numbers)
 
-    def shifted(self, offset: Float64[np.ndarray, " ..."] | np.float64) -> View:
+    def shifted(
+        self, offset: Float64[np.ndarray, " ..."] | np.float64, origin: Int[np.ndarray, " ..."] | None = None
+    ) -> View:
         """view + offset. A shift of zeros stays a shift: a bias that happens to be zero is still a bias."""
         of = (self, 1.0, float(offset)) if np.ndim(offset) == 0 else None
+        numbers: np.ndarray | None = np.broadcast_to(numbered(np.shape(offset), origin), self.shape)
         offset = np.broadcast_to(offset, self.shape)
-        return View(self.ids, self.scale, np.array(offset) if self.shift is None else self.shift + offset, of)
+        if self.shift is None:
+            return View(self.ids, self.scale, np.array(offset), of, numbers)
+        numbers = None if self.shift_of is None or numbers is None else joint(self.shift_of, numbers)
+        return View(self.ids, self.scale, self.shift + offset, of, numbers)
 
     def arranged(self, move: Callable[[np.ndarray], np.ndarray]) -> View:
         """The same elements moved about: `move` acts on numbers, scale and shift alike."""
         scale = None if self.scale is None else move(self.scale)
-        return View(move(self.ids), scale, None if self.shift is None else move(self.shift))
+        shift, numbers = (None if part is None else move(part) for part in (self.shift, self.shift_of))
+        return View(move(self.ids), scale, shift, shift_of=numbers)
 
     def reshaped(self, shape: tuple[int, ...]) -> View:
         """The same elements in another shape, in row-major order."""
@@ -134,7 +153,34 @@ class Pointwise:
         return bool(np.issubdtype(self.eqn.outvars[0].aval.dtype, np.bool_))
 
 
-Value = Const | View | Pointwise
+@dataclass(frozen=True, eq=False)
+class Tabulated:
+    """Functions of one token each: element e is table[token at places_e, columns_e], of any type."""
+
+    places: Int[np.ndarray, "*shape"]
+    columns: Int[np.ndarray, "*shape"]
+    table: Shaped[np.ndarray, "V N"]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.places.shape
+
+
+Value = Const | View | Pointwise | Tabulated
+
+
+def numbered(shape: tuple[int, ...], origin: Int[np.ndarray, " ..."] | None) -> Int32[np.ndarray, "*shape"]:
+    """Which elements are one number: as they are known to be, else each one of its own."""
+    return np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape) if origin is None else origin
+
+
+def joint(*numbers: Int[np.ndarray, " ..."]) -> Int32[np.ndarray, " ..."]:
+    """Which elements agree in all of these: what is computed from them is one number there."""
+    (first, *others) = np.broadcast_arrays(*numbers)
+    for other in others:
+        pairs = first.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
+        first = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape)
+    return first.astype(np.int32)
 
 
 def same_view(a: View, b: View) -> bool:

@@ -16,7 +16,7 @@ from scipy.special import gammaln
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Layer, MaxPool
+from sparsebounds.bounds.graph.layers import Attention, Layer, MaxPool, Normalise
 from sparsebounds.bounds.graph.selections import Selection, Wiring, log_choose
 from sparsebounds.bounds.graph.terms import Pool, Term
 from sparsebounds.bounds.reader.regular import FEW, regularity
@@ -99,6 +99,10 @@ def _all_read(layer: Layer) -> list[Rows]:
         return [_elements(term) for term in layer.terms]
     if isinstance(layer, MaxPool):
         return [_elements(layer)]
+    if isinstance(
+        layer, Normalise | Attention
+    ):  # groups and tokens, in whatever order: what they leave out is recorded
+        return []
     return [np.atleast_1d(elements).reshape(-1, (elements.shape or (1,))[-1]) for elements in layer.elements_read]
 
 

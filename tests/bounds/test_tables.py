@@ -152,7 +152,7 @@ def test_a_refused_network_does_not_cost_a_pass(data, monkeypatch):
 
     monkeypatch.setattr(bounds.Sample, "measure", never)
     with pytest.raises(bounds.ReadError, match="mixes"):
-        table(lambda x: conv(x - x.mean(), networks.draw(1, 6, 6, 2, 4)).reshape(-1, 4), *data)
+        table(lambda x: conv(x - x.mean(0), networks.draw(1, 6, 6, 2, 4)).reshape(-1, 4), *data)
 
 
 def test_the_same_tensors_give_the_same_table(net, data):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Int32
+from jaxtyping import Float64, Int32, Shaped
 
 from sparsebounds.bounds.graph.layers.shared import NoTerms
 from sparsebounds.bounds.graph.terms import Table
@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.terms import Table
 
 @dataclass(frozen=True)
 class Input(NoTerms):
-    """The coordinates of one input, as the function received them."""
+    """The coordinates of one input, as the function received them; of tokens, one for each word of the vocabulary."""
 
     shape: tuple[int, ...]
     positions: int
@@ -24,19 +24,63 @@ class Input(NoTerms):
     name: str = "input"
     where: str = ""
     groups: int = 1
+    vocabulary: int | None = None
+    """Inputs are integers 0 … vocabulary − 1, in the shape `shape`: coordinate (position, v) is 1 where v stands."""
 
     role: ClassVar[str] = "input"
     kind: ClassVar[str] = "input"
     elements_read: ClassVar[tuple[np.ndarray, ...]] = ()
 
     @property
+    def coordinates(self) -> tuple[int, ...]:
+        """The shape of its coordinates: energies have it."""
+        return self.shape if self.vocabulary is None else (*self.shape, self.vocabulary)
+
+    def values(self, x: Shaped[np.ndarray, "B ..."]) -> Float64[np.ndarray, "B size"]:
+        """Its coordinates for a batch of inputs; of tokens, or of tokens written as coordinates.
+
+        Raises:
+            ValueError: inputs of another shape, or tokens outside the vocabulary.
+        """
+        if x.shape[1:] == self.coordinates:
+            return np.asarray(x, dtype=np.float64).reshape(len(x), -1)
+        if x.shape[1:] != self.shape or self.vocabulary is None:
+            raise ValueError(f"inputs of shape {x.shape[1:]}; the graph was read from inputs of shape {self.shape}")
+        check_tokens(x, self.vocabulary)
+        tokens = np.asarray(x).reshape(len(x), -1).astype(np.int64)
+        values = np.zeros((*tokens.shape, self.vocabulary))
+        np.put_along_axis(values, tokens[:, :, None], 1.0, axis=2)
+        return values.reshape(len(x), -1)
+
+    @property
     def grid(self) -> tuple[int, ...] | None:
         """The shape of its positions, where the function says so."""
+        if self.vocabulary is not None:
+            return self.shape
         return self.shape[:-1] if len(self.shape) > 1 else None
 
     @property
     def structure(self) -> dict[str, tuple[Any, ...]]:
-        return {"shape": (self.shape,)}
+        return {"shape": (self.shape,), "vocabulary": (self.vocabulary,)}
 
     def renumbered(self, renumber: Table) -> Input:
         return self
+
+
+def check_tokens(x: Shaped[np.ndarray, "B ..."], vocabulary: int) -> None:
+    """Raise ValueError where a token lies outside 0 … vocabulary − 1.
+
+    Example:
+        >>> check_tokens(np.array([[0, 7]]), 5)
+        Traceback (most recent call last):
+        ...
+        ValueError: token 7 at position (0, 1) is outside the vocabulary, 0..4: the smallest table has 5 rows
+    """
+    tokens = np.asarray(x)
+    outside = (tokens < 0) | (tokens >= vocabulary) | (tokens != np.floor(tokens))
+    if outside.any():
+        place = tuple(int(i) for i in np.argwhere(outside)[0])
+        raise ValueError(
+            f"token {tokens[place]} at position {place} is outside the vocabulary, 0..{vocabulary - 1}: the smallest "
+            f"table has {vocabulary} rows"
+        )

@@ -32,6 +32,7 @@ class NoTerms(Elements):
     dots: ClassVar[tuple[Dot, ...]] = ()
     single_dot: ClassVar[None] = None
     bias: ClassVar[None] = None
+    bias_of: ClassVar[None] = None
     slope: ClassVar[float] = 1.0
     activated: ClassVar[bool] = False
     affine: ClassVar[bool] = False

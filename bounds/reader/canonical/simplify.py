@@ -13,6 +13,7 @@ from sparsebounds.bounds.graph.layers import Layer, Linear
 from sparsebounds.bounds.graph.terms import Diagonal, Term
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.canonical.dots import join
+from sparsebounds.bounds.reader.values import joint
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class _Part:
 
     terms: tuple[Term, ...]
     bias: Float64[np.ndarray, " size"] | None = None
+    bias_of: Int[np.ndarray, " size"] | None = None
     name: str = ""
 
 
@@ -76,7 +78,9 @@ def _absorbed(term: Term, program: _Program) -> _Part:
     if len(present) != len(terms):
         return alone
     bias = None if source.bias is None else source.bias[local]
-    return _Part(present, bias if bias is None or term.scale is None else bias * term.scale, source.name)
+    if bias is None or term.scale is None:
+        return _Part(present, bias, None if source.bias_of is None else source.bias_of[local], source.name)
+    return _Part(present, bias * term.scale, None, source.name)
 
 
 def _seen_through(term: Diagonal, below: Term, local: Int[np.ndarray, " size"]) -> Term | None:
@@ -92,11 +96,14 @@ def _seen_through(term: Diagonal, below: Term, local: Int[np.ndarray, " size"]) 
 def _joined(layer: Linear, parts: Sequence[_Part]) -> Linear:
     """The layer with the terms of all parts, learned maps of the same outputs joined into one."""
     terms = tuple(term for part in parts for term in part.terms)
-    biases = [bias for bias in (layer.bias, *(part.bias for part in parts)) if bias is not None]
+    biased = [part for part in (_Part((), layer.bias, layer.bias_of), *parts) if part.bias is not None]
+    biases = [part.bias for part in biased if part.bias is not None]
+    numbers = [part.bias_of for part in biased if part.bias_of is not None]
     layer = replace(
         layer,
         terms=terms,
         bias=np.sum(biases, axis=0) if biases else None,
+        bias_of=joint(*numbers) if numbers and len(numbers) == len(biases) else None,
         name=layer.name or "+".join(part.name for part in parts if part.name),
     )
     return replace(layer, terms=(*join(layer.dots), *layer.fixed_terms))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import JaxprEqn
-from jaxtyping import Float64
+from jaxtyping import Float64, Int32
 
 from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.normalising import normalised
 from sparsebounds.bounds.reader.pointwise import is_sign_test, scalar_of
 from sparsebounds.bounds.reader.selections import record_mask
 from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View, same_ratio
@@ -18,13 +21,13 @@ def add(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
     if isinstance(a, View) and isinstance(b, View):
         return [interpreter.builder.sum(a, b)]
     view, const = (a, b) if isinstance(a, View) else (b, a)
-    return [_broadcast(interpreter, view, const).shifted(number(const))]
+    return [_broadcast(interpreter, view, const).shifted(number(const), _origin(const))]
 
 
 def sub(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     a, b = values
     if isinstance(b, Const):
-        return add(interpreter, eqn, [a, Const(-np.asarray(b.value), b.names, b.given)])
+        return add(interpreter, eqn, [a, replace(b, value=-np.asarray(b.value))])
     return add(interpreter, eqn, [a, _view(interpreter, b).scaled(np.asarray(-1.0))])
 
 
@@ -33,26 +36,47 @@ def neg(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Va
 
 
 def mul(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
-    """A scale, a mask, or a product of two values that depend on the input."""
+    """A scale, a mask, a normalisation, or a product of two values that depend on the input."""
     a, b = values
     if isinstance(a, View) and isinstance(b, View):
-        return [interpreter.builder.product(a, b)]
+        builder = interpreter.builder
+        left, right = _same_shape(a, b)
+        for what, by in ((left, right), (right, left)):
+            found = normalised(builder, what, by, 1.0)
+            if found is not None:
+                return [found]
+        return [builder.product(left, right)]
     view, const = (a, b) if isinstance(b, Const) else (b, a)
     record_mask(interpreter.builder, const)
-    return [_broadcast(interpreter, view, const).scaled(number(const))]
+    return [_broadcast(interpreter, view, const).scaled(number(const), _origin(const))]
 
 
 def div(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     view, const = values
+    if isinstance(view, View) and isinstance(const, View):
+        found = normalised(interpreter.builder, *_same_shape(view, const), -1.0)
+        if found is not None:
+            return [found]
     if not isinstance(const, Const):
         raise interpreter.refuse("divides by a value that depends on the input")
-    return [_broadcast(interpreter, view, const).scaled(1.0 / number(const))]
+    return [_broadcast(interpreter, view, const).scaled(1.0 / number(const), _origin(const))]
+
+
+def _same_shape(a: View, b: View) -> tuple[View, View]:
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    left, right = (v.arranged(lambda part: np.broadcast_to(part, shape)) for v in (a, b))
+    return left, right
 
 
 def number(const: Value) -> Float64[np.ndarray, " ..."] | np.float64:
     """A constant in float64: one number where it is the same everywhere."""
     scalar = scalar_of(const)
     return constant_array(const) if scalar is None else np.float64(scalar)
+
+
+def _origin(const: Value) -> Int32[np.ndarray, " ..."] | None:
+    """Which elements of a constant are one number of the program."""
+    return const.origin if isinstance(const, Const) and scalar_of(const) is None else None
 
 
 def extreme(sign: float) -> Rule:

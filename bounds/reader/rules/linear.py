@@ -10,12 +10,18 @@ from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.windows import Axis, window_sites
+from sparsebounds.bounds.reader.attention import attention
+from sparsebounds.bounds.reader.bilinear import bilinear
 from sparsebounds.bounds.reader.interpreter import Interpreter, constant_array, one_view, out_shape
+from sparsebounds.bounds.reader.origins import bias_of_sum
+from sparsebounds.bounds.reader.unknown import unknown_products
 from sparsebounds.bounds.reader.values import Value, View
 
 
 def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Σ over the contracted axes; batch axes give every row weights of its own."""
+    if all(isinstance(v, View) for v in values):
+        return [_of_two(interpreter, eqn, values)]
     at, view = one_view(interpreter, values)
     (contract, batch) = eqn.params["dimension_numbers"]
     data_contract, data_batch = contract[at], batch[at]
@@ -31,18 +37,31 @@ def dot_general(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) ->
     axes, rows_shape = (*data_batch, *free, *data_contract), (prod(b_shape), prod(f_shape), -1)
     rows = view.arranged(lambda part: part.transpose(axes).reshape(rows_shape))
     bias = None if rows.shift is None else np.matmul(rows.shift, weight).ravel()  # the scale is not the shift's
+    bias_of = bias_of_sum(rows, prod(n_shape))
     if rows.scale is not None:
         weight = weight * rows.scale[:, 0, :, None]
     taps = Taps(rows.ids, np.arange(prod(f_shape), dtype=np.int32)[:, None])
     channels = n_shape[-1] if n_shape else 1
     positions = prod(b_shape) * prod(f_shape) * prod(n_shape) // max(channels, 1)
     builder = interpreter.builder
-    index = builder.dot(rows, taps, weight, (positions, channels), bias=bias)
+    index = builder.dot(rows, taps, weight, (positions, channels), bias=bias, bias_of=bias_of)
     ids = builder.ids(index).reshape(*b_shape, *f_shape, *n_shape)
     nb, nf, nn = len(b_shape), len(f_shape), len(n_shape)
     if at == 1:  # the constant is the left operand: its free axes come first
         ids = ids.transpose(*range(nb), *range(nb + nf, nb + nf + nn), *range(nb, nb + nf))
     return [View(ids)]
+
+
+def _of_two(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> View:
+    """Both operands depend on the input: attention, its scores, or what the table of layers does not have."""
+    builder = interpreter.builder
+    left, right = (builder.plain(v) for v in values if isinstance(v, View))
+    sums = bilinear(eqn, left, right)
+    found = attention(builder, sums)
+    if found is not None:
+        return found
+    interpreter.refusals.append(interpreter.refuse("multiplies two values that depend on the input"))
+    return unknown_products(builder, sums)
 
 
 def _unscaled_across(interpreter: Interpreter, view: View, along: list[int]) -> View:

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 from jax.extend.core import JaxprEqn
+from jaxtyping import Int
 
 from sparsebounds.bounds.graph.layers import MaxPool
 from sparsebounds.bounds.graph.taps import Taps
@@ -31,7 +32,7 @@ def reduce_sum(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> 
         rows = View(windows.ids.transpose(0, 2, 1).reshape(f * c, 1, t))
         weight = windows.scale.transpose(0, 2, 1).reshape(f * c, t, 1)
         index = builder.dot(rows, Taps(rows.ids, np.zeros((1, 1), np.int32)), weight, (f, c), bias=bias)
-    return [_placed(View(builder.ids(index)), out_shape(eqn), axis)]
+    return [placed(View(builder.ids(index)), out_shape(eqn), axis)]
 
 
 def reduce_max(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -41,7 +42,7 @@ def reduce_max(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> 
     windows, axis = _windows_of_axes(builder, _poolable(interpreter, view), eqn.params["axes"])
     flat = windows.ids.reshape(-1, windows.shape[-1])
     taps = Taps(flat[None], np.arange(len(flat), dtype=np.int32).reshape(windows.shape[:2]))
-    return [_placed(_max_pool(builder, taps), out_shape(eqn), axis)]
+    return [placed(_max_pool(builder, taps), out_shape(eqn), axis)]
 
 
 def _windows_of_axes(builder: Builder, view: View, axes: tuple[int, ...]) -> tuple[View, int | None]:
@@ -59,7 +60,7 @@ def _windows_of_axes(builder: Builder, view: View, axes: tuple[int, ...]) -> tup
     return windows, place
 
 
-def _placed(view: View, shape: tuple[int, ...], channel: int | None) -> View:
+def placed(view: View, shape: tuple[int, ...], channel: int | None) -> View:
     """Elements in (position, channel) order, arranged in the shape that the program expects."""
     if channel is None:
         return view.reshaped(shape)
@@ -70,19 +71,25 @@ def _placed(view: View, shape: tuple[int, ...], channel: int | None) -> View:
 def window_sum(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """A sum over sliding windows."""
     _, view = one_view(interpreter, values)
-    builder = interpreter.builder
+    image, sites, channel = _sliding(interpreter, eqn, evenly_scaled(interpreter.builder, view))
+    return [placed(summed(interpreter.builder, image, sites), out_shape(eqn), channel)]
+
+
+def evenly_scaled(builder: Builder, view: View) -> View:
+    """The same values with one scale for all."""
     view = builder.settle(view)
-    if view.scale is not None and np.ptp(view.scale) > 0:
-        view = builder.materialise(view)
-    image, sites, channel = _sliding(interpreter, eqn, view)
+    return builder.materialise(view) if view.scale is not None and np.ptp(view.scale) > 0 else view
+
+
+def summed(builder: Builder, image: View, sites: Int[np.ndarray, "F T"]) -> View:
+    """Sums over windows of an evenly scaled view (sites, channels), with what is ABSENT left out."""
     bias = None
     if image.shift is not None:
         taken = image.shift[sites]
         taken[sites < 0] = 0.0
         bias = taken.sum(axis=1).ravel()
     scale = 1.0 if image.scale is None else image.scale.flat[0]
-    index = builder.pool(Taps(image.ids[None], sites), np.asarray(scale), bias)
-    return [_placed(View(builder.ids(index)), out_shape(eqn), channel)]
+    return View(builder.ids(builder.pool(Taps(image.ids[None], sites), np.asarray(scale), bias)))
 
 
 def window_max(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -90,7 +97,7 @@ def window_max(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> 
     _, view = one_view(interpreter, values)
     image, sites, channel = _sliding(interpreter, eqn, _poolable(interpreter, view))
     pooled = _max_pool(interpreter.builder, Taps(image.ids[None], sites))
-    return [_placed(pooled, out_shape(eqn), channel)]
+    return [placed(pooled, out_shape(eqn), channel)]
 
 
 def _sliding(interpreter: Interpreter, eqn: JaxprEqn, view: View) -> tuple[View, np.ndarray, int | None]:
