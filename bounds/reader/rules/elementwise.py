@@ -9,7 +9,8 @@ import numpy as np
 from jax.extend.core import JaxprEqn
 from jaxtyping import Float64, Int32
 
-from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, as_view, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.interpreter import Interpreter, Rule, constant_array, is_zero, out_shape
+from sparsebounds.bounds.reader.joining import as_view
 from sparsebounds.bounds.reader.normalising import normalised
 from sparsebounds.bounds.reader.pointwise import is_sign_test, scalar_of
 from sparsebounds.bounds.reader.selections import record_mask

@@ -12,13 +12,11 @@ from jax.extend.core import JaxprEqn
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.reader.interpreter import (
     Interpreter,
-    as_view,
-    concatenate,
     constant_array,
     one_view,
     out_shape,
-    stack_axis0,
 )
+from sparsebounds.bounds.reader.joining import as_view, concatenate, stack_axis0
 from sparsebounds.bounds.reader.selections import record_gather, record_slices
 from sparsebounds.bounds.reader.uses import CALLS, MOVES, SAME, SLICES, inner_program
 from sparsebounds.bounds.reader.values import Const, Value, View
