@@ -24,6 +24,14 @@ def images(f, *shape):
     return bounds.read_graph(f, np.ones((2, *shape), np.float32))
 
 
+def shared(graph, index):
+    """The graph with a bias whose channels are one number each at all positions."""
+    layers, layer = list(graph.layers), graph.linear(index)
+    channel = np.tile(np.arange(layer.channels, dtype=np.int32), layer.positions)
+    layers[index] = replace(layer, bias_of=channel)
+    return replace(graph, layers=tuple(layers))
+
+
 def only(graph):
     (place, *_) = learned_terms(graph)
     return noisy_map(graph, place)
@@ -53,11 +61,14 @@ def test_dense_patches_groups_scales_and_biases_by_hand():
     assert kappa(grouped, 8, 8, 8) == pytest.approx(
         min(math.sqrt(18) * (sides + tail(64 * 4)), 9 * (sides + tail(9 * 4)))
     )
-    scaled = images(lambda x: flat(jax.nn.relu(x) * draw(1, 5)) @ draw(2, 80, 2), 4, 4, 5)
+    scaled = images(lambda x: flat(jax.nn.relu(jax.nn.relu(x) * draw(1, 5) + draw(3, 5))) @ draw(2, 80, 2), 4, 4, 5)
     assert only(scaled).kappa(math.log(8)) == pytest.approx(math.sqrt(2 * math.log(8 * 2 * 80)))
-    shared = images(lambda x: flat(conv(x, draw(1, 3, 3, 3, 16), padding="SAME") + draw(2, 16)), 8, 8, 3)
-    (layer,) = biased_layers(shared)
-    found = noisy_bias(shared, layer)
+    free = images(lambda x: flat(conv(x, draw(1, 3, 3, 3, 16), padding="SAME") + draw(2, 16)), 8, 8, 3)
+    (layer,) = biased_layers(free)
+    assert noisy_bias(free, layer).kappa(math.log(8)) == pytest.approx(32 + tail(1))  # 1024 numbers of their own
+    biased = replace(free.linear(layer), positions=64, channels=16)
+    graph = shared(replace(free, layers=(*free.layers[:layer], biased, *free.layers[layer + 1 :])), layer)
+    found = noisy_bias(graph, layer)
     assert found.kappa(math.log(8)) == pytest.approx(8 * (math.sqrt(16) + tail(1)))
     assert found.norm == pytest.approx(np.linalg.norm(draw(2, 16)), rel=1e-6)
 
@@ -74,21 +85,22 @@ CONVOLUTIONS = {
 
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_noise_stays_below_every_form(name):
-    """The operator written out, 60 draws: no form is exceeded, though at 1/L = ½ half of them might be."""
+    """The operator written out, 60 draws, 1/L = 1/200."""
     of_kernel, shape = CONVOLUTIONS[name]
     forms, rng, worst = only(images(of_kernel(draw(0, *shape)), 6, 6, 2)).forms, np.random.default_rng(7), 0.0
     basis = np.eye(72, dtype=np.float32).reshape(72, 6, 6, 2)
     for _ in range(60):
         matrix = np.asarray(of_kernel(rng.normal(size=shape).astype(np.float32))(basis), np.float64)
         worst = max(worst, float(np.linalg.norm(matrix, 2)))
-    ratios = [worst / form.kappa(math.log(2)) for form in forms]
-    assert max(ratios) <= 1 and max(ratios) > 0.4
+    ratios = [worst / form.kappa(math.log(200)) for form in forms]
+    assert 0.25 < max(ratios) <= 1
 
 
 def test_noise_of_a_shared_bias_stays_below():
     rng = np.random.default_rng(7)
-    f = lambda x: flat(conv(x, draw(1, 1, 1, 2, 3)) + draw(2, 3))  # noqa: E731
+    f = lambda x: flat(jax.nn.relu(conv(x, draw(1, 1, 1, 2, 3)) + draw(2, 3))) @ draw(3, 108, 2)  # noqa: E731
     graph = images(f, 6, 6, 2)
+    graph = shared(graph, biased_layers(graph)[0])
     kappa = noisy_bias(graph, biased_layers(graph)[0]).kappa(math.log(2))
     drawn = [6 * np.linalg.norm(rng.normal(size=3)) for _ in range(400)]
     assert np.mean(np.array(drawn) > kappa) < 0.5 and max(drawn) > 0.8 * kappa
@@ -161,7 +173,7 @@ def test_no_noise_moves_the_scores_further_than_said(start):
         for change in (lambda w, r=rng, s=size: w + s * r.normal(size=w.shape), lambda w, s=size: w * (1 + s)):
             moved = stirred(graph, change)
             ratios.append(found(graph, moved, x) / said(graph, moved, chi))
-    assert max(ratios) <= 1 and max(ratios) > 0.05
+    assert 0.01 < max(ratios) <= 1
 
 
 def test_overlapping_maxima_attain_the_bound_and_refute_constant_1():
