@@ -221,4 +221,4 @@ def _gammas(gamma: float | str, sample: Sample) -> list[float]:
     positive = sample.margins[sample.margins > 0]
     if not positive.size:
         return [1.0]
-    return np.geomspace(max(positive.min() / 2, 1e-300), positive.max(), CANDIDATES).tolist()
+    return [1.0, *np.geomspace(max(positive.min() / 2, 1e-300), positive.max(), CANDIDATES).tolist()]

@@ -60,8 +60,8 @@ def noisy_class(graph: Graph, chi: float, up: Callable[[float], float]) -> Noisy
 
     Example:
         >>> found = noisy_class(graph, 1.0, lambda value: value)
-        >>> len(found.noisy), round(math.exp(found.log_scale), 6)  # norms 2 and 2
-        (2, 4.0)
+        >>> len(found.noisy), round(math.exp(found.log_scale), 6)  # norms 1 and 1
+        (2, 1.0)
     """
     chain = homogeneous_chain(graph)
     places, biased = learned_terms(graph, absorbed=chain is not None), biased_layers(graph)
