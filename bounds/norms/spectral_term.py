@@ -30,14 +30,14 @@ def term_upper(graph: Graph, term: Term, method: str) -> float:
     if not isinstance(term, Dot):
         return absolute_upper(term)
     dot = term.with_shared_rows()
-    lattices = _lattices(graph, dot)
+    lattices = set_lattices(graph, dot)
     upper = sets_upper(dot, lattices, method)
     # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
     settled = dot.dense or all(lattice is not None for lattice in lattices)
     return upper if settled else min(upper, absolute_upper(dot))
 
 
-def _lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
+def set_lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
     """The lattice of every weight set; sets that differ by a shift of all elements (groups) share it."""
     b_count, f_count, _ = dot.taps.shape
     if f_count == 1:

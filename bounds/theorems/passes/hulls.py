@@ -79,7 +79,7 @@ def kernel_hull(moved: Graph, place: Place) -> Hull:
     if dot is None:
         return scale_hull(moved, place)
     kernel = weights_by_tap(moved, place)
-    return Hull(kernel_tensor_norm(kernel) * math.sqrt(_tap_repeats(moved, place)), 2.0 * kernel.size)
+    return Hull(kernel_tensor_norm(kernel) * math.sqrt(tap_repeats(moved, place)), 2.0 * kernel.size)
 
 
 def scale_hull(graph: Graph, place: Place) -> Hull:
@@ -146,7 +146,7 @@ def _taps(graph: Graph, place: Place) -> Int[np.ndarray, " K"]:
     return tap_of_columns(graph, _dot(graph, place))
 
 
-def _tap_repeats(graph: Graph, place: Place) -> int:
+def tap_repeats(graph: Graph, place: Place) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
     dot, tap = _dot(graph, place), _taps(graph, place)
     used = tap >= 0
