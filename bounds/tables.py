@@ -49,7 +49,8 @@ def table(
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
     Args:
-        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        f: function of one batched input giving (batch, C) scores, or one score d per input, (0, d) then; or a Flax
+            NNX module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
             them its columns and these rows are NaN.
@@ -150,7 +151,7 @@ def _held_out(
     x, labels = test
     margins = np.empty(len(labels))
     for batch in batches(network, x, batch_size=batch_size, what="test sample"):
-        check_classes(labels, batch.scores.shape[1], "test sample")
+        labels = check_classes(labels, batch.scores.shape[1], "test sample")
         margins[batch.where] = margins_of(batch.scores, labels[batch.where])
     return Margins.on(x, margins, repetitions)
 

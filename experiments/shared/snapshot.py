@@ -114,7 +114,8 @@ def _evaluations(
 
 def _row(form: Form, bound: bounds.Bound) -> dict[str, Any]:
     columns = ("value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "source", "note")
-    return {"bound": form.bound, "nodes": form.nodes} | {name: getattr(bound, name) for name in columns}
+    found = {"bound": form.bound, "nodes": form.nodes} | {name: getattr(bound, name) for name in columns}
+    return {**found, "uncapped": bound.terms.get("complexity uncapped", bound.complexity)}
 
 
 def _ratio(value: float, error: float) -> float:

@@ -21,8 +21,9 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import contracted
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.payment import Payment, alternative
+from sparsebounds.bounds.margin.payment import alternative
 from sparsebounds.bounds.norms import log_path_norm
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
@@ -51,8 +52,9 @@ def path_norm_layered(graph: Graph, sample: Sample, *, delta: float, gamma: Gamm
 
     Source: as above; never above the ℓ1,∞ theorem of Golowich et al. before rounding, since r ≤ C Π_l ‖A_l‖_{1,∞}.
     """
-    forms = [layered_complexity(graph, sample.energies, sample.m)]
-    return conclude(path_norm_layered, forms, graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma)
+    forms = [layered_complexity(outputs, sample.energies, sample.m)]
+    return conclude(path_norm_layered, forms, graph, sample, payment)
 
 
 def layered_logs(peelings: int, inputs: int, classes: int) -> float:
@@ -115,7 +117,8 @@ def path_norm(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0)
     A max pool stage: max(a, b) = (a + b + |a − b|)/2, Cauchy-Schwarz and contraction; two signs and all that was there
     already, 1 + 2κ ≤ 3κ.
     """
-    return conclude(path_norm, dag_complexities(graph, sample.energies, sample.m), graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma)
+    return conclude(path_norm, dag_complexities(outputs, sample.energies, sample.m), graph, sample, payment)
 
 
 def dag_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:

@@ -31,8 +31,9 @@ def rows_of(model: nets.ConvNet, data: FigureData, about: Mapping[str, Any], *, 
 
     Returns:
         Rows of form "as coded" (their value is gap_bound, an expression for test error − train error) and of form
-        "theorem" (gap_bound = complexity + confidence, value = gap_bound + margin_error). A theorem's certificate has
-        paid for the choice of the normalisation.
+        "theorem" (gap_bound = complexity + confidence, the complexity before its cap at 1, for curves that can be told
+        apart; value = margin_error + complexity + confidence). A theorem's certificate has paid for the choice of the
+        normalisation.
     """
     snapshot = take_snapshot(model, data.dataset, delta=delta / NORMALISATIONS, every=True)
     theorems = [_theorem(row) for row in snapshot.rows]
@@ -62,5 +63,5 @@ def _theorem(row: Mapping[str, Any]) -> dict[str, Any]:
         # δ can be shared between maps, an expectation cannot.
         guarantee = "published" if guarantee == "expectation" else guarantee
         note = "; ".join(text for text in (note, PAID_NOTE if guarantee == "certificate" else "") if text)
-    gap_bound = row["complexity"] + row["confidence"]
+    gap_bound = row["uncapped"] + row["confidence"]
     return {**row, "form": THEOREM, "guarantee": guarantee, "note": note, "gap_bound": gap_bound}

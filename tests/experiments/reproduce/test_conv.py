@@ -67,7 +67,10 @@ def test_rows(done: Path) -> None:
         assert not theorems.duplicated(["bound", "nodes"]).any()
     covered = trained.dropna(subset="value")
     theorems = covered[covered["form"] == THEOREM]
-    assert np.allclose(theorems["gap_bound"] + theorems["margin_error"], theorems["value"], rtol=1e-9)
+    parts = theorems["margin_error"] + theorems["complexity"] + theorems["confidence"]
+    assert np.allclose(parts, theorems["value"], rtol=1e-9)
+    capped = theorems["gap_bound"] + theorems["margin_error"] > theorems["value"] * (1 + 1e-9)
+    assert (theorems["complexity"][capped] == 1).all() and not capped.all()
     assert np.allclose(trained["gap"], trained["test_error"] - trained["train_error"])
     assert {curve.theorem for curve in CURVES} | {c.sharper for c in CURVES if c.sharper} <= set(theorems["bound"])
 
