@@ -90,9 +90,9 @@ def test_more_classes_have_no_difference():
 
 
 def test_the_scalar_contraction_is_attained_and_its_half_is_none():
-    """f = (t, −t), |t| ≤ r, one input 1: sup Σ ξ M over the class is 2r, and so is the sum for d = −2t; half is refuted.
+    """f = (t, −t), |t| ≤ 1: with one input sup Σ ξ M over the class is 2, and so is the claim for d = −2t.
 
-    With m inputs of ±1 and all signs enumerated, E sup Σ ξ_i y_i d(x_i) ≤ E sup Σ ξ_i d(x_i), equal as y_i ξ_i are signs.
+    E sup Σ ξ_i y_i d(x_i) = E sup Σ ξ_i d(x_i), as y_i ξ_i are signs; all of them are enumerated.
     """
     graph = bounds.read_graph(lambda x: x[:, :1] @ np.float32([[1.0, -1.0]]), X[:2])
     d = score_difference(graph)
