@@ -30,8 +30,8 @@ def weight(j):
         ("golowich_sharp", UP4, 4, 2 * 2 * 10),
         # Path norm 2 → 1.1⁸; two inputs and one difference of scores, factor 2; the largest coordinate has energy 50.
         ("neyshabur_l1", UP8, 8, 2 * math.sqrt(2 * math.log(2 * 2)) * math.sqrt(50) / 2),
-        ("path_norm_layered", UP8, 8, math.sqrt(2 * (2 * LOG2 + math.log(2))) * math.sqrt(50) / 2),
-        ("path_norm", UP8, 8, math.sqrt(2 * (3 * LOG2 + math.log(2))) * math.sqrt(50) / 2),
+        ("path_norm_layered", UP8, 8, math.sqrt(2 * (LOG2 / 2 + math.log(4))) * math.sqrt(50) / 2),
+        ("path_norm", UP8, 8, math.sqrt(2 * math.log(4 * (ROOT + 1))) * math.sqrt(50) / 2),
         # ℓ1,∞ norms 1/√2 and √2.
         ("golowich_l1", 1.0, 0, 2 * 2 * math.sqrt(3 + LOG2) * math.sqrt(50)),
     ],
