@@ -142,7 +142,7 @@ def _linear(
     for term in layer.terms:
         _require(smallest * (_smallest(term.strengths) / scale), layer)
     out = np.sum([term.apply(seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
-    log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
+    log, bias = log + math.log(scale), np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
         raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
     return _with_constant(out, bias, log, layer)
