@@ -8,6 +8,7 @@ from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, declare
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.graph.score_difference import score_difference
+from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import CAP
@@ -60,6 +61,7 @@ def gonon(graph: Graph, sample: Sample, *, delta: float, gamma: float = 1.0) -> 
     """
     if gamma == "best":
         raise ValueError("gamma='best'; the theorem speaks of one γ fixed in advance, give a number")
+    architecture_prices(graph)  # nothing is paid in an expectation, but slopes that no theorem covers are refused
     binary = graph.classes == 2
     outputs = score_difference(graph) if binary else graph
     stages, log_r, scales = read_stages(outputs), log_path_norm(outputs), read_scales(outputs, sample.m)
