@@ -38,7 +38,7 @@ class Network:
     function reaches in another way are put back after every call and every trace.
 
     A softmax, log-softmax or sigmoid at the very end is taken off (`bounds.endings`): whoever calls the network sees
-    the scores below it.
+    the scores below it. A network of one score d per input, (B,) or (B, 1), has the two scores (0, d).
 
     Args:
         f: function of one batched input, or a Flax NNX module.
@@ -101,7 +101,7 @@ class Network:
                 self.ends = ()
         if not self.ends:
             with untouched(self._given):
-                return self._run(self.arrays, x)
+                return two_scores(self._run(self.arrays, x), len(x))
         program, outputs = self.traced(x)
         leaves = jaxpr_as_fun(program)(*jax.tree.leaves(self.arrays), jnp.asarray(x))
         return jax.tree.unflatten(jax.tree.structure(outputs), leaves)
@@ -112,6 +112,14 @@ class Network:
         Raises:
             ValueError: the end of the network depends on the number of inputs.
         """
+        program, outputs = self._below_its_end(x)
+        rows, run = len(x), jaxpr_as_fun(program)
+        if [out.shape for out in program.out_avals] in ([(rows,)], [(rows, 1)]):
+            given = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in program.in_avals]
+            program = jax.make_jaxpr(lambda *values: two_scores(run(*values)[0], rows))(*given)
+        return program, outputs
+
+    def _below_its_end(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         program, outputs = self._whole(x)
         if self.ends == ():
             return program, outputs
@@ -159,6 +167,19 @@ class Network:
         weights, tree = jax.device_put((closed.consts, self.arrays)), jax.tree.structure(outputs)
         run = _shared(_Program(closed.jaxpr, weights, x)).run
         return lambda x: jax.tree.unflatten(tree, run(weights, x))
+
+
+def two_scores(out: Any, rows: int) -> Any:
+    """(0, d) in place of one score d per input; anything else as it is.
+
+    Example:
+        >>> two_scores(jnp.array([3.0, -1.0]), 2).tolist()
+        [[0.0, 3.0], [0.0, -1.0]]
+    """
+    if getattr(out, "shape", None) not in ((rows,), (rows, 1)):
+        return out
+    d = jnp.reshape(out, (rows,))
+    return jnp.stack([jnp.zeros_like(d), d], axis=-1)
 
 
 class _Program:

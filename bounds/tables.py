@@ -49,7 +49,8 @@ def table(
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
     Args:
-        f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        f: function of one batched input giving (batch, C) scores, or one score d per input, (0, d) then; or a Flax
+            NNX module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them. Drawn
             independently, and all of them: augmented or oversampled copies are no samples, however they differ, and
             balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals.

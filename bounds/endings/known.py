@@ -52,7 +52,8 @@ def known(tail: ClosedJaxpr) -> str:
     """The name of the end that a program of one array computes, on scores drawn at random; empty for any other.
 
     Args:
-        tail: of scores (B, C); of one score per input, (B,) or (B, 1), sigmoid alone is an end.
+        tail: of scores (B, C); of one score d per input, (B,) or (B, 1), sigmoid alone is an end, and (1 − p, p) with
+            p = sigmoid(d), which is the softmax of (0, d).
 
     Example:
         >>> z = np.zeros((4, 3), np.float32)
@@ -69,7 +70,8 @@ def _known(printed: _Printed) -> str:
     tail = printed.program
     given, out = tail.in_avals[0], tail.out_avals[0]
     single = given.ndim != 2 or given.shape[1] < 2
-    names = ["sigmoid"] if single else list(KNOWN)
+    paired = given.shape != out.shape
+    names = ["softmax", "log-softmax"] if paired else ["sigmoid"] if single else list(KNOWN)
     eps = max(float(jnp.finfo(kind).eps) for kind in (given.dtype, out.dtype))
     run, rng = jax.jit(jaxpr_as_fun(tail)), np.random.default_rng(0)
     for spread in SPREADS:
@@ -77,6 +79,8 @@ def _known(printed: _Printed) -> str:
         scores = jnp.asarray(spread * (rng.normal(size=given.shape) + centre), given.dtype)
         (found,) = (np.asarray(part).astype(np.float64) for part in run(scores))
         exact = np.asarray(scores).astype(np.float64)
+        if paired:
+            exact = np.stack([np.zeros(given.shape[0]), exact.reshape(-1)], axis=-1)
         names = [name for name in names if _agree(exact, found, KNOWN[name](exact), eps)]
     return names[0] if names else ""
 

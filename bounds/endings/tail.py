@@ -12,7 +12,8 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 OPERATIONS = frozenset(
     "add sub mul div neg exp exp2 log log1p expm1 logistic tanh integer_pow sign abs is_finite select_n max reduce_max "
-    "reduce_sum broadcast_in_dim reshape squeeze expand_dims transpose stop_gradient convert_element_type copy".split()
+    "reduce_sum broadcast_in_dim reshape squeeze expand_dims transpose stop_gradient convert_element_type copy "
+    "concatenate stack".split()
 )
 """What softmax, its logarithm and sigmoid are written with. No comparison, no weight, nothing that cuts numbers off."""
 
@@ -26,7 +27,9 @@ class Cut:
 
 
 def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
-    """All ways to cut off a tail that has one argument, of the shape of the result, and no constant arrays.
+    """All ways to cut off a tail that has one argument and no constant arrays.
+
+    The argument has the shape of the result, or is one number per input where the result is two.
 
     Args:
         program: of one result.
@@ -70,7 +73,9 @@ def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
 
 
 def _like(at: Any, out: Any) -> bool:
-    return at.aval.shape == out.aval.shape and jnp.issubdtype(at.aval.dtype, jnp.floating)
+    given, found = at.aval.shape, out.aval.shape
+    single = len(found) == 2 and found[1] == 2 and given in (found[:1], (found[0], 1))
+    return (given == found or single) and jnp.issubdtype(at.aval.dtype, jnp.floating)
 
 
 def _finer(new: Any, old: Any) -> bool:

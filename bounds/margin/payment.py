@@ -13,6 +13,8 @@ VECTOR = 4.0
 """For E sup Σ_i Σ_r ξ_ir f_r: 2 from symmetrisation, √2 from the margin's Lipschitz constant, √2 from contraction."""
 RAMP = 2.0
 """For E sup Σ_i ξ_i φ_γ(M_i): symmetrisation is all that is left."""
+CAP = 1.0
+"""Twice a Rademacher average of losses in [0, 1]: (1/m) E Σ_i (ξ_i)₊ = ½."""
 ALTERNATIVES = 3.0
 """¾ δ for the main form leaves ¼ δ, one third of it, for all alternatives together."""
 
@@ -37,6 +39,11 @@ class Payment:
     def of_theorem_3(cls, delta: float, gamma: Gamma) -> Self:
         """For the library's own classes: ramp losses, every choice paid for by its logarithm."""
         return cls(delta, gamma, RAMP, alternatives=False)
+
+    @property
+    def cap(self) -> float:
+        """What the complexity never exceeds: 1 where a Rademacher average of ramp losses stands behind it."""
+        return CAP if self.factor >= RAMP else math.inf
 
     @property
     def fixed_gamma(self) -> float | None:

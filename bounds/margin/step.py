@@ -11,6 +11,8 @@ trained weights and on γ, so it is paid for here, once and in the same way for 
 j ∈ ℤ, is written down in advance, grid point j has weight 1/(2(|j|+1)(|j|+2)), and a network uses the smallest grid
 point above its own c. Then γ is free. Every other number and choice stands in prices, as log(1/weight).
 
+A Rademacher average of losses in [0, 1] is at most ½, so what stands in the second place is at most 1.
+
 Where the better of both forms counts, δ is here each form's half: the energies behind unit⁺ must then hold w.p. ≥
 1 − δ/4.
 """
@@ -132,14 +134,16 @@ class _Point:
         nats = math.fsum((self.scale_price, *self.prices.values()))
         confidence = roots * math.sqrt((math.log(sides / self.payment.delta) + nats) / (2 * self.m))
         shown = self._short() if self.payment.alternatives else self._itemised()
-        terms = {**self.size.terms, **shown, **self._uncapped()}
+        terms = {**self.size.terms, **shown, **self._uncapped(complexity)}
+        # The grid point was chosen by the complexity before its cap: where that is below the cap, no row knows of it.
+        complexity = min(complexity, self.payment.cap)
         return MarginStep(sample.ramp(self.gamma), complexity, confidence, self.gamma, self.payment.delta, terms)
 
-    def _uncapped(self) -> dict[str, Any]:
+    def _uncapped(self, complexity: float) -> dict[str, Any]:
         """What the complexity would be without its cap, where it has one."""
-        if self.size.cap == math.inf:
-            return {}
-        return {"complexity uncapped": 0.0 if self.size.curve is None else self.size.curve(self.c_j)}
+        if self.size.cap < math.inf:
+            complexity = 0.0 if self.size.curve is None else self.size.curve(self.c_j)
+        return {"complexity uncapped": complexity} if min(self.size.cap, self.payment.cap) < math.inf else {}
 
     @property
     def scale_price(self) -> float:

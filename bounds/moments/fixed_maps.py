@@ -10,6 +10,7 @@ from scipy import sparse
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.terms import Fixed
+from sparsebounds.bounds.moments.activations import is_activated, needs_rows
 
 Entries = tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"], Float64[np.ndarray, " n"]]
 """Row, column and value of the entries of a matrix, no place twice, rows ascending."""
@@ -42,13 +43,16 @@ class FixedMap:
 
 def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
     """A term of a layer that is not learned, but for its scale."""
-    scale, activated = term.learned_scale, graph.linear(index).slope < 1.0
+    scale, rows = term.learned_scale, needs_rows(graph, index)
+    activated = graph.linear(index).slope < 1.0 or is_activated(graph, index)
     factors = np.abs(term.factors) if scale is None else np.ones(graph.layers[index].size)
     count, columns = graph.node_counts[index], int(graph.node_offsets[-2]) + 1
     pair, element, squares = _squares(graph, index, term.copies, factors)
     # P_t has one entry per row, so P_tᵀP_t is diagonal: an element's own entry is the sum of its squares.
     norm2 = np.add if activated else np.maximum
     pair, seen, norms2 = _reduced(norm2, pair, graph.node_of[element], squares, columns)
+    if rows:  # every row of a node may be as large as its largest, and read what any of them reads
+        norms2 = _largest_row(graph, index, term.copies, factors, pair, seen) * node_sizes(graph, index)[pair % count]
     apart = np.zeros(len(pair), dtype=bool) if activated else _repeated(pair)
     several, row = np.unique(pair[apart], return_inverse=True)
     return FixedMap(
@@ -59,6 +63,29 @@ def fixed_map(graph: Graph, index: int, term: Fixed) -> FixedMap:
         ),
         scale=scale,
     )
+
+
+def node_sizes(graph: Graph, index: int) -> Float64[np.ndarray, " nodes"]:
+    """Elements of every node of a layer."""
+    return graph.node_sums(index, np.ones(graph.layers[index].size))
+
+
+def _largest_row(
+    graph: Graph,
+    index: int,
+    shown: Int32[np.ndarray, "T size"],
+    factors: Float64[np.ndarray, " size"],
+    pairs: Int[np.ndarray, " n"],
+    nodes: Int[np.ndarray, " n"],
+) -> Float64[np.ndarray, " n"]:
+    """max over the rows of pair (t, j) that read node i of factor²."""
+    t, where = np.nonzero(shown >= 0)
+    width = int(graph.node_offsets[-2]) + 1
+    keys = (t * graph.node_counts[index] + graph.local_nodes(index)[where]) * width + graph.node_of[shown[t, where]]
+    found, place = np.unique(keys, return_inverse=True)
+    largest = np.zeros(len(found))
+    np.maximum.at(largest, place, np.square(factors)[where])
+    return np.asarray(largest[np.searchsorted(found, pairs * width + nodes)])
 
 
 def _squares(

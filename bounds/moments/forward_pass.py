@@ -18,6 +18,7 @@ from scipy import sparse
 
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.elements import CHUNK
+from sparsebounds.bounds.moments.activations import ActivationStep, contraction_of
 from sparsebounds.bounds.moments.columns import Columns
 from sparsebounds.bounds.moments.constants import contraction, window
 from sparsebounds.bounds.moments.numbers import Numbers, StepNumbers
@@ -211,5 +212,15 @@ def _common_tau(alpha: Float64[np.ndarray, "J T"], q: Float64[np.ndarray, "J W T
     return ball * np.sqrt(np.einsum("jtk,jwtk->jwk", tau2, np.square(q))).sum(axis=1)
 
 
-RULES: dict[type, Callable[[Any, Pass], np.ndarray]] = {LinearStep: _linear, WindowStep: _maximum}
+def _activation(step: ActivationStep, state: Pass) -> Float64[np.ndarray, "nodes K"]:
+    """s_σ √(Σ q²) over the rows that a node reads, and |σ(0)| √c B√m of the constant."""
+    reach = contraction_of(step.function, state.columns.p) * np.sqrt(step.shares @ state.squares)
+    return np.asarray(reach + abs(step.function.at_zero) * np.sqrt(step.sizes)[:, None] * state.columns.constant)
+
+
+RULES: dict[type, Callable[[Any, Pass], np.ndarray]] = {
+    LinearStep: _linear,
+    WindowStep: _maximum,
+    ActivationStep: _activation,
+}
 """Theorem 1, row by row."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from jaxtyping import Float64
 
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.margin.architecture import architecture_prices
@@ -51,8 +52,10 @@ class Setting:
 class PeeledNetwork:
     """A network and a sample, prepared; every class that contains the network is a `size` of it."""
 
-    def __init__(self, graph: Graph, sample: Sample, mask_fixed: bool = False) -> None:
-        plan = read_plan(graph, mask_fixed)
+    def __init__(
+        self, graph: Graph, sample: Sample, mask_fixed: bool = False, covers: Collection[str] = PIECEWISE_LINEAR
+    ) -> None:
+        plan = read_plan(graph, mask_fixed, covers)
         self.graph, self.m = graph, sample.m
         self.head = read_head(graph)
         self.read = self.head.present if mask_fixed else np.ones(len(self.head.nodes), dtype=bool)

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sparsebounds.bounds.margin.grids import exp_or_inf
+from sparsebounds.bounds.moments.activations import ActivationStep
 from sparsebounds.bounds.moments.plan import Learned, LinearStep, Plan
 
 MOST_TAPS = 64
@@ -73,6 +74,8 @@ def own_numbers(plan: Plan, tap: bool = False) -> Numbers:
 
 def is_tap(learned: Learned) -> bool:
     """Whether a map may have a number per block; a matter of structure, not of weights."""
+    if learned.rows is not None:
+        return False
     b_count, t, m = learned.blocks.norms2.shape
     return b_count == 1 and 1 < t * m <= MOST_TAPS
 
@@ -118,6 +121,9 @@ def _tied(plan: Plan) -> list[int]:
 
     for step in plan.steps:
         layer = plan.graph.layers[step.index]
+        if isinstance(step, ActivationStep):
+            # σ that is not homogeneous keeps its scale, which is that of the inputs.
+            tie([step.index, *plan.graph.sources(step.index), *([] if step.function.homogeneous else [0])])
         if layer.maximum:
             tie([step.index, *plan.graph.sources(step.index)])
         for term in layer.terms:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, declare
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph, Partition, check_partition
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.payment import Payment
@@ -23,10 +23,13 @@ from sparsebounds.bounds.sample.sample import Sample
 
 SOURCE = "sparsebounds, theorems 1–3 of docs/theory.md"
 ASSUMES = (
-    "ReLU, leaky ReLU or no activation; a slope that is not customary is paid for, as if it had been trained",
+    "any Lipschitz activation (for one that is not homogeneous the class fixes the largest row of the layer below it)",
     "convolutions, dense and local layers, biases, skips, pooling, concatenation, masks",
     "the last layer is linear",
 )
+
+
+COVERS = (*PIECEWISE_LINEAR, "activation")
 
 
 @declare(
@@ -34,6 +37,7 @@ ASSUMES = (
     guarantee="certificate",
     assumes=ASSUMES,
     source=SOURCE,
+    covers=COVERS,
 )
 def peeling(
     graph: Graph,
@@ -74,7 +78,7 @@ def peeling(
         check_partition(nodes)
         graph = graph.partition(nodes)
     upper = energy_forms(sample, pixel_range, chosen, delta=delta)
-    sizes = PeeledNetwork(graph, sample, mask_fixed).sizes([tree_form(chosen, graph.classes)], upper=upper)
+    sizes = PeeledNetwork(graph, sample, mask_fixed, COVERS).sizes([tree_form(chosen, graph.classes)], upper=upper)
     step = smallest(list(sizes), sample, Payment.of_theorem_3(delta, gamma))
     terms = {
         "nodes": graph.nodes,

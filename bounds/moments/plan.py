@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,8 @@ from jaxtyping import Float64
 from sparsebounds.bounds.bound import PIECEWISE_LINEAR, NotCovered
 from sparsebounds.bounds.graph.blocks import Blocks
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, MaxPool, label
+from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool, label
+from sparsebounds.bounds.moments.activations import ActivationStep, activation_step, largest_rows, needs_rows
 from sparsebounds.bounds.moments.fixed_maps import FixedMap, fixed_map
 from sparsebounds.bounds.moments.windows import Window, read_window
 
@@ -23,6 +24,8 @@ class Learned:
     blocks: Blocks
     present: Float64[np.ndarray, "B T N"]
     """1 where the class lets a block differ from zero; N is M, or 1 where all may."""
+    rows: Float64[np.ndarray, " nodes"] | None = None
+    """√c_j · max over the c_j rows of node j of ‖w_r‖, where the class fixes that in place of ‖W_j‖_F."""
 
     @property
     def norms(self) -> Float64[np.ndarray, "B T M"]:
@@ -31,8 +34,8 @@ class Learned:
 
     @property
     def node_norms(self) -> Float64[np.ndarray, " nodes"]:
-        """‖W_j‖_F for every node."""
-        return np.sqrt(self.blocks.square_norms())
+        """‖W_j‖_F for every node, or `rows`."""
+        return self.rows if self.rows is not None else np.sqrt(self.blocks.square_norms())
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class LinearStep:
     learned: tuple[Learned, ...]
     fixed: tuple[FixedMap, ...]
     bias: Float64[np.ndarray, " nodes"] | None
-    """‖b_j‖ per node; None where the layer has none."""
+    """‖b_j‖ per node, or √c_j max_r |b_r|; None where the layer has none."""
     slope: float
 
 
@@ -55,7 +58,7 @@ class WindowStep:
     window: Window
 
 
-Step = LinearStep | WindowStep
+Step = LinearStep | WindowStep | ActivationStep
 
 
 @dataclass(frozen=True)
@@ -76,22 +79,24 @@ class Plan:
         return {step.index: step for step in self.steps if isinstance(step, LinearStep)}
 
 
-def read_plan(graph: Graph, mask_fixed: bool = False) -> Plan:
+def read_plan(graph: Graph, mask_fixed: bool = False, covers: Collection[str] = PIECEWISE_LINEAR) -> Plan:
     """Prepare the pass.
 
     Args:
         graph: any network; its partition says what the nodes are.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample: zero blocks are then no
             predecessors. Otherwise every block that the architecture allows is one.
+        covers: roles of the layers that the theorem knows; certificates from signs and boxes know no activations that
+            are layers of their own.
 
     Returns:
         The steps of all layers between the input and the scores.
 
     Raises:
-        NotCovered: an activation that is not positively homogeneous, a last layer that is not linear, or nodes whose
-            blocks cannot be told apart in this partition.
+        NotCovered: a layer of another role, a last layer that is not linear, or nodes whose blocks cannot be told apart
+            in this partition.
     """
-    outside = graph.outside(PIECEWISE_LINEAR)
+    outside = graph.outside(covers)
     if outside:
         raise NotCovered(outside)
     last = graph.layers[-1]
@@ -108,25 +113,40 @@ def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
     layer = graph.linear(index)
     if not 0.0 <= layer.slope <= 1.0:
         raise NotCovered(f"{label(layer)} has slope {layer.slope}; a slope between 0 and 1 is needed")
+    rows = needs_rows(graph, index)
     bias = None if layer.bias is None else np.sqrt(graph.node_sums(index, np.square(layer.bias)))
+    if bias is not None and layer.bias is not None and rows:
+        bias = largest_rows(graph, index, np.square(layer.bias))
     return LinearStep(
         index=index,
-        learned=tuple(_learned(graph, index, k, mask_fixed) for k, t in enumerate(layer.terms) if t.learned),
+        learned=tuple(_learned(graph, index, k, mask_fixed, rows) for k, t in enumerate(layer.terms) if t.learned),
         fixed=tuple(fixed_map(graph, index, term) for term in layer.fixed_terms),
         bias=bias,
         slope=layer.slope,
     )
 
 
-def _learned(graph: Graph, index: int, number: int, mask_fixed: bool) -> Learned:
+def _learned(graph: Graph, index: int, number: int, mask_fixed: bool, rows: bool) -> Learned:
     blocks = graph.blocks(index, number)
     present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
-    return Learned(blocks, present.astype(np.float64))
+    if not rows:
+        return Learned(blocks, present.astype(np.float64))
+    element = np.arange(graph.layers[index].size, dtype=np.int32)
+    squares = graph.term_blocks(index, graph.linear(index).terms[number], element).square_norms()
+    return Learned(blocks, present.astype(np.float64), largest_rows(graph, index, squares))
 
 
 def _window_step(graph: Graph, index: int, mask_fixed: bool) -> WindowStep:
     return WindowStep(index, read_window(graph, index))
 
 
-_STEPS: dict[type, Callable[[Graph, int, bool], Step]] = {Linear: _linear_step, MaxPool: _window_step}
+def _activation_step(graph: Graph, index: int, mask_fixed: bool) -> ActivationStep:
+    return activation_step(graph, index)
+
+
+_STEPS: dict[type, Callable[[Graph, int, bool], Step]] = {
+    Linear: _linear_step,
+    MaxPool: _window_step,
+    Activation: _activation_step,
+}
 """One reading per kind of layer; the rules that go with them are `RULES` of `forward_pass`."""

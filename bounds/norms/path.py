@@ -1,20 +1,22 @@
 """The ℓ1 path norm of a network with skips, biases and pooling, as a logarithm.
 
 Every weight is replaced by its absolute value, every bias becomes a weight from one more input that is constantly 1,
-ReLU becomes the identity, a max pool the sum over its window; ones are fed in. What comes out at output r is the sum
-over all paths from an input to r of the product of |weights| along the path.
+ReLU becomes the identity, another activation σ its Lipschitz constant and |σ(0)| from that constant input, a max pool
+the sum over its window; ones are fed in. What comes out at output r is the sum over all paths from an input to r of the
+product of |weights| along the path.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Layer, Linear, MaxPool, label
+from sparsebounds.bounds.graph.layers import Activation, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
 
@@ -22,7 +24,18 @@ SMALLEST = 1e-280
 """Products below this, relative to the largest of a layer, could underflow."""
 
 
-@per_graph
+@dataclass(frozen=True)
+class Gains:
+    """Path norms, as logarithms."""
+
+    outputs: Float64[np.ndarray, " C"]
+    """Of the outputs."""
+    largest: float
+    """Of what activations read that are not homogeneous, the largest; −inf where there are none."""
+    smallest: float
+    """Of the same, the smallest that is not 0; inf where there are none."""
+
+
 def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> Float64[np.ndarray, " C"]:
     """log of the path norm of every output: log Σ_{paths into r} Π |w_e|.
 
@@ -50,15 +63,28 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
     Source: Neyshabur, Tomioka, Srebro, COLT 2015; for DAGs with biases and max pooling Gonon, Brisebarre, Riccietti,
     Gribonval, ICLR 2024.
     """
+    return log_gains(graph, max_pool=max_pool).outputs
+
+
+@per_graph
+def log_gains(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> Gains:
+    """Path norms of the outputs, and the range of those that activations read; arguments as in `log_path_norms`."""
     if max_pool not in ("sum", "max"):
         raise ValueError(f"max_pool={max_pool!r}; needed 'sum' or 'max'")
     logs = np.full(len(graph.layers), -math.inf)  # of the largest value of each layer
     values = np.zeros(int(graph.offsets[-1]) + 1)  # each layer's, divided by its largest; 0 at the end for ABSENT
     values[: graph.offsets[1]], logs[0] = 1.0, 0.0
+    top, bottom = -math.inf, math.inf
     for i, layer in graph.computed():
         seen, log, smallest = _common_scale(graph, i, values, logs)
         if isinstance(layer, MaxPool):
             out = _pooled(layer, seen, max_pool)
+        elif isinstance(layer, Activation):
+            below, function = seen[layer.elements], layer.function
+            if not function.homogeneous and below.any():
+                top, bottom = max(top, log + _log(below.max())), min(bottom, log + _log(_smallest(below)))
+            constant = np.full(layer.size, abs(function.at_zero))
+            out, log = _with_constant(function.lipschitz * below, constant, log, layer)
         else:
             out, log = _linear(parts.linear_layer(graph, i), seen, log, smallest)
         largest = float(out.max())
@@ -66,7 +92,7 @@ def log_path_norms(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> 
             values[graph.offsets[i] : graph.offsets[i + 1]] = out / largest
             logs[i] = log + math.log(largest)
     last = _logs(values[graph.offsets[-2] : graph.offsets[-1]])
-    return last if logs[-1] == -math.inf else last + logs[-1]
+    return Gains(last if logs[-1] == -math.inf else last + logs[-1], top, bottom)
 
 
 def log_path_norm(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> float:
@@ -116,12 +142,19 @@ def _linear(
     for term in layer.terms:
         _require(smallest * (_smallest(term.strengths) / scale), layer)
     out = np.sum([term.apply(seen, lambda w: np.abs(w) / scale) for term in layer.terms], axis=0)
-    log, bias = log + math.log(scale), np.zeros(1) if layer.bias is None else np.abs(layer.bias)
+    log, bias = log + math.log(scale), np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
     if not np.isfinite(bias).all():
         raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
-    if not bias.any():
+    return _with_constant(out, bias, log, layer)
+
+
+def _with_constant(
+    out: Float64[np.ndarray, " size"], constant: Float64[np.ndarray, " size"], log: float, layer: Layer
+) -> tuple[Float64[np.ndarray, " size"], float]:
+    """exp(log) · out + constant, divided by exp of the number that is returned with it."""
+    if not constant.any():
         return out, log
-    parts_logs = [_logs(out) + log, _logs(bias)]
+    parts_logs = [_logs(out) + log, _logs(constant)]
     common = max(float(p.max()) for p in parts_logs)
     together = np.sum([np.exp(p - common) for p in parts_logs], axis=0)
     _require(min(1.0, math.exp(min(float(p[p > -math.inf].min(initial=math.inf)) for p in parts_logs) - common)), layer)
@@ -136,6 +169,10 @@ def _pooled(layer: MaxPool, seen: Float64[np.ndarray, " padded"], max_pool: str)
 def _logs(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     with np.errstate(divide="ignore"):
         return np.log(values)
+
+
+def _log(value: float) -> float:
+    return math.log(float(value))
 
 
 def _smallest(values: Float64[np.ndarray, " ..."]) -> float:

@@ -53,7 +53,8 @@ def read_graph(
     largest score stays the largest, and margins are measured below it (`Graph.ends`).
 
     Args:
-        f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2.
+        f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2, or one score d per
+            input, (B,) or (B, 1), which is read as the two scores (0, d).
         x: (B, …) a few example inputs: images (B, H, W, channels), sequences (B, T, channels), or flat (B, D);
             integers (B, …) that f looks up in tables are tokens (`Input.vocabulary`), other integers are numbers.
         nodes: which coordinates form a node: "position" (all channels of a position), "group" (`group_size`
@@ -166,11 +167,7 @@ def _output_layer(builder: Builder, out: Value) -> int:
         raise ReadError("the function does not depend on its input; needed scores (B, C)")
     if not isinstance(out, View) or out.ids.ndim != 2 or out.shape[0] != 1:
         shape = getattr(out, "shape", "()")
-        single = "; for a network with one output return the two scores (0, f), f before any sigmoid"
-        hint = single if shape in {(1,), (1, 1)} else ""
-        raise ReadError(
-            f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input{hint}"
-        )
+        raise ReadError(f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input")
     view = builder.settle(out)
     sources = builder.sources(view)
     last = builder.layers[sources[0]]

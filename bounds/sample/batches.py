@@ -17,11 +17,6 @@ from jaxtyping import Float, Float64
 
 from sparsebounds.bounds.network import Network
 
-_SINGLE_OUTPUT = (
-    "this is a single-output network; margins need two scores: return (0, f), f before any sigmoid, "
-    "for instance lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1)"
-)
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -46,7 +41,7 @@ def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterato
         Batch, in order; inputs as the network receives them (JAX may narrow float64 to float32).
 
     Raises:
-        ValueError: scores that are not (batch, C) with C ≥ 2, or not finite.
+        ValueError: scores that are not (batch, C) with C ≥ 2, nor one per input, or not finite.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; a whole number of at least 1 is needed")
@@ -63,8 +58,6 @@ def _scores(out: Any, where: slice, what: str) -> np.ndarray:
     if isinstance(out, tuple | list | dict) or not hasattr(out, "shape"):
         raise ValueError(f"the network returned a {type(out).__name__}; one array of scores (batch, C) is needed")
     rows = where.stop - where.start
-    if out.shape == (rows,) or out.shape == (rows, 1):
-        raise ValueError(f"the network returned scores of shape {out.shape}: {_SINGLE_OUTPUT}")
     if out.ndim != 2 or out.shape[0] != rows:
         raise ValueError(
             f"the network returned shape {tuple(out.shape)} for {rows} inputs; "

@@ -14,11 +14,11 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
 
     Args:
         x: (m, …) inputs, any array with a shape.
-        y: (m,) integer labels 0..C-1.
+        y: (m,) integer labels 0..C-1, or −1 and 1.
         what: the sample's name in messages ("test sample").
 
     Returns:
-        x as an array (memory-mapped arrays are not copied) and y as int64.
+        x as an array (memory-mapped arrays are not copied) and y as int64, −1 still −1 (see `check_classes`).
 
     Raises:
         ValueError: an empty sample, different lengths, labels that are not one integer ≥ 0 per sample, or an
@@ -43,9 +43,11 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
             f"the {what} has {x.shape[0]} inputs and {labels.shape[0]} labels; "
             "give one label per input, in the same order"
         )
-    if (labels < 0).any():
+    if (labels < 0).any() and not (np.abs(labels) == 1).all():
         first = int(np.flatnonzero(labels < 0)[0])
-        raise ValueError(f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1")
+        raise ValueError(
+            f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1, or -1 and 1"
+        )
     _check_inputs(x, what)
     return x, labels
 
@@ -83,18 +85,25 @@ def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:
             )
 
 
-def check_classes(labels: Int64[np.ndarray, " m"], classes: int, what: str = "sample") -> None:
-    """Raise ValueError when a label does not name one of the network's `classes` scores.
+def check_classes(labels: Int64[np.ndarray, " m"], classes: int, what: str = "sample") -> Int64[np.ndarray, " m"]:
+    """The labels as 0..C-1, where −1 is the first of two classes; ValueError when one names none of the scores.
 
     Example:
+        >>> check_classes(np.array([-1, 1]), 2)
+        array([0, 1])
         >>> check_classes(np.array([0, 3]), 3)
         Traceback (most recent call last):
         ...
         ValueError: label 3 of sample 1 of the sample is outside 0..2: the network returns 3 scores
     """
+    if classes == 2:
+        labels = np.maximum(labels, 0)
+    elif (labels < 0).any():
+        raise ValueError(f"the labels -1 and 1 of the {what} name two classes; the network returns {classes} scores")
     if (labels >= classes).any():
         first = int(np.flatnonzero(labels >= classes)[0])
         raise ValueError(
             f"label {labels[first]} of sample {first} of the {what} is outside 0..{classes - 1}: "
             f"the network returns {classes} scores"
         )
+    return labels

@@ -96,7 +96,7 @@ class Margins:
         x, labels = check_sample(x if received is None else received.values, y, what=what)
         probing, margins = Probing(labels, int(np.prod(x.shape[1:]))), np.empty(len(labels))
         for batch in batches(Network.of(f), x, batch_size=batch_size, what=what):
-            check_classes(labels, batch.scores.shape[1], what)
+            labels = check_classes(labels, batch.scores.shape[1], what)
             margins[batch.where] = margins_of(batch.scores, labels[batch.where])
             probing.add(batch, margins[batch.where])
         marks, space = (

@@ -101,12 +101,13 @@ class Sample:
         """Pass once over the data, in batches, summing in float64.
 
         Args:
-            f: function of one batched input giving (batch, C) scores, or a Flax NNX module (left as it was).
+            f: function of one batched input giving (batch, C) scores, or one score d per input, which stands for the
+                scores (0, d); or a Flax NNX module (left as it was).
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
                 The originals alone, drawn independently: augmented copies differ from one another, so that no count of
                 copies finds them, and are no samples; a class-balanced or filtered selection speaks of its like alone.
-            y: (m,) integer labels 0..C-1.
+            y: (m,) integer labels 0..C-1; with two classes also −1 and 1.
             preprocessing: "fixed", "sample" or "stated", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
                 than coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
@@ -117,7 +118,7 @@ class Sample:
 
         Raises:
             ValueError: an empty sample, wrong shapes, labels that are not integers 0..C-1 or all the same,
-                inputs or scores that are not finite, a single-output network, an unknown preprocessing or repetitions.
+                inputs or scores that are not finite, an unknown preprocessing or repetitions.
 
         Example:
             >>> import numpy as np
@@ -138,7 +139,7 @@ class Sample:
         gathered, probing = Gathered(), Probing(labels, int(np.prod(x.shape[1:])))
         for batch in batches(network, x, batch_size=batch_size):
             if batch.where.start == 0:
-                check_classes(labels, batch.scores.shape[1])
+                labels = check_classes(labels, batch.scores.shape[1])
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
             probing.add(batch, margins_of(batch.scores, labels[batch.where]))

@@ -214,16 +214,28 @@ def test_an_end_for_some_numbers_of_inputs_is_refused(n):
         network(X[:3])
 
 
-def test_one_logit_is_told_what_to_return():
+def test_one_logit_is_two_scores():
     def flat(x):
         return jax.nn.sigmoid(logits(x)[:, 0])
 
-    with pytest.raises(bounds.ReadError, match=r"two scores \(0, f\), f before any sigmoid"):
-        bounds.read_graph(flat, X[:2])
+    def below(x):
+        return jnp.stack([jnp.zeros(len(x)), logits(x)[:, 0]], axis=-1)
+
     for f in (flat, lambda x: flat(x)[:, None]):
-        with pytest.raises(ValueError, match=r"return \(0, f\), f before any sigmoid"):
-            bounds.Sample.measure(f, X, Y)
-    assert bounds.read_graph(lambda x: flat(x)[:, None], X[:2]).ends == ("sigmoid",)
+        graph = bounds.read_graph(f, X[:2])
+        assert graph.ends == ("sigmoid",) and graph.classes == 2
+        np.testing.assert_allclose(bounds.evaluate(graph, X), below(X), rtol=1e-4, atol=1e-6)
+        labels = np.minimum(Y, 1)
+        assert np.array_equal(bounds.Sample.measure(f, X, labels).margins,
+                              bounds.Sample.measure(below, X, labels).margins)  # fmt: skip
+
+
+def test_half_of_a_pair_is_no_end():
+    """(p, 1 − p), (1 − p, 2p) and (0.5, p) are not the softmax of (0, d)."""
+    for f in (lambda p: (p, 1 - p), lambda p: (1 - p, 2 * p), lambda p: (0 * p + 0.5, p)):
+        assert (
+            bounds.read_graph(lambda x, f=f: jnp.stack(f(jax.nn.sigmoid(logits(x)[:, 0])), axis=-1), X[:2]).ends == ()
+        )
 
 
 def by_hand(margins, scores, **probes):

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.score_difference import score_difference
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
 from sparsebounds.bounds.reader import read_graph
 
@@ -122,7 +123,8 @@ def graph_of(net: Net, weights: list[np.ndarray]) -> Graph:
         def f(z: Any) -> Any:
             return run(net, weights, z, np if isinstance(z, np.ndarray) else jnp) @ last
 
-        return read_graph(f, x, nodes="scalar" if net.form == "scalar" else "position")
+        # One output is read as the scores (0, d).
+        return score_difference(read_graph(f, x, nodes="scalar" if net.form == "scalar" else "position"))
 
 
 def claims(net: Net, graph: Graph, energies: np.ndarray, m: int, moments: tuple[float, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.score_difference import score_difference
 from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.reader import read_graph
 
@@ -77,7 +78,8 @@ def _read(architecture: Architecture, weights: Sequence[np.ndarray], top: np.nda
         return v @ top[:-1] + top[-1] if architecture.biased else v @ top
 
     with jax.numpy_dtype_promotion("standard"):
-        return read_graph(f, np.ones((2, *architecture.input), np.float32))
+        graph = read_graph(f, np.ones((2, *architecture.input), np.float32))
+    return score_difference(graph) if top.shape[1] == 1 else graph  # one output is read as the scores (0, d)
 
 
 @cache

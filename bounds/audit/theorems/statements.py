@@ -207,7 +207,8 @@ def _moment(p: float) -> Claim:
 
 def _units(graph: Graph, energies: np.ndarray, m: int) -> float:
     """The theorem bounds ramp losses; its proof, twice the complexity of the scores."""
-    return unit_complexity(graph, energies, m).value / 2
+    value = unit_complexity(graph, energies, m).value
+    return value if graph.classes == 1 else value / 2  # of one output it is not twice the sum
 
 
 chain, nodes = cases.chain_cases, cases.node_cases

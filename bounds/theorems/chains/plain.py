@@ -18,7 +18,8 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.layers import Activation, Linear, label
+from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.norms.entries import linear_layer
 
@@ -40,24 +41,31 @@ class Level:
     fixed: bool
     """Only pooling and elementwise scales, no activation: a factor of the norms, but no layer of the theorem."""
     biased: bool
-    """Whether there is a bias, be it zero."""
+    """Whether there is a bias, be it zero, or an activation that is not 0 at 0."""
+    activation: float | Nonlinearity | None
+    """The slope of its leaky ReLU, or another function; None without one."""
 
 
-def read_levels(graph: Graph) -> tuple[Level, ...]:
+def read_levels(graph: Graph, *, lipschitz: bool = False) -> tuple[Level, ...]:
     """The levels above the input, in order; the last one is the last layer alone.
+
+    Args:
+        graph: any network.
+        lipschitz: whether activations that are layers of their own may stand in it, be they homogeneous or not.
 
     Raises:
         NotCovered: max pooling, a skip, activations of several kinds side by side, or a last
             layer that is not a learned linear map.
     """
-    depth = {0: 0}
+    depth: dict[int, int] = {0: 0}
     for i, layer in graph.computed():
-        if not isinstance(layer, Linear):
+        if not isinstance(layer, Linear | Activation if lipschitz else Linear):
             raise NotCovered(f"{'max pooling' if layer.maximum else layer.kind} in {label(layer)}")
         below = {depth[s] for s in graph.sources(i)} or {0}
         if len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
-        depth[i] = below.pop() + 1
+        # An activation in a layer of its own belongs to the level of what it reads.
+        depth[i] = below.pop() + isinstance(layer, Linear)
     levels = tuple(_level(graph, d, depth) for d in range(1, max(depth.values()) + 1))
     top = levels[-1]
     if top.fixed or top.activated or len(top.indices) > 1:
@@ -66,14 +74,29 @@ def read_levels(graph: Graph) -> tuple[Level, ...]:
 
 
 def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
-    indices = tuple(i for i, d in depths.items() if d == depth)
-    layers = [graph.linear(i) for i in indices]
+    own = [i for i, d in depths.items() if d == depth]
+    indices = tuple(i for i in own if isinstance(graph.layers[i], Linear))
+    layers, applied = [graph.linear(i) for i in indices], _applied(graph, [i for i in own if i not in indices], depths)
     names = ", ".join(label(layer) for layer in layers)
-    fixed = {not layer.activated and not layer.dots for layer in layers}
-    if len({layer.slope for layer in layers}) > 1 or len(fixed) > 1:
+    fixed = {not layer.activated and not layer.dots and applied is None for layer in layers}
+    if len({layer.slope for layer in layers}) > 1 or len(fixed) > 1 or (applied is not None and layers[0].activated):
         raise NotCovered(f"layers side by side, {names}, with different activations, or one of them fixed")
-    biased = any(layer.bias is not None for layer in layers)
-    return Level(indices, names, layers[0].activated, fixed.pop(), biased)
+    activation = layers[0].slope if layers[0].activated else applied
+    biased = any(layer.bias is not None for layer in layers) or (applied is not None and applied.at_zero != 0)
+    return Level(indices, names, activation is not None, fixed.pop(), biased, activation)
+
+
+def _applied(graph: Graph, indices: list[int], depths: dict[int, int]) -> Nonlinearity | None:
+    """What is applied to all of a level: nothing else may read the level below its activation."""
+    found = [layer for i in indices if isinstance(layer := graph.layers[i], Activation)]
+    if not found:
+        return None
+    names = ", ".join(label(layer) for layer in found)
+    below = {s for i in indices for s in graph.sources(i)}
+    readers = {i for i in depths if below.intersection(graph.sources(i))}
+    if len({layer.function for layer in found}) > 1 or readers != set(indices) or not below.isdisjoint({0, *indices}):
+        raise NotCovered(f"{names}: activations that differ within one level, or beside its values without them")
+    return found[0].function
 
 
 def activations(levels: tuple[Level, ...]) -> int:

@@ -11,44 +11,64 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Layer, MaxPool
+from sparsebounds.bounds.graph.layers import Activation, Layer, MaxPool
+from sparsebounds.bounds.theorems.chains.activations import Applied, log_growth
+
+Kind = tuple[Literal["activation"], Applied] | tuple[Literal["max"], int]
+"""("activation", slope or function), ("max", K)."""
 
 
 @dataclass(frozen=True)
 class Stages:
     """The stages of a network, in an order in which they can be carried out."""
 
-    activations: int
-    windows: tuple[int, ...]
-    """For every stage of max pooling, the most elements K of a window."""
+    kinds: tuple[Kind, ...]
     nonnegative: bool
     """Whether all that activations and max pools compute is non-negative for all weights, so that another ReLU does
     not change it."""
 
-    def logs(self, kappas: Sequence[int], inputs: int, outputs: int) -> float:
-        """log of how much E exp(λ sup |…|) grows: 2^(t_R + 2) Π (3κ) · inputs · outputs, 3 for 2 where values may be
-        negative.
+    @property
+    def applied(self) -> tuple[Applied, ...]:
+        """What the stages of activations apply."""
+        return tuple(kind[1] for kind in self.kinds if kind[0] == "activation")
 
-        Example:
-            >>> stages = Stages(3, (9,), True)
-            >>> round(2 * 10 / 100 * math.sqrt(2 * stages.logs([1], 785, 10)), 10)
-            1.0404851562
+    @property
+    def activations(self) -> int:
+        """How many stages are activations."""
+        return len(self.applied)
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """For every stage of max pooling, the most elements K of a window."""
+        return tuple(kind[1] for kind in self.kinds if kind[0] == "max")
+
+    def logs(self, kappas: Sequence[int], inputs: int, outputs: int, scales: int = 1) -> float:
+        """log of 2 · x · inputs · outputs, x being how much E exp(λ sup |…|) grows from 1 at the inputs.
+
+        A stage of activations makes it g x + 1, or (g + 1) x where values may be negative; one of max pools (1 + 2κ) x.
         """
-        per_activation = math.log(2.0 if self.nonnegative else 3.0)
-        pools = math.fsum(math.log(3 * kappa) for kappa in kappas)
-        return self.activations * per_activation + 2 * math.log(2) + pools + math.log(inputs * outputs)
+        left = list(kappas)
+        grown = 0.0
+        for kind in self.kinds:
+            if kind[0] == "max":
+                grown += math.log1p(2 * left.pop(0))
+            else:
+                before = 0.0 if self.nonnegative else grown
+                grown = float(np.logaddexp(log_growth(kind[1], scales) + grown, before))
+        return math.log(2.0) + grown + math.log(inputs * outputs)
 
 
-Kind = tuple[str, float] | None
-"""("activation", slope), ("max", K), or None for what is linear."""
-
-
-def kind(layer: Layer) -> Kind:
-    """What a layer is, to a stage."""
+def kind(layer: Layer) -> Kind | None:
+    """What a layer is, to a stage; None for what is linear."""
     if isinstance(layer, MaxPool):
         return ("max", layer.window) if layer.window > 1 else None
+    if isinstance(layer, Activation):
+        return ("activation", layer.function)
     return ("activation", layer.slope) if layer.activated else None
 
 
@@ -56,7 +76,7 @@ def read_stages(graph: Graph) -> Stages:
     """Stages that suffice for the network: at each step the kind that the longest remaining path waits for.
 
     Args:
-        graph: any network; slopes between 0 and 1.
+        graph: a network of linear layers, activations and max pools.
 
     Returns:
         Enough stages; not more than activations and max pools together. As many as on the longest path where layers
@@ -66,13 +86,14 @@ def read_stages(graph: Graph) -> Stages:
         >>> import jax, numpy as np
         >>> from sparsebounds import bounds
         >>> f = lambda x: jax.nn.relu(jax.nn.relu(x) + x[:, ::-1]) @ np.ones((2, 2), np.float32)
-        >>> read_stages(bounds.read_graph(f, np.ones((1, 2), np.float32)))
-        Stages(activations=2, windows=(), nonnegative=True)
+        >>> stages = read_stages(bounds.read_graph(f, np.ones((1, 2), np.float32)))
+        >>> stages.activations, stages.windows, stages.nonnegative
+        (2, (), True)
     """
     kinds, sources = [kind(layer) for layer in graph.layers], [graph.sources(i) for i in range(len(graph.layers))]
     remaining = _remaining(kinds, sources)
     done: set[int] = set()
-    found: list[tuple[str, float]] = []
+    found: list[Kind] = []
     while True:
         for i, reads in enumerate(sources):  # topological order: one sweep finds all that is linear
             if kinds[i] is None and done.issuperset(reads):
@@ -84,11 +105,10 @@ def read_stages(graph: Graph) -> Stages:
         assert chosen is not None
         found.append(chosen)
         done.update(i for i in ready if kinds[i] == chosen)
-    windows = tuple(int(size) for name, size in found if name == "max")
-    return Stages(len(found) - len(windows), windows, _nonnegative(graph, kinds, sources))
+    return Stages(tuple(found), _nonnegative(graph, kinds, sources))
 
 
-def _remaining(kinds: list[Kind], sources: list[list[int]]) -> list[int]:
+def _remaining(kinds: list[Kind | None], sources: list[list[int]]) -> list[int]:
     """The most stages on a path from each layer to the scores, its own included."""
     longest = [0] * len(kinds)
     for i in range(len(kinds) - 1, -1, -1):
@@ -98,7 +118,7 @@ def _remaining(kinds: list[Kind], sources: list[list[int]]) -> list[int]:
     return longest
 
 
-def _nonnegative(graph: Graph, kinds: list[Kind], sources: list[list[int]]) -> bool:
+def _nonnegative(graph: Graph, kinds: list[Kind | None], sources: list[list[int]]) -> bool:
     """Every activation is a ReLU, every max pool reads ReLUs or max pools of such alone."""
     sign = [False] * len(kinds)
     for i, layer in enumerate(graph.layers):

@@ -20,8 +20,8 @@ from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import contracted
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.payment import Payment
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
@@ -48,8 +48,9 @@ def neyshabur_frobenius(graph: Graph, sample: Sample, *, delta: float, gamma: Ga
     Source: as above. For the scores (f_1, …, f_C) with ‖W_L‖_F fixed, E sup Σ_r w_r·V_r ≤ ‖W_L‖_F √(C E sup ‖V‖²),
     V = Σ ξ_i v(x_i), and a peeling costs at most 2² in the second moment.
     """
-    forms = [frobenius_complexity(graph, sample.energies, sample.m)]
-    return conclude(neyshabur_frobenius, forms, graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma)
+    forms = [frobenius_complexity(outputs, sample.energies, sample.m)]
+    return conclude(neyshabur_frobenius, forms, graph, sample, payment)
 
 
 def frobenius_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
@@ -90,8 +91,9 @@ def neyshabur_l1(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1
     Source: as above. Σ_r w_r·V_r ≤ (Σ_r ‖w_r‖₁) max_{r,k} |V_rk|; contraction peels the maximum over r and k as it is;
     at the input 2DC sums of Σ ξ_i x_ij.
     """
-    forms = [l1_complexity(graph, sample.energies, sample.m)]
-    return conclude(neyshabur_l1, forms, graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma)
+    forms = [l1_complexity(outputs, sample.energies, sample.m)]
+    return conclude(neyshabur_l1, forms, graph, sample, payment)
 
 
 def l1_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:

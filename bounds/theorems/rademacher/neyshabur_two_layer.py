@@ -12,6 +12,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import contracted
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import row_norms
@@ -43,14 +44,18 @@ def neyshabur_two_layer(graph: Graph, sample: Sample, *, delta: float, gamma: Ga
 
     Source: as above. One number is enough: with ‖u_k‖ = 1 the class is c times the convex hull of single units
     v σ(u·x), ‖v‖ = ‖u‖ = 1, and one unit has E sup_u ‖(Σ_i ξ_ir σ(u·x_i))_r‖ ≤ √(2C) ‖X‖_F by contraction of the second
-    moment; twice √2 of the margin times √2 of vector contraction is 4√(2C) < 2 (2√(2C) + 2).
+    moment; twice √2 of the margin times √2 of vector contraction is 4√(2C) < 2 (2√(2C) + 2). Two classes: v is one
+    number, the difference, and E sup_u |Σ_i ξ_i σ(u·x_i)| ≤ s ‖X‖_F with s = (1 + a)/2 + (1 − a)/√2, 1.207 for ReLU, by
+    step (i) of theorem 1 of docs/theory.md.
     """
-    forms = [unit_complexity(graph, sample.energies, sample.m)]
+    outputs, _ = contracted(graph, delta, gamma)
+    forms = [unit_complexity(outputs, sample.energies, sample.m)]
     return conclude(neyshabur_two_layer, forms, graph, sample, Payment(delta, gamma, RAMP))
 
 
 def unit_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> ClassSize:
-    """E sup Σ_i ξ_i φ_1(M(f, x_i, y_i)) ≤ Σ_k ‖v_k‖ ‖u_k‖ · (2√(2C) + 2) ‖X‖_F, φ_1 the ramp with γ = 1.
+    """E sup Σ_i ξ_i φ_1(M(f, x_i, y_i)) ≤ Σ_k ‖v_k‖ ‖u_k‖ · (2√(2C) + 2) ‖X‖_F, φ_1 the ramp with γ = 1; of one output
+    E sup Σ_i ξ_i d(x_i) ≤ Σ_k |v_k| ‖u_k‖ · s ‖X‖_F.
 
     Args:
         graph: a network of two layers.
@@ -71,12 +76,14 @@ def unit_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int)
         logs = np.log(incoming) + np.log(outgoing)
         constant = np.log(math.hypot(*plain_chain.biases(graph, len(graph.layers) - 1)))  # a unit that is always 1
     log_scale, data = level_norms.log_sum(np.append(logs, constant)), plain_chain.read_data(levels, energies, m)
-    factor = 2 * math.sqrt(2 * graph.classes) + 2
+    one = graph.classes == 1
+    slope = graph.layers[levels[0].indices[0]].slope
+    factor = (1 + slope) / 2 + (1 - slope) / math.sqrt(2) if one else 2 * math.sqrt(2 * graph.classes) + 2
     terms = {
         "hidden units": int(sum(graph.layers[i].size for i in levels[0].indices)),
         "sum_k ||v_k|| ||u_k||": exp_or_inf(log_scale),
         "classes C": graph.classes,
-        "2 sqrt(2C) + 2": factor,
+        "contraction s" if one else "2 sqrt(2C) + 2": factor,
         "||X||_F": data.frobenius,
     }
     return ClassSize(log_scale, factor * data.frobenius, terms=terms)

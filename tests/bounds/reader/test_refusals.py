@@ -85,7 +85,6 @@ def not_finite(x):
 
 
 SHAPES = {
-    "one score per input": (lambda x: jnp.sum(flat(x) @ W2, axis=1), r"\(1,\)|one row of scores|\(B, C\)"),
     "scalar": (lambda x: jnp.sum(x), r"\(\)|one row of scores"),
     "feature map": (hidden, r"\(1, 5, 5, 3\)|one row of scores"),
     "two outputs": (lambda x: (flat(x) @ W2, x), "returns 2 arrays"),

@@ -37,9 +37,14 @@ def test_a_class_in_place_of_a_network(use):
 
 @pytest.mark.parametrize("f", [lambda x: x @ W[:, :1], lambda x: x @ W[:, 0]], ids=["column", "vector"])
 def test_one_score(f):
-    with pytest.raises(ValueError, match=r"single-output.*jnp\.stack"):
-        bounds.Sample.measure(f, X, Y)
-    assert table(lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1)).value.notna().all()
+    same = table(lambda x: jnp.stack([jnp.zeros(len(x)), f(x).reshape(len(x))], axis=-1))
+    assert same.value.notna().all() and table(f).value.equals(same.value)
+    assert table(f, 2 * Y - 1).value.equals(same.value)
+
+
+def test_labels_of_two_classes_and_scores_of_three():
+    with pytest.raises(ValueError, match="the labels -1 and 1 of the sample name two classes; the network returns 3"):
+        bounds.Sample.measure(lambda x: jnp.concatenate([x, x[:, :1]], axis=1)[:, :3], X, 2 * Y - 1)
 
 
 @pytest.mark.parametrize("dtype", [str, object])

@@ -14,6 +14,7 @@ import pytest
 from networks import conv, flat
 
 from sparsebounds import bounds
+from sparsebounds.bounds.graph.score_difference import score_difference
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
 from sparsebounds.bounds.theorems.rademacher.galanti import complexities, vector_complexity
@@ -22,7 +23,8 @@ from sparsebounds.bounds.theorems.rademacher.galanti import complexities, vector
 def test_the_bound_is_attained_by_a_linear_function_of_orthogonal_inputs():
     """One node, one output, E‖Σ ξ_i e_i‖ = √m: nothing smaller can be a bound, so no factor is to spare here."""
     w = np.full((5, 1), 1 / math.sqrt(5), np.float32)
-    graph = bounds.read_graph(lambda x: x @ w, np.zeros((2, 5), np.float32), input_nodes=np.zeros(5, int))
+    read = bounds.read_graph(lambda x: x @ w, np.zeros((2, 5), np.float32), input_nodes=np.zeros(5, int))
+    graph = score_difference(read)  # of the scores (0, f)
     assert vector_complexity(graph, np.ones(5), 5).value == pytest.approx(math.sqrt(5), rel=1e-6)
 
 
@@ -44,7 +46,7 @@ def test_the_counterexample(d, exact_low, exact_high):
     one = lambda z: flat(jax.nn.relu(z)) @ top  # noqa: E731
     side = math.isqrt(d)
     images = x.reshape(m, side, side, 1).astype(np.float32)
-    graph = bounds.read_graph(one, images[:2])
+    graph = score_difference(bounds.read_graph(one, images[:2]))
     energies = (images.astype(np.float64) ** 2).sum(0)
     parts = sparse_forms.printed(sparse_chain.read_chain(graph), graph.node_sums(0, energies), "neurips")
     assert parts["rho"] * parts["Lambda"] / m == pytest.approx(0.188, abs=5e-4)

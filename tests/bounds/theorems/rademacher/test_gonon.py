@@ -22,15 +22,24 @@ def test_the_constants(depth, expected):
 
 
 def test_a_row_by_hand():
-    """r = 2, depth 2, D = C = 2, m = 100, energies 50 < m: 4√2/100 · 10 · 2 · √(2 log 3 + log 6), halved by γ = 2."""
-    graph = chains.graph_of([np.eye(2), np.eye(2)])
-    sample = sample_of(np.full(2, 50.0), 100, 2)
+    """r = 3, depth 2, D = C = 3, m = 100, energies 50 < m: 4√2/100 · 10 · 3 · √(2 log 3 + log 12), halved by γ = 2."""
+    graph = chains.graph_of([np.eye(3), np.eye(3)])
+    sample = sample_of(np.full(3, 50.0), 100, 3)
     b = bounds.gonon(graph, sample, delta=0.01)
-    expected = 4 * math.sqrt(2) / 100 * 10 * 2 * math.sqrt(2 * math.log(3) + math.log(6))
-    assert b.complexity == pytest.approx(expected) and b.confidence == 0.0
-    assert b.value == pytest.approx(sample.ramp(1.0) + expected)
+    expected = 4 * math.sqrt(2) / 100 * 10 * 3 * math.sqrt(2 * math.log(3) + math.log(12))
+    assert b.terms["complexity uncapped"] == pytest.approx(expected) and b.complexity == 1.0 and b.confidence == 0.0
+    assert b.value == pytest.approx(sample.ramp(1.0) + 1.0)
     assert b.guarantee == "expectation" and "fixed in advance" in b.note
-    assert bounds.gonon(graph, sample, delta=0.01, gamma=2.0).complexity == pytest.approx(expected / 2)
+    wide = bounds.gonon(graph, sample, delta=0.01, gamma=8.0)
+    assert wide.complexity == pytest.approx(expected / 8)
+
+
+def test_two_classes_by_hand():
+    """d = x_2 − x_1 of ReLUs: r = 2, C = 1, factor 2√2."""
+    graph = chains.graph_of([np.eye(2), np.eye(2)])
+    b = bounds.gonon(graph, sample_of(np.full(2, 50.0), 100, 2), delta=0.01)
+    expected = 2 * math.sqrt(2) / 100 * 10 * 2 * math.sqrt(2 * math.log(3) + math.log(3))
+    assert b.terms["complexity uncapped"] == pytest.approx(expected)
 
 
 def test_what_it_claims():
@@ -48,8 +57,13 @@ def test_max_pools_count():
     assert b.terms["constant"] == pytest.approx(math.sqrt(3 * math.log(3) + math.log(4) + math.log(73 * 4)))
 
 
-def test_leaky_relu_is_refused():
+def test_leaky_relu_costs_no_more_and_gelu_does():
     w = np.eye(2, dtype=np.float32)
-    graph = bounds.read_graph(lambda x: jax.nn.leaky_relu(x @ w) @ w, np.ones((2, 2), np.float32))
-    row = bounds.gonon(graph, sample_of(np.ones(2), 50, 2), delta=0.01)
-    assert math.isnan(row.value) and "leaky" in row.note
+    sample = sample_of(np.ones(2), 50, 2)
+
+    def row(activation):
+        return bounds.gonon(bounds.read_graph(lambda x: activation(x @ w) @ w, np.ones((2, 2))), sample, delta=0.01)
+
+    plain, leaky, gelu = row(jax.nn.relu), row(jax.nn.leaky_relu), row(lambda t: jax.nn.gelu(t, approximate=False))
+    assert leaky.terms["constant"] == plain.terms["constant"] < gelu.terms["constant"]
+    assert "this library's proof" in gelu.note and "this library's proof" not in leaky.note

@@ -99,11 +99,12 @@ def test_numbers_worked_by_hand():
 
 
 def test_the_whole_row():
-    """Product 2, C = 2, one activation, ‖X‖_F = 10, m = 100: c = 2 → j = 8, 1.1⁸ = 2.14358881."""
-    graph = chains.graph_of([np.eye(2) / math.sqrt(2), np.eye(2) * math.sqrt(2)])
-    sample = sample_of(np.full(2, 50.0), 100, 2)
+    """Product 2, C = 4, one activation, ‖X‖_F = 10, m = 100: c = 2 → j = 8, 1.1⁸ = 2.14358881."""
+    graph = chains.graph_of([np.eye(2) / math.sqrt(2), np.vstack([np.eye(2), np.eye(2)])])
+    sample = sample_of(np.full(2, 50.0), 100, 4)
     b = bounds.neyshabur_frobenius(graph, sample, delta=0.01)
-    assert b.complexity == pytest.approx(4 / 100 * 2.14358881 * math.sqrt(2) * 2 * 10, rel=2e-6)
+    uncapped = 4 / 100 * 2.14358881 * math.sqrt(4) * 2 * 10
+    assert b.terms["complexity uncapped"] == pytest.approx(uncapped, rel=2e-6) and b.complexity == 1.0
     assert b.confidence == pytest.approx(2 * math.sqrt(math.log(2 * 9 * 10 / 0.01) / 200))
     assert b.margin_error == sample.ramp(1.0) and b.guarantee == "certificate"
 
@@ -210,13 +211,14 @@ def test_weights_that_are_not_finite_or_zero(bound):
 
 
 def test_a_deep_chain_does_not_become_small():
-    """40 layers of norm √2·10¹⁰ on coordinates that are 0: the logarithm is exact, the bound infinite."""
+    """40 layers of norm √2·10¹⁰ on coordinates that are 0: the logarithm is exact, the bound beyond float64."""
     matrices = [np.diag([1.0, 0.0, 0.0])] + [np.diag([1.0, 1e10, 1e10])] * 40 + [np.eye(2, 3)]
     graph = chains.graph_of(matrices)
     norms = level_norms.frobenius_norms(graph, plain_chain.read_levels(graph))
     expected = 40 * math.log(math.sqrt(2) * 1e10) + math.log(2) / 2
     assert norms.product(level_norms.log_norm(norms.rows)) == pytest.approx(expected)
-    assert bounds.neyshabur_frobenius(graph, sample_of(np.ones(3), M, 2), delta=0.01).value == math.inf
+    row = bounds.neyshabur_frobenius(graph, sample_of(np.ones(3), M, 2), delta=0.01)
+    assert row.terms["complexity uncapped"] == math.inf and row.complexity == 1.0
 
 
 def test_rescaling_layers_changes_nothing():

@@ -17,37 +17,38 @@ from samples import sample_of
 
 from sparsebounds import bounds
 from sparsebounds.bounds.audit.search.inputs import sign_patterns
+from sparsebounds.bounds.theorems.chains.activations import log_growth
 from sparsebounds.bounds.theorems.chains.stages import Stages, read_stages
 from sparsebounds.bounds.theorems.rademacher.path_norm import dag_complexities, layered_complexity, layered_logs
 
 M = 50
 
 
-@pytest.mark.parametrize(
-    ("layers", "one", "ten"),
-    [
-        (1, 0.767206, 0.879097),
-        (2, 0.802531, 0.910090),
-        (3, 0.836366, 0.940061),
-        (5, 0.900229, 0.997306),
-        (10, 1.042914, 1.127775),
-    ],
-)
-def test_the_layered_table(layers, one, ten):
-    """r = 2, S = 10, m = 100, D = 784, C = 1 and 10."""
-    for classes, expected in ((1, one), (10, ten)):
-        found = 2 * 10 / 100 * math.sqrt(2 * layered_logs(layers - 1, 784, classes))
-        assert found == pytest.approx(expected, abs=1e-6)
+LOG2 = math.log(2)
 
 
-@pytest.mark.parametrize(
-    ("windows", "kappas", "expected"),
-    [((), (), 0.9973566950), ((9,), (1,), 1.0404851562), ((9,), (9,), 1.1217786441)],
-)
-def test_the_dag_numbers(windows, kappas, expected):
-    """r = 2, S = 10, m = 100, D = 784, C = 10, three ReLU stages."""
-    found = 2 * 10 / 100 * math.sqrt(2 * Stages(3, windows, True).logs(kappas, 785, 10))
-    assert found == pytest.approx(expected, abs=1e-10)
+@pytest.mark.parametrize("layers", [1, 2, 3, 5, 10])
+def test_the_layered_table(layers):
+    """r = 2, S = 10, m = 100, D = 784: √2 for every ReLU; below the table of 2 for every ReLU."""
+    of_two = {1: (0.767206, 0.879097), 2: (0.802531, 0.910090), 3: (0.836366, 0.940061)}
+    of_two |= {5: (0.900229, 0.997306), 10: (1.042914, 1.127775)}
+    for classes, before in zip((1, 10), of_two[layers], strict=True):
+        found = 2 * 10 / 100 * math.sqrt(2 * layered_logs([log_growth(0.0)] * (layers - 1), 784, classes))
+        logs = math.log(2 * math.sqrt(2) ** (layers - 1) * 784 * classes)
+        assert found == pytest.approx(2 * 10 / 100 * math.sqrt(2 * logs), rel=1e-12)
+        assert found < before if layers > 1 else found == pytest.approx(before, abs=1e-6)
+
+
+@pytest.mark.parametrize(("kappas", "before"), [((), 0.9973566950), ((1,), 1.0404851562), ((9,), 1.1217786441)])
+def test_the_dag_numbers(kappas, before):
+    """r = 2, S = 10, m = 100, D = 784, C = 10, three ReLU stages: x = 1, 2.41, 4.41, 7.24, not 1, 3, 7, 15."""
+    kinds = (("activation", 0.0),) * 3 + (("max", 9),) * len(kappas)
+    grown = 7.2426406871 * math.prod(1 + 2 * kappa for kappa in kappas)
+    logs = Stages(kinds, True).logs(kappas, 785, 10)
+    assert logs == pytest.approx(math.log(2 * grown * 7850), rel=1e-10)
+    assert 2 * 10 / 100 * math.sqrt(2 * logs) < before
+    signed = Stages(kinds[:3], False).logs((), 785, 10)
+    assert signed == pytest.approx(math.log(2 * (1 + math.sqrt(2)) ** 3 * 7850), rel=1e-12)
 
 
 # ---- by hand and by walking --------------------------------------------------------------------
@@ -68,9 +69,10 @@ def test_a_dag_by_hand():
     uniform, summed = dag_complexities(graph, np.array([9.0, 16.0]), 25)
     assert math.exp(uniform.log_scale) == pytest.approx(34) and math.exp(summed.log_scale) == pytest.approx(32)
     assert not uniform.prices and sum(summed.prices.values()) == pytest.approx(math.log(3))
-    common = 4 * math.log(2) + math.log(3 * 2)  # two ReLU stages, two inputs and the constant, two scores
-    assert uniform.unit == pytest.approx(5 * math.sqrt(2 * (common + math.log(3))))
-    assert summed.unit == pytest.approx(5 * math.sqrt(2 * (common + math.log(6))))
+    # ReLU, max, ReLU over two inputs and the constant, two scores.
+    for form, pool in ((uniform, 3), (summed, 5)):
+        grown = math.sqrt(2) * pool * (math.sqrt(2) + 1) + 1
+        assert form.unit == pytest.approx(5 * math.sqrt(2 * math.log(2 * grown * 3 * 2)))
 
 
 DESCRIBED = [n for n in networks.NETWORKS if network(n).reference is not None and network(n).reference.depth <= 3]
@@ -81,19 +83,23 @@ DESCRIBED = [n for n in DESCRIBED if n not in ("weight_norm", "nnx_batch_norm", 
 def test_chains_against_products_of_absolute_matrices(name):
     net = network(name)
     graph, energies = bounds.read_graph(net.f, net.x[:2]), np.full(net.x.shape[1:], 3.0)
-    values, relus = np.ones(energies.size), 0
+    values = np.ones(energies.size)
     for layer in net.reference.layers:
         values = np.abs(layer.matrix) @ values + np.abs(layer.bias)
-    relus = sum(h.slope != 1.0 for h in net.reference.layers[:-1])
+    slopes = [h.slope for h in net.reference.layers[:-1] if h.slope != 1.0]
     biased = any(getattr(layer, "bias", None) is not None for layer in graph.layers)
     inputs, data = energies.size + biased, math.sqrt(M if biased else 3.0)
     layered = layered_complexity(graph, energies, M)
     assert math.exp(layered.log_scale) == pytest.approx(values.sum(), rel=1e-9)
-    expected = values.sum() * data * math.sqrt(2 * ((relus + 1) * math.log(2) + math.log(inputs * len(values))))
+    logs = sum((1 - slope) / 2 * LOG2 for slope in slopes) + math.log(2 * inputs * len(values))
+    expected = values.sum() * data * math.sqrt(2 * logs)
     assert layered.value == pytest.approx(expected, rel=1e-9)
     (dag,) = dag_complexities(graph, energies, M)
-    leaky = any(h.slope not in (0.0, 1.0) for h in net.reference.layers[:-1])
-    logs = relus * math.log(3 if leaky else 2) + 2 * math.log(2) + math.log(inputs * len(values))
+    grown = 1.0
+    for slope in slopes:
+        cost = 2 ** ((1 - slope) / 2)
+        grown = cost * grown + (1 if set(slopes) == {0.0} else grown)
+    logs = math.log(2 * grown * inputs * len(values))
     assert dag.value == pytest.approx(values.sum() * data * math.sqrt(2 * logs), rel=1e-9)
 
 
@@ -122,6 +128,11 @@ def stages_of(f, shape=(4,)):
     return read_stages(bounds.read_graph(f, np.ones((2, *shape), np.float32)))
 
 
+def counts(f):
+    found = stages_of(f)
+    return found.activations, found.windows, found.nonnegative
+
+
 def pool(x):
     return jnp.max(x.reshape(x.shape[0], -1, 2), axis=2)
 
@@ -131,13 +142,13 @@ def top(x):
 
 
 def test_stages_of_chains_and_skips():
-    assert stages_of(top) == Stages(0, (), True)
-    assert stages_of(lambda x: top(pool(jax.nn.relu(x)))) == Stages(1, (2,), True)
-    assert stages_of(lambda x: top(pool(x))) == Stages(0, (2,), False)
-    assert stages_of(lambda x: top(jax.nn.relu(top(pool(x))))) == Stages(1, (2,), False)
-    assert stages_of(lambda x: top(jax.nn.leaky_relu(x))) == Stages(1, (), False)
-    assert stages_of(lambda x: top(jax.nn.relu(jax.nn.relu(x) + x[:, ::-1]) + x)) == Stages(2, (), True)
-    assert stages_of(lambda x: top(jax.nn.relu(jax.nn.relu(x) + x))) == Stages(1, (), True)  # it is 2 relu(x)
+    assert counts(top) == (0, (), True)
+    assert counts(lambda x: top(pool(jax.nn.relu(x)))) == (1, (2,), True)
+    assert counts(lambda x: top(pool(x))) == (0, (2,), False)
+    assert counts(lambda x: top(jax.nn.relu(top(pool(x))))) == (1, (2,), False)
+    assert counts(lambda x: top(jax.nn.leaky_relu(x))) == (1, (), False)
+    assert counts(lambda x: top(jax.nn.relu(jax.nn.relu(x) + x[:, ::-1]) + x)) == (2, (), True)
+    assert counts(lambda x: top(jax.nn.relu(jax.nn.relu(x) + x))) == (1, (), True)  # it is 2 relu(x)
 
 
 def test_branches_side_by_side_share_stages_of_one_kind_only():
@@ -149,7 +160,7 @@ def test_branches_side_by_side_share_stages_of_one_kind_only():
     def crossed(x):
         return top(jnp.concatenate([pool(jax.nn.relu(x)), jax.nn.relu(top(pool(x)))], axis=1))
 
-    assert stages_of(same) == Stages(1, (2,), True)
+    assert counts(same) == (1, (2,), True)
     found = stages_of(crossed)
     assert found.activations + len(found.windows) == 3 and not found.nonnegative
 
@@ -163,15 +174,15 @@ def test_windows_of_different_sizes_are_different_stages():
 
 
 def test_an_activation_at_the_end_is_one_more_stage():
-    assert stages_of(lambda x: jax.nn.relu(top(jax.nn.relu(x)))) == Stages(2, (), True)
+    assert counts(lambda x: jax.nn.relu(top(jax.nn.relu(x)))) == (2, (), True)
 
 
 def test_biases_bring_the_constant_one():
     """One input of energy 4, m = 25: S = 5 and two inputs with a bias, 2 and one without."""
     plain, biased = (chains.graph_of([np.eye(1), np.eye(1)], [b, None]) for b in (None, np.ones(1)))
     (without,), (with_one,) = (dag_complexities(g, np.array([4.0]), 25) for g in (plain, biased))
-    assert without.unit == pytest.approx(2 * math.sqrt(2 * 3 * math.log(2)))
-    assert with_one.unit == pytest.approx(5 * math.sqrt(2 * (3 * math.log(2) + math.log(2))))
+    assert without.unit == pytest.approx(2 * math.sqrt(2 * math.log(2 * (math.sqrt(2) + 1))))
+    assert with_one.unit == pytest.approx(5 * math.sqrt(2 * math.log(2 * (math.sqrt(2) + 1) * 2)))
     assert math.exp(with_one.log_scale) == pytest.approx(2)
 
 

@@ -1,0 +1,59 @@
+"""Networks of two classes as networks of one output: what tells the classes apart is the difference of their scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.head import read_head
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Dot
+
+
+@per_graph
+def score_difference(graph: Graph) -> Graph:
+    """The network with the one output d = f_1 − f_0 in place of two scores; margins are −d and d.
+
+    Where the scores are rows of dense maps, d has the difference of the two rows; otherwise (two pooled channels, two
+    values of an activation) it has one row over all that the last layer reads: (−1, 1) where the scores are two
+    elements below, of ℓ2 norm √2 and ℓ1 norm 2.
+
+    Args:
+        graph: two scores, the last layer without activation.
+
+    Returns:
+        A graph of one class: for norms, not for margins.
+
+    Raises:
+        ValueError: another number of classes.
+
+    Example:
+        >>> from sparsebounds.bounds import read_graph
+        >>> f = lambda x: x @ np.array([[1.0, 0.0], [2.0, 5.0]], np.float32) + np.array([0.0, 1.0], np.float32)
+        >>> d = score_difference(read_graph(f, np.ones((1, 2), np.float32)))
+        >>> d.classes, d.layers[-1].terms[0].weight[0].tolist(), d.layers[-1].bias.tolist()
+        (1, [[-1.0], [3.0]], [1.0])
+    """
+    if graph.classes != 2:
+        raise ValueError(f"the network has {graph.classes} scores; the difference of two is needed")
+    last = graph.linear(-1)
+    dense = len(last.dots) == len(last.terms) and all(dot.dense for dot in last.dots)
+    terms = tuple(_row(dot) for dot in last.dots) if dense else (_whole_row(graph),)
+    bias = None if last.bias is None else np.diff(last.bias.astype(np.float64))
+    top = Linear(1, 1, terms, bias, name=last.name, where=last.where)
+    return replace(graph, layers=(*graph.layers[:-1], top))
+
+
+def _row(dot: Dot) -> Dot:
+    first, second = np.argsort(dot.places)
+    weight = dot.weight.astype(np.float64)
+    return Dot(dot.taps, weight[:, :, second, None] - weight[:, :, first, None])
+
+
+def _whole_row(graph: Graph) -> Dot:
+    head = read_head(graph)
+    return Dot(Taps.spelled(head.elements[None, None]), np.diff(head.weights, axis=0).T[None])
