@@ -7,12 +7,13 @@ from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
-from sparsebounds.bounds.reader import ReadError, read_graph
+from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import table
@@ -27,6 +28,7 @@ __all__ = [
     "Field",
     "Graph",
     "Listed",
+    "Program",
     "ReadError",
     "Reference",
     "Sample",
@@ -42,6 +44,7 @@ __all__ = [
     "pruned",
     "quantise",
     "read_graph",
+    "read_program",
     "samples_needed",
     "table",
     "what_if_pruned",

@@ -12,9 +12,10 @@ import pandas as pd
 
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph, Partition
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
-from sparsebounds.bounds.reader import read_graph
+from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
@@ -35,6 +36,7 @@ def table(
     x_test: Any = None,
     y_test: Any = None,
     *,
+    params: Any = None,
     delta: float = 1e-3,
     names: Iterable[str] | None = None,
     reference: Graph | Reference | None = None,
@@ -50,6 +52,7 @@ def table(
 
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
+        params: if given, f is a function of (params, x): a pytree of arrays, such as the variables of a Linen module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
             them its columns and these rows are NaN.
@@ -73,11 +76,14 @@ def table(
     Returns:
         DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
         standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
-        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`.
+        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
+        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `parameter_count`), see
+        `read_program`; the refusal is the note of all others.
 
     Raises:
         ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
-        ReadError: a network that cannot be read.
+        ReadError: a network in training mode, or one that mixes the inputs of a batch; of one that cannot be read, if
+            only bounds were asked for that need its graph.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -92,9 +98,9 @@ def table(
     given = _checked_options(options, chosen)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
-    network = Network.of(f)
+    network = Network.of(f, params)
     # First: a refusal must not cost a pass.
-    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes, mask_fixed=mask_fixed)
+    graph = _read(network, np.asarray(x_train[:2]), chosen, nodes, mask_fixed)
     sample = Sample.measure(
         network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
     )
@@ -111,6 +117,19 @@ def table(
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
     return frame
+
+
+def _read(
+    network: Network, x: np.ndarray, chosen: Mapping[str, Theorem[...]], nodes: Partition, mask_fixed: bool
+) -> Graph | Program:
+    """The graph; where the reader refuses, the program, if some bound needs no more."""
+    try:
+        return read_graph(network, x, nodes=nodes, mask_fixed=mask_fixed)
+    except ReadError as error:
+        program = read_program(network, x, reason=str(error))
+        if all(program.outside(bound.declaration.covers) for bound in chosen.values()):
+            raise
+        return program
 
 
 def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:

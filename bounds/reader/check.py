@@ -33,23 +33,11 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
     Raises:
         ReadError: they differ.
     """
-    inputs = _inputs(x)
-    with jax.default_matmul_precision("highest"):
-        together = np.asarray(network(inputs), dtype=np.float64)
-        alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
+    inputs, together = scores_alone(network, x)
     found = evaluate(graph, inputs[:2])
     if together.shape != (len(inputs), *found.shape[1:]):
         needed = len(inputs), *found.shape[1:]
         raise ReadError(f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {needed}")
-    separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
-    scale = float(np.max(np.abs(separate), initial=1e-30))
-    worst = float(np.max(np.abs(together - separate), initial=0.0))
-    if not worst <= MIXING * scale * _coarseness(alone[0]):
-        raise ReadError(
-            f"the function mixes the inputs of a batch: the scores of an input change by {worst:.3g} (scores up to "
-            f"{scale:.3g}) with the other inputs or with their number; needed scores of each input alone, as in "
-            "evaluation mode"
-        )
     expected = together[:2]
     worst = float(np.max(np.abs(found - expected), initial=0.0))
     scale = float(np.max(np.abs(expected), initial=1e-30))
@@ -58,6 +46,43 @@ def check(graph: Graph, network: Network, x: np.ndarray) -> None:
             f"the graph differs from the function by {worst:.3g} (scores up to {scale:.3g}); does the function compute "
             "in low precision, or call something that the trace does not show?"
         )
+
+
+def scores_alone(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A few inputs, and their scores in float64: those of a batch, after a check that each is what it is alone.
+
+    Args:
+        network: a function of a batch.
+        x: (B, …) example inputs.
+
+    Returns:
+        (n, …) and what the network returns for these.
+
+    Raises:
+        ReadError: the scores of an input depend on the others.
+    """
+    inputs = _inputs(x)
+    with jax.default_matmul_precision("highest"):
+        out = network(inputs)
+        if not hasattr(out, "shape"):
+            raise ReadError(f"the function returns a {type(out).__name__}; needed one array of scores (B, C)")
+        together = np.asarray(out, dtype=np.float64)
+        alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
+    separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
+    if together.shape != separate.shape:
+        raise ReadError(
+            f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {separate.shape}"
+        )
+    scale = float(np.max(np.abs(separate), initial=1e-30, where=~np.isnan(separate)))
+    differing = np.abs(together - separate)[~(np.isnan(together) & np.isnan(separate))]  # noise may have no scores
+    worst = float(np.max(differing, initial=0.0))
+    if not worst <= MIXING * scale * _coarseness(alone[0]):
+        raise ReadError(
+            f"the function mixes the inputs of a batch: the scores of an input change by {worst:.3g} (scores up to "
+            f"{scale:.3g}) with the other inputs or with their number; needed scores of each input alone, as in "
+            "evaluation mode"
+        )
+    return inputs, together
 
 
 def _inputs(x: np.ndarray) -> np.ndarray:

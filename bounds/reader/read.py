@@ -79,7 +79,7 @@ def read_graph(
     check_partition(nodes)
     network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
-    first = _input(x, input_nodes)
+    first = input_layer(x, input_nodes)
     builder = Builder(first)
     program, leaves = traced(network, x[:1])
     check_draws(network, program, x[:1])
@@ -112,7 +112,7 @@ def _graph(interpreter: Interpreter, outputs: list[Value], mask_fixed: bool) -> 
     return Graph(simplify(builder, output), selections=selections)
 
 
-def _input(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
+def input_layer(x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None) -> Input:
     """The input layer: images and sequences keep their channels together, flat inputs have none."""
     if x.ndim < 2 or x.size == 0:
         raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")

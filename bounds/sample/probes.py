@@ -13,6 +13,7 @@ from sparsebounds.bounds.endings import KNOWN
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
 
 TOLERANCE = 1e-3
@@ -46,7 +47,7 @@ def probed(network: Network, x: Any, labels: np.ndarray) -> Probes:
 
 
 @per_graph
-def check_probes(graph: Graph, probes: Probes) -> None:
+def check_probes(graph: Graph | Program, probes: Probes) -> None:
     """Raise ValueError unless the graph computes these scores.
 
     Example:
@@ -59,7 +60,7 @@ def check_probes(graph: Graph, probes: Probes) -> None:
         ValueError: the sample was measured of another network than the graph: on two of its inputs ...
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        found = evaluate(graph, probes.inputs)
+        found = graph.run(probes.inputs) if isinstance(graph, Program) else evaluate(graph, probes.inputs)
     if not np.isfinite(found).all():
         raise ValueError("the graph's scores are NaN or infinite: its weights are not finite, or overflow; retrain it")
     worst = float(np.max(np.abs(found - probes.scores), initial=0.0))
