@@ -11,6 +11,7 @@ from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
 from sparsebounds.bounds.graph.reference import Reference
+from sparsebounds.bounds.linear_maps import SpectralNorm, spectral_norm
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
@@ -33,6 +34,7 @@ __all__ = [
     "Reference",
     "Sample",
     "Seeds",
+    "SpectralNorm",
     "Theorem",
     "Trees",
     "WholeNumbers",
@@ -46,6 +48,7 @@ __all__ = [
     "read_graph",
     "read_program",
     "samples_needed",
+    "spectral_norm",
     "table",
     "what_if_pruned",
     "what_if_samples",

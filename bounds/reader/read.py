@@ -146,7 +146,7 @@ def _output_layer(builder: Builder, out: Value) -> int:
     if not (whole and last.affine):
         index = picked_scores(builder, view, sources[0]) if len(sources) == 1 else None
         if index is None:
-            index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
+            index = builder.in_order(view)
             if len(sources) == 1:  # no operation of the program: it goes by the name of the layer that it copies
                 builder.layers[index] = replace(builder.layers[index], name=last.name, where=last.where)
         last, sources = builder.layers[index], [index]
