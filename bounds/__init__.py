@@ -18,7 +18,7 @@ from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import table
-from sparsebounds.bounds.what_if import samples_needed, what_if_pruned, what_if_samples
+from sparsebounds.bounds.what_if import samples_needed, what_if_dense, what_if_pruned, what_if_samples
 
 __all__ = [
     "BOUNDS",
@@ -50,6 +50,7 @@ __all__ = [
     "samples_needed",
     "spectral_norm",
     "table",
+    "what_if_dense",
     "what_if_pruned",
     "what_if_samples",
 ]

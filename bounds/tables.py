@@ -19,6 +19,7 @@ from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins, margins_of
 from sparsebounds.bounds.sample.sample import Sample
 
@@ -45,10 +46,14 @@ def table(
     preprocessing: str = "fixed",
     repetitions: str = "counted",
     simultaneous: bool = False,
+    pixel_range: Range | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
 ) -> pd.DataFrame:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
+
+    All of them speak of 0/1 errors: whether the largest score is that of the one label of a sample. There is no bound
+    on top-k errors, on several labels for one sample, or on the loss of a regression.
 
     Args:
         f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
@@ -69,8 +74,9 @@ def table(
             coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
         simultaneous: all rows that call themselves certificates hold together with probability 1 − δ: δ is divided by
             their number, that of the bounds asked for, covered or not.
-        options: further keywords, each passed to the bounds that take it, such as {"pixel_range": (0.0, 1.0)}: the
-            range of a coordinate as the network receives it, known in advance, which some theorems need.
+        pixel_range: (low, high) of a coordinate as the network receives it, known in advance, such as (0.0, 1.0);
+            theorems that need it give NaN without it.
+        options: further keywords, each passed to the bounds that take it, such as {"input_bound": 10.0}.
         batch_size: samples per call of f.
 
     Returns:
@@ -96,6 +102,10 @@ def table(
     if not 0.0 < delta < 1.0:
         raise ValueError(f"delta is {delta!r}; a probability of failure strictly between 0 and 1 is needed")
     given = _checked_options(options, chosen)
+    if pixel_range is not None:
+        if "pixel_range" in given:
+            raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
+        given["pixel_range"] = pixel_range
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
     network = Network.of(f, params)

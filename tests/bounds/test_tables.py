@@ -170,6 +170,11 @@ def test_options_reach_the_bounds_that_take_them(data):
     given = given.set_index("bound")
     assert math.isnan(without["value"]["long_sedghi"]) and given["value"]["long_sedghi"] > 0
     assert without["value"]["galanti"] == given["value"]["galanti"]
+    assert "pixel_range=(low, high)" in without["note"]["long_sedghi"]
+    by_name = table(net, *data, delta=0.01, names=["long_sedghi"], pixel_range=(-9.0, 9.0))
+    assert by_name["value"][0] == given["value"]["long_sedghi"]
+    with pytest.raises(ValueError, match="pixel_range was given twice"):
+        table(net, *data, pixel_range=(-9.0, 9.0), options={"pixel_range": (-9.0, 9.0)})
     with pytest.raises(ValueError, match=r"no bound takes the option 'pixel_rnge'.*pixel_range"):
         table(net, *data, delta=0.01, names=["galanti"], options={"pixel_rnge": (0.0, 1.0)})
 
