@@ -51,7 +51,7 @@ class Symbol:
         """
         upper = largest_eigenvalue_upper if method == "cholesky" else gram_iteration_upper
         taps, inputs = self.kernel.shape[1:3]
-        fro2 = float(np.square(self.kernel).sum(axis=(1, 2, 3)).max(initial=0.0))
+        fro2 = max((float(np.vdot(one, one)) for one in self.kernel), default=0.0)  # a wide layer is not copied
         slack = 4 * EPS * (max(inputs, self.kernel.shape[3]) + taps**2 + 64) * taps * fro2
         few = min(inputs, self.kernel.shape[3]) < THREADED
         with _threads().limit(limits=1 if few else None):
