@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.layers import Unknown
 from sparsebounds.bounds.reader.builder import Builder
-from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Value, View
 from sparsebounds.bounds.reader.writing import Written
 
 
@@ -57,8 +57,11 @@ def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> l
     views = [builder.plain(v) for v in values if isinstance(v, View)]
     kinds = [a.aval.dtype for a, v in zip(eqn.invars, values, strict=True) if isinstance(v, View)]  # type: ignore[attr-defined]
     written = Written()
-    operands = (written.constant(v.value) if isinstance(v, Const) else "z" for v in values)
-    text = f"{written.operation(eqn)}({','.join(operands)})"
+    operands = [written.constant(v.value) if isinstance(v, Const) else "z" for v in values]
+    try:
+        text = f"{written.operation(eqn)}({','.join(operands)})"
+    except ReadError:  # it can be run all the same
+        text = ""
 
     def run(number: int, *batches: Float64[np.ndarray, "batch ..."]) -> Float64[np.ndarray, "batch size"]:
         rows = []

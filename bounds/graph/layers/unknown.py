@@ -28,7 +28,7 @@ class Unknown(NoTerms):
     constants: tuple[np.ndarray, ...] = ()
     """Arrays of numbers that stand in the operation and in no other layer."""
     text: str = ""
-    """Everything else about the operation, written down."""
+    """Everything else about the operation, written down; empty where that cannot be done."""
     name: str = ""
     where: str = ""
     groups: int = 1

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Shaped
 
-from sparsebounds.bounds.graph.layers import Activation, Attention, Layer, Normalise, Unknown
+from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.graph.layers import Activation, Attention, Layer, Normalise, Unknown, label
 
 WINDOW = -15
 """Of zlib: a raw stream of the deflate format."""
@@ -30,8 +31,14 @@ def text_bits(text: str) -> int:
 
 
 def other_bits(layer: Layer) -> int:
-    """Of a layer that is no linear one, besides its parts: nothing for input and maxima, whose windows are fixed."""
+    """Of a layer that is no linear one, besides its parts: nothing for input and maxima, whose windows are fixed.
+
+    Raises:
+        NotCovered: an operation that could not be written down.
+    """
     if isinstance(layer, Unknown):
+        if not layer.text:
+            raise NotCovered(f"{label(layer)} is {layer.operation}, whose program could not be written down")
         return text_bits(layer.text)
     return 8 if isinstance(layer, Activation | Normalise | Attention) else 0
 

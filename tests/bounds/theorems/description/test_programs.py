@@ -72,6 +72,8 @@ def test_python_called_from_within_is_not_coded():
     assert program.text is None and "runs code that is no program of JAX" in program.reason
     found = bounds.occam(program, bounds.Sample.measure(f, X, Y), delta=0.01)
     assert math.isnan(found.value) and "pure_callback" in found.note
+    in_a_graph = bounds.occam(bounds.read_graph(f, X[:2]), bounds.Sample.measure(f, X, Y), delta=0.01)
+    assert math.isnan(in_a_graph.value) and "pure_callback, whose program could not" in in_a_graph.note
 
 
 # ---- everything is counted -----------------------------------------------------------------------------------------
