@@ -7,16 +7,18 @@ from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.quantisation import quantise
 from sparsebounds.bounds.graph.reference import Reference
+from sparsebounds.bounds.linear_maps import SpectralNorm, spectral_norm
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
-from sparsebounds.bounds.reader import ReadError, read_graph
+from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import table
-from sparsebounds.bounds.what_if import samples_needed, what_if_pruned, what_if_samples
+from sparsebounds.bounds.what_if import samples_needed, what_if_dense, what_if_pruned, what_if_samples
 
 __all__ = [
     "BOUNDS",
@@ -27,10 +29,12 @@ __all__ = [
     "Field",
     "Graph",
     "Listed",
+    "Program",
     "ReadError",
     "Reference",
     "Sample",
     "Seeds",
+    "SpectralNorm",
     "Theorem",
     "Trees",
     "WholeNumbers",
@@ -42,8 +46,11 @@ __all__ = [
     "pruned",
     "quantise",
     "read_graph",
+    "read_program",
     "samples_needed",
+    "spectral_norm",
     "table",
+    "what_if_dense",
     "what_if_pruned",
     "what_if_samples",
 ]

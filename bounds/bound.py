@@ -17,7 +17,9 @@ Gamma = float | Literal["best"]
 PIECEWISE_LINEAR = ("input", "linear", "max pool")
 """Roles of layers that every theorem about ReLU networks knows."""
 ANY_LAYER = (*PIECEWISE_LINEAR, "activation", "product", "normalisation", "attention", "unknown")
-"""Roles of all layers: what is said of scores and labels, or of the numbers of a program, asks for no kind of them."""
+"""Roles of all layers."""
+ANY_NETWORK = (*ANY_LAYER, "program")
+"""With a graph or without one: what is said of scores and labels, or of the length of a program, needs none."""
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,10 @@ class Network:
 
     Args:
         f: function of one batched input, or a Flax NNX module.
+        params: if given, f is a function of (params, x): a pytree of arrays.
 
     Raises:
-        ValueError: it cannot be called, or is a class.
+        ValueError: it cannot be called, or is a class; parameters of an NNX module, which has its own.
 
     Example:
         >>> import jax.numpy as jnp
@@ -54,15 +55,18 @@ class Network:
     """
 
     arrays: tuple[Any, ...]
-    """Those of a module; what a function closes over is known only when it is traced."""
+    """Those of a module or of `params`; what a function closes over is known only when it is traced."""
     names: tuple[str, ...]
-    """Where each array stands in the module, such as "conv.kernel"."""
+    """Where each array stands in it, such as "conv.kernel"."""
     ends: tuple[str, ...] | None
     """The ends that were taken off, such as ("softmax",); None before the first trace."""
     training: tuple[tuple[str, str], ...]
     """Path and class of every layer of the module that is in training mode: dropout, normalisation by the batch."""
 
-    def __init__(self, f: Any) -> None:
+    module: bool
+    """Whether it is an NNX module, with a stream of random keys perhaps."""
+
+    def __init__(self, f: Any, params: Any = None) -> None:
         if isinstance(f, type):
             raise ValueError(
                 f"the network is the class {f.__name__}; an instance is needed, with its weights, such as "
@@ -77,20 +81,29 @@ class Network:
         self.arrays, self.names, self.ends = (), (), None
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
         self.training: tuple[tuple[str, str], ...] = ()
+        self.module = isinstance(f, nnx.Module)
         if isinstance(f, nnx.Module):
+            if params is not None:
+                raise ValueError("params was given with an NNX module, which has parameters of its own; leave it out")
             definition, state = nnx.split(f)
-            entries, tree = jax.tree_util.tree_flatten_with_path(state)
-            self.arrays, self.names = (
-                tuple(_kept(leaf) for _, leaf in entries),
-                tuple(_name(path) for path, _ in entries),
-            )
+            tree = self._keep(state)
             self.training = tuple(_in_training(f))
             self._run = lambda arrays, x: _scoped(_copied(definition, jax.tree.unflatten(tree, arrays)))(x)
+        elif params is not None:
+            tree = self._keep(params)
+            self._run = lambda arrays, x: f(jax.tree.unflatten(tree, arrays), x)
+
+    def _keep(self, tree: Any) -> Any:
+        """Keep the arrays of a tree with their names; its structure."""
+        entries, structure = jax.tree_util.tree_flatten_with_path(tree)
+        self.arrays = tuple(_kept(leaf) for _, leaf in entries)
+        self.names = tuple(_name(path) for path, _ in entries)
+        return structure
 
     @classmethod
-    def of(cls, f: Any) -> Network:
+    def of(cls, f: Any, params: Any = None) -> Network:
         """A network as it is, anything else as a new one."""
-        return f if isinstance(f, cls) else cls(f)
+        return f if isinstance(f, cls) and params is None else cls(f, params)
 
     def __call__(self, x: Any) -> Any:
         """The scores, operation by operation."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
@@ -78,7 +79,7 @@ def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:
     return {name: BOUNDS[name] for name in wanted}
 
 
-def evaluated(bound: Theorem[...], graph: Graph, sample: Sample, options: Mapping[str, Any]) -> Bound:
+def evaluated(bound: Theorem[...], graph: Graph | Program, sample: Sample, options: Mapping[str, Any]) -> Bound:
     """One bound with those of the options that it takes; what it refuses is a Bound too, NaN with the reason.
 
     Args:
@@ -111,7 +112,7 @@ def evaluated(bound: Theorem[...], graph: Graph, sample: Sample, options: Mappin
 
 
 def evaluations(
-    bounds: Mapping[str, Theorem[...]], graph: Graph, sample: Sample, options: Mapping[str, Any]
+    bounds: Mapping[str, Theorem[...]], graph: Graph | Program, sample: Sample, options: Mapping[str, Any]
 ) -> Iterator[tuple[str, Bound, float]]:
     """A set of bounds of one network, one after the other; every table and every snapshot is made of these.
 

@@ -12,11 +12,13 @@ import pandas as pd
 
 from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
 from sparsebounds.bounds.graph.graph import Graph, Partition
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
-from sparsebounds.bounds.reader import read_graph
+from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
 from sparsebounds.bounds.sample.checks import check_sample
+from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
@@ -34,6 +36,7 @@ def table(
     x_test: Any = None,
     y_test: Any = None,
     *,
+    params: Any = None,
     delta: float = 1e-3,
     names: Iterable[str] | None = None,
     reference: Graph | Reference | None = None,
@@ -43,14 +46,19 @@ def table(
     preprocessing: str = "fixed",
     repetitions: str = "counted",
     simultaneous: bool = False,
+    pixel_range: Range | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
 ) -> pd.DataFrame:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
+    All of them speak of 0/1 errors: whether the largest score is that of the one label of a sample. There is no bound
+    on top-k errors, on several labels for one sample, or on the loss of a regression.
+
     Args:
         f: function of one batched input giving (batch, C) scores, or one score d per input, (0, d) then; or a Flax
             NNX module.
+        params: if given, f is a function of (params, x): a pytree of arrays, such as the variables of a Linen module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them. Drawn
             independently, and all of them: augmented or oversampled copies are no samples, however they differ, and
             balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals.
@@ -73,18 +81,22 @@ def table(
             coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
         simultaneous: all rows that call themselves certificates hold together with probability 1 − δ: δ is divided by
             their number, that of the bounds asked for, covered or not.
-        options: further keywords, each passed to the bounds that take it, such as {"pixel_range": (0.0, 1.0)}: the
-            range of a coordinate as the network receives it, known in advance, which some theorems need.
+        pixel_range: (low, high) of a coordinate as the network receives it, known in advance, such as (0.0, 1.0);
+            theorems that need it give NaN without it.
+        options: further keywords, each passed to the bounds that take it, such as {"input_bound": 10.0}.
         batch_size: samples per call of f.
 
     Returns:
         DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
         standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
-        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`.
+        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
+        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `parameter_count`), see
+        `read_program`; the refusal is the note of all others.
 
     Raises:
         ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
-        ReadError: a network that cannot be read.
+        ReadError: a network in training mode, or one that mixes the inputs of a batch; of one that cannot be read, if
+            only bounds were asked for that need its graph.
 
     Example:
         >>> x = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
@@ -98,11 +110,15 @@ def table(
     for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
         check_flag(flag, value)
     given = _checked_options(options, chosen)
+    if pixel_range is not None:
+        if "pixel_range" in given:
+            raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
+        given["pixel_range"] = pixel_range
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
-    network = Network.of(f)
+    network = Network.of(f, params)
     # First: a refusal must not cost a pass.
-    graph = read_graph(network, np.asarray(x_train[:2]), nodes=nodes, selections_fixed=selections_fixed)
+    graph = _read(network, np.asarray(x_train[:2]), chosen, nodes, selections_fixed)
     sample = Sample.measure(
         network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
     )
@@ -119,6 +135,19 @@ def table(
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
     return frame
+
+
+def _read(
+    network: Network, x: np.ndarray, chosen: Mapping[str, Theorem[...]], nodes: Partition, selections_fixed: bool
+) -> Graph | Program:
+    """The graph; where the reader refuses, the program, if some bound needs no more."""
+    try:
+        return read_graph(network, x, nodes=nodes, selections_fixed=selections_fixed)
+    except ReadError as error:
+        program = read_program(network, x, reason=str(error))
+        if all(program.outside(bound.declaration.covers) for bound in chosen.values()):
+            raise
+        return program
 
 
 def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What if: the same bound after pruning a layer of the network, or with more samples."""
+"""What if: the same bound after pruning a layer, with more samples, or with a layer counted as fully connected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sparsebounds.bounds.bound import Bound, check_match
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import layer_index, pruned
+from sparsebounds.bounds.graph.unrolling import unrolled
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.sample.scaling import scaled
 
@@ -74,6 +75,36 @@ def what_if_pruned(
     found = bound(sparse, sample, delta=delta, **options)
     name = sparse.layers[layer_index(graph, layer)].name
     return replace(found, terms={"pruned layer": name, "density": density, **found.terms})
+
+
+def what_if_dense(
+    bound: Callable[..., Bound], graph: Graph, sample: Sample, *, layer: int | str, delta: float = 1e-3, **options: Any
+) -> Bound:
+    """A bound of the same network if one layer, such as a convolution, is counted as fully connected.
+
+    Args:
+        bound: a value of `bounds.BOUNDS`.
+        graph: the network.
+        sample: measured; the function is the same, and so are its margins.
+        layer: its index in `graph.layers`, or its name.
+        delta: failure probability.
+        options: further arguments of the bound.
+
+    Returns:
+        The bound, as good as it is for any network whose layer was written so; `terms` begin with the layer.
+
+    Raises:
+        ValueError: as `unrolled` and the bound.
+
+    Example:
+        >>> from sparsebounds import bounds
+        >>> found = what_if_dense(bounds.occam, graph, sample, layer=1)
+        >>> found.terms["fully connected layer"], found.value >= bounds.occam(graph, sample, delta=1e-3).value
+        ('dot 1', True)
+    """
+    found = bound(unrolled(graph, layer), sample, delta=delta, **options)
+    name = graph.layers[layer_index(graph, layer)].name
+    return replace(found, terms={"fully connected layer": name, **found.terms})
 
 
 def what_if_samples(

@@ -59,15 +59,20 @@ def list_all(
 def evaluate(config: EvaluateConfig, as_json: Json = False) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.evaluate.evaluate import evaluate, what_delta_means
-        from sparsebounds.experiments.shared.tables import show_table
+        from sparsebounds.experiments.evaluate.evaluate import evaluate, what_delta_means, what_if
+        from sparsebounds.experiments.shared.tables import show_table, show_what_if
 
         frame = evaluate(config)
+        changed = what_if(config, frame) if config.what_if else None
         if not as_json:
             show_table(console, frame, title=config.target)
             console.print(what_delta_means(config, frame))
+            if changed is not None:
+                show_what_if(console, changed)
     if as_json:
-        sys.stdout.write(to_json(frame.to_dict(orient="records")))
+        rows = frame.to_dict(orient="records")
+        document = rows if changed is None else {"rows": rows, "what if": changed.to_dict(orient="records")}
+        sys.stdout.write(to_json(document))
 
 
 @app.command()

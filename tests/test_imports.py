@@ -53,9 +53,10 @@ BOUNDS = {
     "registry.py": "theorems moments measures certificates sample graph bound.py",
     "tables.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "what_if.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
+    "linear_maps.py": "reader norms graph",
     "show": "registry.py tables.py bound.py",
-    "__init__.py": "what_if.py tables.py registry.py certificates measures moments theorems margin reader sample norms "
-    "graph network.py bound.py show",
+    "__init__.py": "linear_maps.py what_if.py tables.py registry.py certificates measures moments theorems margin "
+    "reader sample norms graph network.py bound.py show",
     "audit": "*",
 }
 NETS = {

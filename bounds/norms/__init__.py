@@ -2,6 +2,7 @@
 
 from sparsebounds.bounds.norms.entrywise import frobenius_norm, one_inf_norm, row_norms, two_one_norm
 from sparsebounds.bounds.norms.estimates import jacobian_estimate, spectral_estimate
+from sparsebounds.bounds.norms.gram import gram_upper
 from sparsebounds.bounds.norms.kernels import (
     kernel_frobenius_norm,
     kernel_tensor_norm,
@@ -14,6 +15,7 @@ from sparsebounds.bounds.norms.spectral import convolution_upper, matrix_upper, 
 __all__ = [
     "convolution_upper",
     "frobenius_norm",
+    "gram_upper",
     "jacobian_estimate",
     "kernel_frobenius_norm",
     "kernel_tensor_norm",

@@ -17,6 +17,8 @@ from sparsebounds.bounds.graph.terms import Table, Term
 MAX_ENTRIES = 10**8
 """Entries written out one by one where two terms of a layer read the same elements."""
 
+MODERATE = (2.0**-200, 2.0**200)
+
 
 @per_graph
 def linear_layer(graph: Graph, index: int, number: int | None = None) -> Linear:
@@ -33,8 +35,14 @@ def linear_layer(graph: Graph, index: int, number: int | None = None) -> Linear:
 
 def power_of_two(values: Real[np.ndarray, " ..."]) -> float:
     """The power of two above max |value|; dividing by it is exact, and squares of the quotients never overflow."""
-    largest = float(np.max(np.abs(values), initial=0.0))
+    largest = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))  # without a copy
     return float(np.ldexp(1.0, int(np.clip(np.frexp(largest)[1], -1021, 1023)))) if largest > 0 else 1.0
+
+
+def needed_scale(layer: Linear) -> float:
+    """`layer_scale`, or 1 where squares of the weights are far from overflow and underflow: no copy is needed then."""
+    scale = layer_scale(layer)
+    return 1.0 if MODERATE[0] < scale < MODERATE[1] else scale
 
 
 def layer_scale(layer: Linear) -> float:

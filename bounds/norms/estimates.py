@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
@@ -48,6 +48,20 @@ def jacobian_estimate(
 
     Source: Yoshida, Miyato, arXiv 1705.10941; Virmaux, Scaman, NeurIPS 2018, for the automatic form.
     """
+    return _iterated(f, shape, at, steps, seed)[1]
+
+
+def jacobian_direction(
+    f: Callable[[jax.Array], jax.Array], shape: Sequence[int], *, steps: int = STEPS, seed: int = 0
+) -> Float64[np.ndarray, "*shape"]:
+    """The last v of `jacobian_estimate`, a direction that a map stretches most, nearly: float64 of this shape."""
+    return _iterated(f, shape, None, steps, seed)[0]
+
+
+def _iterated(
+    f: Callable[[jax.Array], jax.Array], shape: Sequence[int], at: np.ndarray | None, steps: int, seed: int
+) -> tuple[Float64[np.ndarray, "*shape"], float]:
+    """The last v, and ‖Jv‖/‖v‖ of the one before."""
     if steps < 1:
         raise ValueError(f"steps={steps}; needed at least one round")
     point = jnp.zeros(tuple(shape), jnp.float32) if at is None else jnp.asarray(at, jnp.float32)
@@ -59,7 +73,8 @@ def jacobian_estimate(
         return jax.vjp(f, point)[1](_unit(out))[0], jnp.sqrt(jnp.sum(jnp.square(out)))
 
     start = jax.random.normal(jax.random.key(seed), point.shape, jnp.float32)
-    return float(jax.lax.scan(step, start, length=steps)[1][-1])
+    v, norms = jax.lax.scan(step, start, length=steps)
+    return np.asarray(v, np.float64), float(norms[-1])
 
 
 def _unit(v: jax.Array) -> jax.Array:

@@ -47,6 +47,8 @@ def layer_kernel(graph: Graph, index: int) -> Float64[np.ndarray, " taps in out"
         raise ValueError(f"layer {label(layer)} has {len(layer.dots)} learned maps; needed one, to speak of its kernel")
     dot = layer.dots[0].with_shared_rows()
     tap = tap_of_columns(graph, dot)
+    if len(dot.weight) == 1 and not tap.any():  # one tap, all columns: the weights as they lie in memory
+        return dot.weight
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     kernel = np.zeros((len(dot.weight), taps, channels, dot.weight.shape[2]))
     for t in range(taps):
@@ -91,7 +93,7 @@ def kernel_frobenius_norm(kernel: Real[np.ndarray, " ..."]) -> float:
         True
     """
     kernel, scale = _scaled(kernel)
-    return math.sqrt(float(np.square(kernel).sum())) * scale
+    return math.sqrt(float(np.vdot(kernel, kernel))) * scale
 
 
 def kernel_two_one_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
@@ -113,7 +115,8 @@ def kernel_two_one_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
     Source: Ledent, Mustafa, Lei, Kloft, AAAI 2021.
     """
     kernel, scale = _scaled(kernel)
-    return math.fsum(np.sqrt(np.square(kernel).reshape(-1, kernel.shape[-1]).sum(axis=0))) * scale
+    filters = kernel.reshape(-1, kernel.shape[-1])
+    return math.fsum(np.sqrt(np.einsum("ko,ko->o", filters, filters))) * scale
 
 
 def kernel_tensor_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
@@ -135,7 +138,7 @@ def kernel_tensor_norm(kernel: Real[np.ndarray, "*taps in out"]) -> float:
     Source: Graf, Zeng, Rieck, Niethammer, Kwitt, NeurIPS 2022, the norm of their theorem 3.5.
     """
     kernel, scale = _scaled(kernel)
-    return math.fsum(np.sqrt(np.square(kernel).sum(axis=-2)).ravel()) * scale
+    return math.fsum(np.sqrt(np.einsum("...co,...co->...o", kernel, kernel)).ravel()) * scale
 
 
 def _scaled(kernel: Real[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
@@ -143,4 +146,4 @@ def _scaled(kernel: Real[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*s
     if not np.isfinite(kernel).all():
         raise ValueError("a kernel with weights that are NaN or infinite; needed finite ones: retrain or repair it")
     scale = parts.power_of_two(kernel)
-    return kernel / scale, scale
+    return (kernel, 1.0) if parts.MODERATE[0] < scale < parts.MODERATE[1] else (kernel / scale, scale)

@@ -68,8 +68,9 @@ def spectral_upper(graph: Graph, index: int, number: int | None = None, *, metho
         windows = np.bincount(layer.taps.rows(0).ravel() + 1)[1:]  # that each element is in; ABSENT is −1
         return root_up(float(windows.max()))
     layer = parts.linear_layer(graph, index, number)
-    scale = parts.layer_scale(layer)
-    layer = replace(layer, terms=tuple(term.with_strengths(term.strengths / scale) for term in layer.terms))
+    scale = parts.needed_scale(layer)
+    if scale != 1.0:
+        layer = replace(layer, terms=tuple(term.with_strengths(term.strengths / scale) for term in layer.terms))
     uppers = [term_upper(graph, term, method) for term in layer.terms]
     combined = math.hypot(*uppers) if parts.disjoint(layer.terms) else math.fsum(uppers)
     return _rescaled(min(combined * (1 + 4 * EPS), _frobenius_upper(layer)), scale)

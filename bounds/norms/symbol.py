@@ -51,7 +51,7 @@ class Symbol:
         """
         upper = largest_eigenvalue_upper if method == "cholesky" else gram_iteration_upper
         taps, inputs = self.kernel.shape[1:3]
-        fro2 = float(np.square(self.kernel).sum(axis=(1, 2, 3)).max(initial=0.0))
+        fro2 = max((float(np.vdot(one, one)) for one in self.kernel), default=0.0)  # a wide layer is not copied
         slack = 4 * EPS * (max(inputs, self.kernel.shape[3]) + taps**2 + 64) * taps * fro2
         few = min(inputs, self.kernel.shape[3]) < THREADED
         with _threads().limit(limits=1 if few else None):
@@ -72,7 +72,7 @@ class Symbol:
         for one in kernel:
             yield from self._by_lags(one, frequencies) if by_lags else self._direct(one, frequencies)
 
-    def _phases(
+    def phases(
         self, frequencies: Int[np.ndarray, "frequencies axes"], taps: Int[np.ndarray, "taps axes"]
     ) -> Complex[np.ndarray, "frequencies taps"]:
         """e^{i ω·t}, (frequencies, taps); the turns are reduced in integers, so the angle is exact to rounding."""
@@ -85,7 +85,7 @@ class Symbol:
         taps, inputs, n = kernel.shape
         step = max(1, BYTES // (16 * inputs * n))
         for start in range(0, len(frequencies), step):
-            phases = self._phases(frequencies[start : start + step], self.taps)
+            phases = self.phases(frequencies[start : start + step], self.taps)
             hat = (phases @ kernel.reshape(taps, -1)).reshape(-1, inputs, n)
             yield hat.conj().transpose(0, 2, 1) @ hat
 
@@ -110,7 +110,7 @@ class Symbol:
             table[1 + len(lags) + lag, :, :, 1] += product - product.T
         step = max(1, BYTES // (16 * n * n))
         for start in range(0, len(frequencies), step):
-            phases = self._phases(frequencies[start : start + step], lags)
+            phases = self.phases(frequencies[start : start + step], lags)
             factors = np.concatenate([np.ones((len(phases), 1)), phases.real, phases.imag], axis=1)
             yield (factors @ table.reshape(len(table), -1)).view(np.complex128).reshape(-1, n, n)
 
@@ -120,13 +120,32 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def symbol(lattice: Lattice, weight: Float64[np.ndarray, "kernels K N"]) -> Symbol:
-    """The symbol of maps with this lattice and weights (kernels, K, N): phases of the stride become inputs."""
+@dataclass(frozen=True)
+class Places:
+    """Where the columns of a map with a lattice stand in its symbol; phases of the stride become inputs."""
+
+    columns: Int64[np.ndarray, " n"]
+    tap: Int64[np.ndarray, " n"]
+    phase: Int64[np.ndarray, " n"]
+    taps: Int64[np.ndarray, "taps axes"]
+    phases: int
+    grid: tuple[int, ...]
+
+
+def places(lattice: Lattice) -> Places:
+    """Of every column that some row applies. Columns that stand in one place add up."""
     stride, modulus = np.array(lattice.stride), np.array(lattice.modulus)
     offset = lattice.offset[lattice.used]
     coarse, tap = np.unique(offset // stride % (modulus // stride), axis=0, return_inverse=True)
     phases, phase = np.unique(offset % stride, axis=0, return_inverse=True)
-    kernel = np.zeros((len(weight), len(coarse), len(phases), weight.shape[2]))
-    for column, t, p in zip(np.flatnonzero(lattice.used), np.ravel(tap), np.ravel(phase), strict=True):
+    grid = tuple(int(m) for m in modulus // stride)
+    return Places(np.flatnonzero(lattice.used), np.ravel(tap), np.ravel(phase), coarse, len(phases), grid)
+
+
+def symbol(lattice: Lattice, weight: Float64[np.ndarray, "kernels K N"]) -> Symbol:
+    """The symbol of maps with this lattice and weights (kernels, K, N)."""
+    at = places(lattice)
+    kernel = np.zeros((len(weight), len(at.taps), at.phases, weight.shape[2]))
+    for column, t, p in zip(at.columns, at.tap, at.phase, strict=True):
         kernel[:, t, p] += weight[:, column]
-    return Symbol(kernel, coarse, tuple(int(m) for m in modulus // stride))
+    return Symbol(kernel, at.taps, at.grid)

@@ -48,6 +48,18 @@ class Builder(Layers):
         )
         return self.shown(index, order, view.shape)
 
+    def in_order(self, view: View) -> int:
+        """Index of a new layer that has the values of a view in the view's own order, at one position."""
+        scale = None if view.scale is None else view.scale.ravel()
+        return self.new(
+            Linear,
+            positions=1,
+            channels=view.ids.size,
+            terms=(Diagonal(view.ids.ravel(), scale),),
+            bias=None if view.shift is None else view.shift.ravel(),
+            number=self.number(),
+        )
+
     def sum(self, a: View, b: View) -> View:
         """a + b, both depending on the input."""
         shape = np.broadcast_shapes(a.shape, b.shape)

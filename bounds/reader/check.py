@@ -35,28 +35,14 @@ def check(graph: Graph, network: Callable[[Any], Any], x: np.ndarray, tolerance:
     Raises:
         ReadError: they differ.
     """
-    words = graph.input.vocabulary
-    inputs = (
-        _inputs(x) if words is None else np.random.default_rng(0).integers(0, words, (3, *x.shape[1:])).astype(x.dtype)
-    )
-    with jax.default_matmul_precision("highest"):
-        together = np.asarray(network(inputs), dtype=np.float64)
-        alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
+    inputs, together = scores_alone(network, x, graph.input.vocabulary)
     found = evaluate(graph, inputs)
     if together.shape != found.shape:
         raise ReadError(f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {found.shape}")
-    separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
-    if not (np.isfinite(separate).all() and np.isfinite(together).all()):
+    if not np.isfinite(together).all():
         raise ReadError(
             f"the function's scores are NaN or infinite on an example or on noise of its size, up to "
             f"{float(np.abs(inputs).max()):.3g}; needed finite scores: its weights overflow float32, retrain it"
-        )
-    mixed = disagreement(together, separate, MIXING * _coarseness(alone[0]))
-    if mixed.ratio > 1.0:
-        raise ReadError(
-            f"the function mixes the inputs of a batch: a difference between scores of an input changes by "
-            f"{mixed.difference:.3g} (of {mixed.size:.3g}) with the other inputs or with their number; needed scores "
-            "of each input alone, as in evaluation mode"
         )
     worst = disagreement(found, together, tolerance)
     if worst.ratio > 1.0:
@@ -65,6 +51,48 @@ def check(graph: Graph, network: Callable[[Any], Any], x: np.ndarray, tolerance:
             f"{worst.size:.3g}); does the function compute in low precision, or call something that the trace does not "
             "show?"
         )
+
+
+def scores_alone(
+    network: Callable[[Any], Any], x: np.ndarray, words: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """A few inputs, and their scores in float64: those of a batch, after a check that each is what it is alone.
+
+    Args:
+        network: a function of a batch.
+        x: (B, …) example inputs.
+        words: of the vocabulary, where the inputs are tokens.
+
+    Returns:
+        (n, …) and what the network returns for these.
+
+    Raises:
+        ReadError: the scores of an input depend on the others.
+    """
+    inputs = _inputs(x) if words is None else _tokens(x, words)
+    with jax.default_matmul_precision("highest"):
+        out = network(inputs)
+        if not hasattr(out, "shape"):
+            raise ReadError(f"the function returns a {type(out).__name__}; needed one array of scores (B, C)")
+        together = np.asarray(out, dtype=np.float64)
+        alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
+    separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
+    if together.shape != separate.shape:
+        raise ReadError(
+            f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {separate.shape}"
+        )
+    # Noise may have no scores.
+    rows = [values.reshape(len(inputs), -1) for values in (together, separate)]
+    defined = np.isfinite(rows[0]).all(axis=1) & np.isfinite(rows[1]).all(axis=1)
+    same = np.array_equal(np.isfinite(rows[0]), np.isfinite(rows[1]))
+    mixed = disagreement(rows[0][defined], rows[1][defined], MIXING * _coarseness(alone[0])) if defined.any() else None
+    if not same or (mixed is not None and mixed.ratio > 1.0):
+        said = "" if mixed is None else f" by {mixed.difference:.3g} (of {mixed.size:.3g})"
+        raise ReadError(
+            f"the function mixes the inputs of a batch: a difference between scores of an input changes{said} with the "
+            "other inputs or with their number; needed scores of each input alone, as in evaluation mode"
+        )
+    return inputs, together
 
 
 def _inputs(x: np.ndarray) -> np.ndarray:

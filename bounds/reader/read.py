@@ -95,7 +95,7 @@ def read_graph(
         raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
     program, leaves = traced(network, x[:1])
     tokens = None if np.issubdtype(x.dtype, np.floating) else vocabulary(program.jaxpr)
-    first = _input(x, input_nodes, tokens)
+    first = input_layer(x, input_nodes, tokens)
     builder = Builder(first)
     check_draws(network, program, x[:1])
     interpreter = Interpreter(builder, RULES)
@@ -141,7 +141,7 @@ def _start(builder: Builder, first: Input, kind: np.dtype[Any]) -> Value:
     return Tabulated(places, np.zeros_like(places), words[:, None])
 
 
-def _input(
+def input_layer(
     x: Shaped[np.ndarray, "B ..."], input_nodes: Int[np.ndarray, " ..."] | None, tokens: int | None = None
 ) -> Input:
     """The input layer: images and sequences keep their channels together, flat inputs have none, tokens the words."""
@@ -175,7 +175,7 @@ def _output_layer(builder: Builder, out: Value) -> int:
     if not (whole and last.affine):
         index = picked_scores(builder, view, sources[0]) if len(sources) == 1 else None
         if index is None:
-            index = int(builder.layer_indices(builder.materialise(view).ids)[0, 0])
+            index = builder.in_order(view)
             if len(sources) == 1:  # no operation of the program: it goes by the name of the layer that it copies
                 builder.layers[index] = replace(builder.layers[index], name=last.name, where=last.where)
         last, sources = builder.layers[index], [index]

@@ -62,7 +62,7 @@ def check_draws(network: Network, program: ClosedJaxpr, x: np.ndarray) -> None:
     drawn = list(_draws(program.jaxpr, ""))
     if not drawn:
         return
-    if not network.arrays:
+    if not network.module:
         more = network.traced(np.repeat(x, 2, axis=0))[0]
         if [shapes for _, shapes in drawn] == [shapes for _, shapes in _draws(more.jaxpr, "")]:
             return

@@ -14,7 +14,8 @@ from sparsebounds.bounds.graph.layers import Unknown
 from sparsebounds.bounds.reader.bilinear import Bilinear
 from sparsebounds.bounds.reader.builder import Builder
 from sparsebounds.bounds.reader.roots import root_of
-from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Tabulated, Value, View
+from sparsebounds.bounds.reader.writing import Written
 
 
 def unknown_function(builder: Builder, value: Pointwise) -> View:
@@ -27,12 +28,36 @@ def unknown_function(builder: Builder, value: Pointwise) -> View:
             out = value.function(jnp.asarray(z, kind))
         return np.asarray(out, dtype=np.float64).reshape(len(z), -1)
 
-    name = value.eqn.primitive.name
-    index = builder.new(Unknown, positions=1, channels=view.ids.size, reads=(view.ids,), operation=name, run=run)
+    written = Written()
+    index = builder.new(
+        Unknown,
+        positions=1,
+        channels=view.ids.size,
+        reads=(view.ids,),
+        operation=value.eqn.primitive.name,
+        run=run,
+        text=_composition(written, value),
+        constants=tuple(written.arrays),
+    )
     root = root_of(value)
     if root is not None:
         builder.roots[index] = root
     return View(builder.ids(index).reshape(view.shape))
+
+
+def _composition(written: Written, value: Value) -> str:
+    """A composed function written down: its operations, and the numbers in them."""
+    if isinstance(value, Const):
+        return written.constant(value.value)
+    if isinstance(value, Tabulated):
+        return written.constant(value.table)
+    if isinstance(value, View):  # factor · root + offset
+        numbers = []
+        while value.of is not None:
+            value, *affine = value.of
+            numbers += affine
+        return f"({' '.join(map(repr, numbers))})"
+    return f"{written.operation(value.eqn)}({','.join(_composition(written, v) for v in value.operands)})"
 
 
 def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -40,7 +65,12 @@ def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> l
     values = [unknown_function(builder, v) if isinstance(v, Pointwise) else v for v in values]
     views = [builder.plain(v) for v in values if isinstance(v, View)]
     kinds = [a.aval.dtype for a, v in zip(eqn.invars, values, strict=True) if isinstance(v, View)]  # type: ignore[attr-defined]
-    constants = tuple(np.asarray(v.value) for v in values if isinstance(v, Const) and (v.given or v.names))
+    written = Written()
+    operands = [written.constant(v.value) if isinstance(v, Const) else "z" for v in values]
+    try:
+        text = f"{written.operation(eqn)}({','.join(operands)})"
+    except ReadError:  # it can be run all the same
+        text = ""
 
     def run(number: int, *batches: Float64[np.ndarray, "batch ..."]) -> Float64[np.ndarray, "batch size"]:
         rows = []
@@ -61,7 +91,8 @@ def unknown_operation(builder: Builder, eqn: JaxprEqn, values: list[Value]) -> l
             reads=tuple(view.ids for view in views),
             operation=eqn.primitive.name,
             run=lambda *batches, number=number: run(number, *batches),
-            constants=constants,
+            text=text,
+            constants=tuple(written.arrays),
         )
         shown.append(View(builder.ids(index).reshape(shape)))
     return shown

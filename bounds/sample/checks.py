@@ -8,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int64
 
+ONE_LABEL = "bounds here speak of 0/1 errors alone, whether the largest score is that of the one label of a sample"
+
 
 def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarray]:
     """Check everything about a labelled sample that can be seen without its network.
@@ -54,6 +56,12 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
 
 def _labels(y: Any, what: str) -> np.ndarray:
     labels = np.asarray(y)
+    if labels.ndim == 2 and labels.dtype.kind in "biuf" and (labels.sum(axis=1) > 1).any():
+        many = bool(np.isin(labels, (0, 1)).all())
+        raise ValueError(
+            f"the labels of the {what} have shape {labels.shape} and look like "
+            f"{'several labels for one sample' if many else 'the targets of a regression'}; {ONE_LABEL}"
+        )
     if labels.ndim == 2:
         hint = "take y.argmax(axis=1)" if labels.shape[1] > 1 else "take y[:, 0]"
         kind = "look one-hot" if labels.shape[1] > 1 else "are a column"
@@ -66,8 +74,13 @@ def _labels(y: Any, what: str) -> np.ndarray:
             f"the labels of the {what} are {'text or objects' if named else labels.dtype}; integers 0..C-1 are needed, "
             "in the order of the network's scores: "
             + ("np.unique(y, return_inverse=True)[1] if that is alphabetical" if named else "y.astype(int)")
+            + (f"; these are no whole numbers, as in a regression: {ONE_LABEL}" if _fractions(labels) else "")
         )
     return labels.astype(np.int64)
+
+
+def _fractions(labels: np.ndarray) -> bool:
+    return labels.dtype.kind == "f" and bool((labels % 1 != 0).any())
 
 
 def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:

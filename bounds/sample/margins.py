@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int, UInt64
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
@@ -31,7 +32,7 @@ class Measured(Marked, Protocol):
     @property
     def unchecked(self) -> str: ...
 
-    def check_network(self, graph: Graph) -> None: ...
+    def check_network(self, graph: Graph | Program) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ class Margins:
         """What cannot be checked, and why no certificate follows; empty: everything can."""
         return unchecked(self.fingerprints, self.probes, "Margins.measure")
 
-    def check_network(self, graph: Graph) -> None:
+    def check_network(self, graph: Graph | Program) -> None:
         """Raise ValueError unless the graph gives the scores that were measured, on some of the inputs."""
         if self.probes is not None:
             check_probes(graph, self.probes)

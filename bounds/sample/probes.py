@@ -17,6 +17,7 @@ from sparsebounds.bounds.graph.agreement import disagreement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.sample.batches import Batch
 
 MOST, LEAST = 64, 8
@@ -88,7 +89,7 @@ def _spread(labels: Int[np.ndarray, " m"], count: int) -> Int[np.ndarray, " want
 
 
 @per_graph
-def check_probes(graph: Graph, probes: Probes) -> None:
+def check_probes(graph: Graph | Program, probes: Probes) -> None:
     """Raise ValueError unless the graph computes these scores, up to what they have in common.
 
     Example:
@@ -102,7 +103,7 @@ def check_probes(graph: Graph, probes: Probes) -> None:
     """
     starts = range(0, len(probes.inputs), _TOGETHER)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = np.concatenate([evaluate(graph, probes.inputs[s : s + _TOGETHER]) for s in starts])
+        found = np.concatenate([_scores(graph, probes.inputs[s : s + _TOGETHER]) for s in starts])
     if not np.isfinite(found).all():
         raise ValueError("the graph's scores are NaN or infinite: its weights are not finite, or overflow; retrain it")
     worst = disagreement(found, probes.scores)
@@ -121,6 +122,10 @@ def check_probes(graph: Graph, probes: Probes) -> None:
         "jitted function keeps the weights of its first call unless they are arguments, and a network in training "
         "mode sees the whole batch"
     )
+
+
+def _scores(graph: Graph | Program, inputs: np.ndarray) -> np.ndarray:
+    return graph.run(inputs) if isinstance(graph, Program) else evaluate(graph, inputs)
 
 
 def _ended(scores: np.ndarray, ends: tuple[str, ...]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt64
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
@@ -191,7 +192,7 @@ class Sample:
             return None
         return Probes(self.probe_inputs, self.probe_scores)
 
-    def check_network(self, graph: Graph) -> None:
+    def check_network(self, graph: Graph | Program) -> None:
         """Raise ValueError unless the graph gives the scores that were measured, on some of the inputs."""
         if self.probes is not None:
             check_probes(graph, self.probes)

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.bound import ANY_LAYER, Bound, NotCovered, check_match, declare
+from sparsebounds.bounds.bound import ANY_NETWORK, Bound, NotCovered, check_match, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.margins import Measured
@@ -24,9 +25,9 @@ ABOUT = "about {n} held-out samples, which must have chosen nothing, not about t
     guarantee="certificate",
     assumes=("samples that had no part in training or in any choice about the network",),
     source="Langford, Tutorial on practical prediction theory for classification, JMLR 2005, theorem 3.3",
-    covers=ANY_LAYER,
+    covers=ANY_NETWORK,
 )
-def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | None = None) -> Bound:
+def held_out(graph: Graph | Program, sample: Sample, *, delta: float, test: Measured | None = None) -> Bound:
     """What the error on held-out samples says about the true error.
 
     err ≤ max { e : P(Bin(n, e) ≤ errors on the held-out samples) ≥ δ }, w.p. ≥ 1 − δ over these n samples.
@@ -37,7 +38,7 @@ def held_out(graph: Graph, sample: Sample, *, delta: float, test: Measured | Non
     as errors. What no fingerprint shows: noise, crops and other changes of an input; that is for the caller to know.
 
     Args:
-        graph: every architecture.
+        graph: every architecture, or a `Program`.
         sample: for comparison alone: the bound does not use it.
         test: `Margins.measure` (or a `Sample`) of this network on data that had no part in training, in stopping, or in
             choosing anything: architecture, epoch, learning rate, which of several networks is shown. Drawn like the

@@ -12,6 +12,7 @@ from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.user_model import Arrays, load_arrays, load_function
+from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
 
 
@@ -52,12 +53,17 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             preprocessing=config.preprocessing,
             repetitions=config.repetitions,
             simultaneous=config.simultaneous,
-            options=None if config.pixel_range is None else {"pixel_range": config.pixel_range},
+            pixel_range=config.pixel_range,
         )
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
     except (NameError, AttributeError, ImportError, LookupError) as error:  # raised by the network itself
         raise Problem(f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)}") from error
+
+
+def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
+    """The table of `--what-if` beside that of `evaluate`."""
+    return changes(config, load_function(config.target, config.checkpoint), load_arrays(config.data), now)
 
 
 def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:

@@ -29,3 +29,7 @@ class EvaluateConfig:
     pixel_range: Annotated[
         tuple[float, float] | None, Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
     ] = None
+    what_if: Annotated[
+        tuple[str, ...],
+        Option(help="samples=M, LAYER=DENSITY (pruned) or LAYER=dense: each bound then; may be repeated."),
+    ] = ()

@@ -61,6 +61,16 @@ def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
     show_errors(console, frame)
 
 
+def show_what_if(console: Console, frame: pd.DataFrame) -> None:
+    """Rows of `--what-if`: each bound as it is and after the change."""
+    numbers = ["value now", "value", "complexity now", "complexity"]
+    cells = [
+        [row["what if"], row["bound"], *(number(row[name]) for name in numbers), row["guarantee"]]
+        for row in frame.to_dict(orient="records")
+    ]
+    console.print(grid("what if", ["what if", "bound", *numbers, "guarantee"], cells, left=2))
+
+
 def _notes(frame: pd.DataFrame) -> list[str]:
     """Every note once, after the bounds that it speaks of."""
     names: dict[str, list[str]] = {}

@@ -2,7 +2,6 @@
 
 import math
 
-import jax.numpy as jnp
 import networks
 import numpy as np
 import pandas as pd
@@ -152,8 +151,11 @@ def test_a_refused_network_does_not_cost_a_pass(data, monkeypatch):
         raise AssertionError("the sample was measured")
 
     monkeypatch.setattr(bounds.Sample, "measure", never)
-    with pytest.raises(bounds.ReadError, match="does not depend on its input"):
-        table(lambda x: jnp.ones((len(x), 4)), *data)
+    with pytest.raises(bounds.ReadError, match="mixes the inputs of a batch"):
+        table(lambda x: (x - x.mean(axis=0)).reshape(len(x), -1)[:, :4], *data)
+    two = lambda x: (x.reshape(len(x), -1)[:, :4], x)  # noqa: E731
+    with pytest.raises(bounds.ReadError, match="returns a tuple; needed one array of scores"):
+        table(two, *data, names=["galanti"])
 
 
 def test_the_same_tensors_give_the_same_table(net, data):
@@ -168,6 +170,11 @@ def test_options_reach_the_bounds_that_take_them(data):
     given = given.set_index("bound")
     assert math.isnan(without["value"]["long_sedghi"]) and given["value"]["long_sedghi"] > 0
     assert without["value"]["galanti"] == given["value"]["galanti"]
+    assert "pixel_range=(low, high)" in without["note"]["long_sedghi"]
+    by_name = table(net, *data, delta=0.01, names=["long_sedghi"], pixel_range=(-9.0, 9.0))
+    assert by_name["value"][0] == given["value"]["long_sedghi"]
+    with pytest.raises(ValueError, match="pixel_range was given twice"):
+        table(net, *data, pixel_range=(-9.0, 9.0), options={"pixel_range": (-9.0, 9.0)})
     with pytest.raises(ValueError, match=r"no bound takes the option 'pixel_rnge'.*pixel_range"):
         table(net, *data, delta=0.01, names=["galanti"], options={"pixel_rnge": (0.0, 1.0)})
 

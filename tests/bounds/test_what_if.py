@@ -235,3 +235,22 @@ def test_many_errors_give_way_to_chernoff():
     assert binomial_upper(LONG + 1, 10 * LONG, -10.0) == kl_upper((LONG + 1) / (10 * LONG), 10.0 / (10 * LONG))
     exact, chernoff = binomial_upper(10**5, 10**6, -10.0), kl_upper(0.1, 1e-5)
     assert 0.1 < exact < chernoff < binomial_upper(10**5, 10**6, -20.0)
+
+
+# ---- fully connected -------------------------------------------------------------------------
+
+
+def test_a_convolution_counted_as_fully_connected_is_the_same_function_with_more_weights():
+    net = network("native")
+    graph = bounds.read_graph(net.f, net.x[:2])
+    x, y = images(40), np.arange(40) % graph.classes
+    sample = bounds.Sample.measure(net.f, x, y)
+    found = bounds.what_if_dense(bounds.parameter_count, graph, sample, layer=1)
+    now = bounds.parameter_count(graph, sample, delta=1e-3)
+    size, read = graph.layers[1].size, graph.layers[0].size
+    more = size * read - graph.linear(1).dots[0].numbers.size
+    assert found.terms["parameters"] == now.terms["parameters"] + more
+    assert found.terms["fully connected layer"] == graph.layers[1].name
+    assert bounds.what_if_dense(bounds.galanti, graph, sample, layer=1).covered
+    with pytest.raises(ValueError, match="is input; needed a linear layer"):
+        bounds.what_if_dense(bounds.occam, graph, sample, layer=0)

@@ -298,6 +298,26 @@ def test_evaluate_for_people(tmp_path: Path, sample: Path, capsys: pytest.Captur
     assert "Each of the 2 certificates alone" in " ".join(capsys.readouterr().out.split())  # no test set: not held_out
 
 
+def test_evaluate_what_if(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), "--bound", "galanti")
+    changes = ("samples=6000", "1=0.4", "1=dense")
+    asked = [part for change in changes for part in ("--what-if", change)]
+    assert run(*arguments, "--bound", "occam", *asked, "--json") == 0
+    document = strict(capsys.readouterr().out)
+    now = {row["bound"]: row["value"] for row in document["rows"]}
+    rows = {(row["what if"], row["bound"]): row for row in document["what if"]}
+    assert rows.keys() == {(change, bound) for change in changes for bound in now}
+    assert all(row["value now"] == now[bound] for (_, bound), row in rows.items())
+    assert (
+        rows["samples=6000", "occam"]["value"] < now["occam"] and rows["samples=6000", "occam"]["guarantee"] == "shape"
+    )
+    assert run(*arguments, *asked) == 0
+    assert "1=dense" in capsys.readouterr().out
+    for wrong, named in (("nonsense", "LAYER=DENSITY"), ("5=0.5", "no layer 5"), ("samples=0", "samples=0")):
+        assert run(*arguments, "--what-if", wrong) == 2
+        assert named in capsys.readouterr().err
+
+
 def test_evaluate_all_certificates_together(tmp_path: Path, sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("evaluate", f"{linear(tmp_path)}:scores", "--data", str(sample), "--bound", "galanti")
     assert run(*arguments, "--bound", "occam", "--simultaneous", "--repetitions", "natural") == 0

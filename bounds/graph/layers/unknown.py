@@ -27,6 +27,8 @@ class Unknown(NoTerms):
     """Values of the operands for a batch, (batch, *shape) each → values of the layer."""
     constants: tuple[np.ndarray, ...] = ()
     """Arrays of numbers that stand in the operation and in no other layer."""
+    text: str = ""
+    """Everything else about the operation, written down; empty where that cannot be done."""
     name: str = ""
     where: str = ""
     groups: int = 1
@@ -45,7 +47,7 @@ class Unknown(NoTerms):
 
     @property
     def structure(self) -> dict[str, tuple[Any, ...]]:
-        return {"operation": (self.operation, *self.reads), "constants": self.constants}
+        return {"operation": (self.operation, *self.reads), "constants": (self.text, *self.constants)}
 
     def renumbered(self, renumber: Table) -> Unknown:
         return replace(self, reads=tuple(renumber(part) for part in self.reads))

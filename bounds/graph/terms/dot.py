@@ -13,6 +13,9 @@ from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms.linear_map import LinearMap, Read, Table
 
+BLOCK = 1 << 22
+"""Entries that are computed with at a time."""
+
 
 @dataclass(frozen=True)
 class Dot(LinearMap):
@@ -138,8 +141,8 @@ class Dot(LinearMap):
 
     def sum_of_entries(self, table: Table) -> float:
         """A convolution's taps times their valid positions."""
-        sums = table(self.weight).sum(axis=2)
-        return float(sum(counts @ sums[b] for b, counts in enumerate(self.taps.column_counts())))
+        counts = self.taps.column_counts()
+        return float(sum(each @ _row_sums(weight, table) for each, weight in zip(counts, self.weight, strict=True)))
 
     def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         out, weight = np.empty(self.shape), table(self.weight)
@@ -174,3 +177,10 @@ class Dot(LinearMap):
 
     def blocks(self, nodes: LayerNodes) -> Blocks:
         return row_blocks(self.taps, self.weight, self.order, nodes)
+
+
+def _row_sums(weight: Float64[np.ndarray, "K N"], table: Table) -> Float64[np.ndarray, " K"]:
+    """Σ over every row of `table(entry)`, some rows at a time: a wide layer is not copied."""
+    step = max(1, BLOCK // max(1, weight.shape[1]))
+    starts = range(0, len(weight), step)
+    return np.concatenate([table(weight[s : s + step]).sum(axis=1) for s in starts] or [np.zeros(0)])

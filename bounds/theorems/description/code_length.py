@@ -3,7 +3,9 @@
 What is fixed in advance is the architecture: which element reads which, where weights are shared, the activations.
 Everything else is counted: positions of the zeros, number format, codebook and its size, and the form of every part.
 Because all of it is in the code, it may be chosen by looking at the sample: pruning, number of bits, which layers to
-quantise. Weights shared by the graph (a kernel, a bias per channel) are written once.
+quantise. Weights shared by the graph (a kernel, a bias per channel) are written once. An operation that the reader
+does not know is written down with all its numbers, and so is a whole program of which there is no graph: then nothing
+but the language is fixed in advance, and sizes, wiring and what is picked by slices are in the code too.
 """
 
 from __future__ import annotations
@@ -17,15 +19,20 @@ import numpy as np
 from jaxtyping import Float64, Int, Shaped
 from scipy.special import gammaln
 
+from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
+from sparsebounds.bounds.theorems.description.beyond_layers import flat_numbers, other_bits, other_parts, text_bits
 
 LAYER_BITS = 8
 """Per layer, besides one bit per term: which of its optional parts are there, and its kind of activation."""
 PART_BITS = 8
-"""Per part: which values repeat, 2 bits; number format, 2; code of the values, 2; two are left."""
+"""Per part: which values repeat, 2 bits; number format, 4; code of the values, 2."""
 FORMATS: tuple[tuple[str, int], ...] = (("bfloat16", 16), ("float16", 16), ("float32", 32), ("float64", 64))
 _TYPES: tuple[type, ...] = (ml_dtypes.bfloat16, np.float16, np.float32, np.float64)
+_WHOLE = tuple(f"{sign}int{width}" for width in (8, 16, 32, 64) for sign in ("u", ""))
 PROBE = 1 << 16
 EXACT = 1000
 """Up to here binomial coefficients are computed as integers."""
@@ -51,11 +58,11 @@ class PartCode:
         return PART_BITS + self.position_bits + self.value_bits
 
 
-def graph_code(graph: Graph, *, mask_fixed: bool = False) -> tuple[PartCode, ...]:
+def graph_code(graph: Graph | Program, *, mask_fixed: bool = False) -> tuple[PartCode, ...]:
     """The code of every part of a network; the code length is `total_bits`.
 
     Args:
-        graph: any network that the reader reads.
+        graph: any network, or the program of one.
         mask_fixed: True if the positions of the zeros were fixed before seeing the sample: they cost nothing.
 
     Returns:
@@ -74,19 +81,36 @@ def graph_code(graph: Graph, *, mask_fixed: bool = False) -> tuple[PartCode, ...
     return tuple(part_code(name, slots, mask_fixed=mask_fixed) for name, slots in parts(graph))
 
 
-def total_bits(graph: Graph, codes: tuple[PartCode, ...]) -> int:
+def total_bits(graph: Graph | Program, codes: tuple[PartCode, ...]) -> int:
     """Σ over parts, and `layer_bits`."""
     return sum(code.bits for code in codes) + layer_bits(graph)
 
 
-def layer_bits(graph: Graph) -> int:
-    """A byte per layer and a bit per term: which bias and scales are there, and which activation."""
-    return sum(LAYER_BITS + len(layer.terms) for _, layer in graph.linear_layers())
+def layer_bits(graph: Graph | Program) -> int:
+    """A byte per layer and a bit per term: which bias and scales are there, and which activation.
+
+    Of a program, and of an operation that the reader does not know: the text.
+
+    Raises:
+        NotCovered: a program that could not be written down.
+    """
+    if isinstance(graph, Program):
+        if graph.text is None:
+            raise NotCovered(f"the program could not be written down: {graph.reason}")
+        return text_bits(graph.text)
+    linear = sum(LAYER_BITS + len(layer.terms) for _, layer in graph.linear_layers())
+    return linear + sum(other_bits(layer) for layer in graph.layers)
 
 
-def parts(graph: Graph) -> Iterator[tuple[str, Shaped[np.ndarray, " ..."]]]:
+def parts(graph: Graph | Program) -> Iterator[tuple[str, Shaped[np.ndarray, " ..."]]]:
     """Name and independent numbers of every part: kernels, biases, scales, coefficients, slopes of leaky ReLU."""
-    for _, layer in graph.linear_layers():
+    if isinstance(graph, Program):
+        yield from ((name, flat_numbers(array)) for name, array in graph.numbers)
+        return
+    for layer in graph.layers:
+        if not isinstance(layer, Linear):
+            yield from other_parts(layer)
+            continue
         shape = (layer.positions, layer.channels)
         for number, term in enumerate(layer.terms):
             values = _term_slots(term, shape)
@@ -134,13 +158,19 @@ def _repeats(values: Shaped[np.ndarray, " ..."]) -> bool:
     return 2 * len(np.unique(values[:: values.size // PROBE + 1])) < PROBE
 
 
-def number_format(values: Float64[np.ndarray, " ..."]) -> tuple[str, int]:
-    """The smallest number format that holds every value exactly, and its bits.
+def number_format(values: Shaped[np.ndarray, " ..."]) -> tuple[str, int]:
+    """The smallest number format that holds every value exactly, and its bits; whole numbers have their own.
 
     Example:
         >>> number_format(np.array([0.5])), number_format(np.array([1 / 3]))
         (('bfloat16', 16), ('float64', 64))
+        >>> number_format(np.array([3, 70_000]))
+        ('uint32', 32)
     """
+    if values.dtype.kind in "biu":
+        ends = int(values.min(initial=0)), int(values.max(initial=0))
+        infos = [np.iinfo(kind) for kind in _WHOLE]
+        return next((str(info.dtype), info.bits) for info in infos if info.min <= ends[0] and ends[1] <= info.max)
     if not np.isfinite(values).all():
         raise ValueError("weights that are NaN or infinite; needed finite ones: retrain or repair them")
     return next(named for named, kind in zip(FORMATS, _TYPES, strict=True) if _exact(values[:64], kind, values))

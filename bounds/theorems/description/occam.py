@@ -11,14 +11,16 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sparsebounds.bounds.bound import Bound, Theorem, declare
+from sparsebounds.bounds.bound import ANY_NETWORK, Bound, Theorem, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper, kl_upper
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Unknown
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.margin.architecture import selection_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.description.code_length import graph_code, total_bits
+from sparsebounds.bounds.theorems.description.code_length import graph_code, layer_bits, total_bits
 
 SOURCE = "Blumer, Ehrenfeucht, Haussler, Warmuth, Occam's razor, 1987; Langford, JMLR 2005, theorem 4.1"
 ASSUMES = ("the architecture was fixed without the sample (weights, zeros and number formats need not be)",)
@@ -30,8 +32,9 @@ UNCODED = "the code does not hold them: move the normalisation into the network,
     guarantee="certificate",
     assumes=ASSUMES,
     source=f"{SOURCE}; the code is this library's",
+    covers=ANY_NETWORK,
 )
-def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False) -> Bound:
+def occam(graph: Graph | Program, sample: Sample, *, delta: float, mask_fixed: bool = False) -> Bound:
     """The Occam bound of the network as it is, sparse or quantised.
 
     err ≤ max { e : P(Bin(m, e) ≤ errors on S) ≥ δ · 2^-bits }, w.p. ≥ 1 − δ for all weights at once, where bits counts,
@@ -39,6 +42,8 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     the shortest of: every value in 16, 32 or 64 bits; a codebook, 32·2^b + k·b; a codebook with counts (entropy). The
     choice is counted as well, so that pruning and quantisation may look at the sample. Shared weights count once.
     Widths are not coded: where the data chose them (channels cut out), divide δ by the product of the widths before.
+    Of a `Program`, a network without a graph, the whole text is counted too, deflated, widths and all; arrays that its
+    function closes over count as its parameters do.
     The statement is about this network, run as it was on the sample: for a compressed one compress first (`quantise`),
     then measure its own sample.
 
@@ -73,15 +78,37 @@ def occam(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = Fals
     }
     if selected:
         terms["bits of selections"] = selected
-    return inverted(occam, sample, bits, delta, terms)
+    return inverted(occam, sample, bits, delta, terms | text_terms(graph), note=program_note(graph))
 
 
-def selection_bits(graph: Graph) -> int:
-    """What the lists of what a network reads cost, in whole bits."""
+def selection_bits(graph: Graph | Program) -> int:
+    """What the lists of what a network reads cost, in whole bits; those of a program stand in its text."""
+    if isinstance(graph, Program):
+        return 0
     return math.ceil(math.fsum(selection_prices(graph).values()) / math.log(2))
 
 
-def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, terms: Mapping[str, object]) -> Bound:
+def text_terms(graph: Graph | Program) -> dict[str, object]:
+    """The bits of what is written down and no number of an array; nothing where all is layers."""
+    written = isinstance(graph, Program) or any(isinstance(layer, Unknown) for layer in graph.layers)
+    return {"bits of operations": layer_bits(graph)} if written else {}
+
+
+def program_note(graph: Graph | Program) -> str:
+    """Of what was counted without a graph; empty with one."""
+    if not isinstance(graph, Program):
+        return ""
+    number, all_of_them = graph.constants, len(graph.numbers)
+    closed = f", {number} of them constants of the closure" if number else ""
+    return (
+        f"of the program, its text and {all_of_them} arrays{closed}: there is no graph, and nothing but the language "
+        "was fixed in advance"
+    )
+
+
+def inverted(
+    theorem: Theorem[Any], sample: Sample, bits: int, delta: float, terms: Mapping[str, object], *, note: str = ""
+) -> Bound:
     """Binomial inversion at δ·2^-bits as a Bound; the looser kl and Hoeffding forms stand in its terms."""
     m = sample.m
     errors = round(sample.train_error * m)  # a scaled sample has shares of margins, and an m of its own
@@ -97,6 +124,6 @@ def inverted(theorem: Theorem[Any], sample: Sample, bits: int, delta: float, ter
         "by Hoeffding": errors / m + math.sqrt(-log_delta / (2 * m)),
     }
     # Constants of the normalisation that come from the sample are part of the network, and not in its code.
-    note = UNCODED if sample.preprocessing in ("sample", "apparent") else ""
+    notes = (UNCODED if sample.preprocessing in ("sample", "apparent") else "", note)
     step = MarginStep(errors / m, value - alone, alone - errors / m, 0.0, delta, counted, whole=value)
-    return bound_from_step(step, theorem, sample, terms=terms, note=note)
+    return bound_from_step(step, theorem, sample, terms=terms, note="; ".join(n for n in notes if n))

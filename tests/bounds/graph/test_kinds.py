@@ -68,7 +68,7 @@ def test_no_theorem_takes_an_unknown_layer_for_something_else(name):
     )
     layers = (*graph.layers[:2], unknown, graph.layers[2].renumbered(lambda e: np.where(e >= 0, e + 3, e)))
     found = bounds.BOUNDS[name](Graph(layers), sample, delta=0.1)
-    assert (
-        not found.covered
-        and found.note == "not covered: layers.1 is sort at b.py:3 (f), which this theorem does not cover"
-    )
+    written = name in ("occam", "parameter_count")  # they need its program, and it has none
+    why = "sort, whose program could not be written down"
+    why = why if written else "sort at b.py:3 (f), which this theorem does not cover"
+    assert not found.covered and found.note == f"not covered: layers.1 is {why}"

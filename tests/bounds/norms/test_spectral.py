@@ -305,3 +305,16 @@ def test_estimate_of_a_function_that_is_not_a_graph():
 
 def test_estimate_of_an_affine_map_leaves_the_constant_out():
     assert norms.jacobian_estimate(lambda z: 3.0 * z + 100.0, (4,)) == pytest.approx(3.0, rel=1e-5)
+
+
+def test_a_wide_dense_layer_is_not_copied(monkeypatch):
+    """Weights of a usual size are not scaled; others are, by a power of two."""
+    weights = np.random.default_rng(0).normal(size=(300, 40)).astype(np.float32)
+    usual, tiny, huge = (
+        norms.spectral_upper(bounds.read_graph(lambda x, c=c: x @ (weights * np.float32(c)), np.ones((1, 300))), 1)
+        for c in (1.0, 2.0**-120, 2.0**100)
+    )
+    assert (tiny * 2.0**120, huge * 2.0**-100) == pytest.approx((usual, usual), rel=1e-9)
+    wide = bounds.read_graph(lambda x: x @ weights, np.ones((1, 300)))
+    monkeypatch.setattr(type(wide.dot(1)), "with_strengths", None)
+    assert norms.spectral_upper(wide, 1) == usual >= np.linalg.norm(weights.astype(np.float64), 2)
