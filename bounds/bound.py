@@ -225,8 +225,8 @@ def check_match(graph: Any, sample: Any) -> None:
         remedy = "measure the sample on the tensors that the network receives"
         if graph.input.vocabulary is not None:
             remedy = (
-                "tokens count as vectors of ones and zeros: measure the sample as Sample.measure(lambda h: "
-                f"f(h.argmax(-1)), jax.nn.one_hot(x, {graph.input.vocabulary}), y)"
+                "tokens count as vectors of ones and zeros: measure the sample as "
+                f"Sample.measure(f, x, y, vocabulary={graph.input.vocabulary})"
             )
         came, needed = sample.energies.shape, graph.input.coordinates
         raise ValueError(f"the sample has inputs of shape {came}, the graph reads {needed}; {remedy}")

@@ -120,7 +120,10 @@ def table(
     # First: a refusal must not cost a pass.
     graph = _read(network, np.asarray(x_train[:2]), chosen, nodes, selections_fixed)
     sample = Sample.measure(
-        network, x_train, y_train, preprocessing=preprocessing, repetitions=repetitions, batch_size=batch_size
+        *(network, x_train, y_train, preprocessing),
+        repetitions=repetitions,
+        vocabulary=graph.input.vocabulary,
+        batch_size=batch_size,
     )
     held_out = _held_out(network, test, repetitions, batch_size)
     errors = _errors(sample, held_out)

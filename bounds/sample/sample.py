@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,7 +13,7 @@ from jaxtyping import Float64, Int64, Shaped, UInt64
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
-from sparsebounds.bounds.sample.batches import batches
+from sparsebounds.bounds.sample.batches import MOST_NUMBERS, batches, words
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
@@ -97,6 +97,7 @@ class Sample:
         preprocessing: str = "fixed",
         *,
         repetitions: str = "counted",
+        vocabulary: int | None = None,
         batch_size: int = 256,
     ) -> Self:
         """Pass once over the data, in batches, summing in float64.
@@ -112,6 +113,8 @@ class Sample:
             preprocessing: "fixed", "sample" or "stated", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
                 than coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
+            vocabulary: V where the inputs are tokens 0 … V − 1 (`graph.input.vocabulary`): the energies are then those
+                of vectors of ones and zeros, (…, V).
             batch_size: samples per call of f.
 
         Returns:
@@ -137,14 +140,17 @@ class Sample:
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
                 "a sample in which two or more labels occur is needed"
             )
-        gathered, probing = Gathered(), Probing(labels, int(np.prod(x.shape[1:])))
-        for batch in batches(network, x, batch_size=batch_size):
+        size = int(np.prod(x.shape[1:])) * (vocabulary or 1)
+        gathered, probing = Gathered(), Probing(labels, size)
+        for batch in batches(network, x, batch_size=min(batch_size, max(1, MOST_NUMBERS // size))):
+            if vocabulary is not None:
+                batch = replace(batch, values=words(x[batch.where], vocabulary))
             if batch.where.start == 0:
                 labels = check_classes(labels, batch.scores.shape[1])
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
             probing.add(batch, margins_of(batch.scores, labels[batch.where]))
-        if preprocessing == "fixed" and looks_normalised(x):
+        if preprocessing == "fixed" and vocabulary is None and looks_normalised(x):
             preprocessing = APPARENT
         found, probes = gathered.result(), probing.result()
         class_energies = found["class_energies"]

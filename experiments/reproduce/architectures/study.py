@@ -20,6 +20,7 @@ from rich.console import Console
 
 from sparsebounds import bounds
 from sparsebounds.bounds.registry import evaluations
+from sparsebounds.bounds.sample import Margins
 from sparsebounds.experiments.reproduce.architectures.figure import draw_matrix
 from sparsebounds.experiments.reproduce.architectures.matrix import counts, matrix
 from sparsebounds.experiments.reproduce.architectures.others import FEATURES, LENGTH, ONE_LOGIT, TOKENS, VECTORS, WORDS
@@ -77,11 +78,12 @@ def rows_of(name: str, config: ArchitecturesConfig) -> list[Row]:
     """One row for each bound: a number, or the reason why there is none."""
     network = made(name, config.seed)
     x, y = inputs(name, config.samples, config.seed + 1)
-    test = bounds.Sample.measure(network, *inputs(name, config.test, config.seed + 2))
+    test = Margins.measure(network, *inputs(name, config.test, config.seed + 2))
     graph = bounds.read_graph(network, x[:8])
-    first = complexities(graph, bounds.Sample.measure(network, x, y), config, test)
+    words = graph.input.vocabulary
+    first = complexities(graph, bounds.Sample.measure(network, x, y, vocabulary=words), config, test)
     other = doubled(graph)
-    sample = bounds.Sample.measure(lambda z: bounds.evaluate(other, np.asarray(z)), x, y)
+    sample = bounds.Sample.measure(lambda z: bounds.evaluate(other, np.asarray(z)), x, y, vocabulary=words)
     second = complexities(other, sample, config, None)
     return [_row(name, bound, first[bound], second[bound]) for bound in first]
 

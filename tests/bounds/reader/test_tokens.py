@@ -92,12 +92,20 @@ def test_a_sample_of_tokens():
     f = lambda x: scores(jnp.asarray(E)[x])  # noqa: E731
     x, y = RNG.integers(0, N, (40, T)), np.arange(40) % C
     graph = read(f)
-    with pytest.raises(ValueError, match=r"jax.nn.one_hot\(x, 7\)"):
+    with pytest.raises(ValueError, match=rf"Sample\.measure\(f, x, y, vocabulary={N}\)"):
         bounds.galanti(graph, bounds.Sample.measure(f, x, y), delta=0.01)
-    sample = bounds.Sample.measure(lambda h: f(h.argmax(-1)), jax.nn.one_hot(x, N), y)
+    sample = bounds.Sample.measure(f, x, y, vocabulary=N)
     counts = np.stack([np.bincount(x[:, t], minlength=N) for t in range(T)])
     assert np.array_equal(sample.energies, counts)
-    assert np.isfinite(bounds.galanti(graph, sample, delta=0.01).value)
+    spelled = bounds.Sample.measure(lambda h: f(h.argmax(-1)), jax.nn.one_hot(x, N), y)
+    assert np.array_equal(sample.class_fourths, spelled.class_fourths)
+    assert np.array_equal(sample.largest, spelled.largest)
+    rows = [bounds.galanti(graph, each, delta=0.01).value for each in (sample, spelled)]
+    assert np.isfinite(rows[0]) and rows[0] == rows[1]
+    frame = bounds.table(f, x, y, delta=0.01, names=["galanti", "occam"])
+    assert frame["value"][0] == rows[0] and frame["value"].notna().all()
+    with pytest.raises(ValueError, match="outside the vocabulary"):
+        bounds.Sample.measure(f, x, y, vocabulary=2)
 
 
 def test_pixels_are_no_tokens():
