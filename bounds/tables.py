@@ -147,7 +147,10 @@ def _read(
     try:
         return read_graph(network, x, nodes=nodes, selections_fixed=selections_fixed)
     except ReadError as error:
-        program = read_program(network, x, reason=str(error))
+        try:
+            program = read_program(network, x, reason=str(error))
+        except ReadError:  # there is no program of it either, and the first refusal says more
+            raise error from None
         if all(program.outside(bound.declaration.covers) for bound in chosen.values()):
             raise
         return program

@@ -36,6 +36,8 @@ class Program:
     """How many of them, the last ones, were closed over and not handed in as parameters."""
     ends: tuple[str, ...] = ()
     """As in `Graph`."""
+    rounding: float = 0.0
+    """As in `Graph`: scores are those of the program itself."""
     memory: Memory = field(default_factory=Memory, init=False, repr=False)
 
     def outside(self, roles: Collection[str]) -> str:

@@ -18,6 +18,9 @@ FEWEST = 20
 """Samples; fewer meet such numbers by chance."""
 ROWS = 4096
 
+Numbers = Float64[np.ndarray, " ..."] | np.float64
+"""Of coordinates, or of all of them together."""
+
 
 def looks_normalised(x: Any) -> bool:
     """Whether a sample has mean 0 and variance 1, or a largest value of 1 that hardly any sample has, everywhere.
@@ -55,7 +58,7 @@ def looks_normalised(x: Any) -> bool:
     return bool(own.sum() > 1 and ones[varies].all() and np.median(reached[own]) <= 2)
 
 
-def _standard(mean: Float64[np.ndarray, " ..."], energy: Float64[np.ndarray, " ..."], m: int, near: float) -> bool:
+def _standard(mean: Numbers, energy: Numbers, m: int, near: float) -> bool:
     """Mean 0, and variance 1 with m or m − 1 in its denominator, in most of what has a variance.
 
     In float32 the statistics of coordinates that are hardly ever there come out inexact.

@@ -49,7 +49,7 @@ def sparsity(graph: bounds.Graph, bound: bounds.Bound) -> Sparsity | None:
         c_j=terms["c_j"],
         energy=terms["largest energy read"],
         logs=terms["logs"],
-        complexity=bound.complexity,
+        complexity=terms.get("complexity uncapped", bound.complexity),
         dense_logs=logs,
         dense_complexity=size * (1 + math.sqrt(2 * logs)) * math.sqrt(terms["largest energy read"]),
     )

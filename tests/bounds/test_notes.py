@@ -61,11 +61,11 @@ NETWORKS = {
                            nnx.Linear(5, 3, rngs=RNGS)),
 }  # fmt: skip
 NAMED = {
-    "max pooling": {"galanti": r"max pooling in layers\.2$", "golowich": r"max pooling in layers\.2$"},
-    "leaky": {"gonon": r"a leaky ReLU in layers\.0$"},
-    "skip": {"galanti": r"body\.layers\.2 adds or joins"},
+    "max pooling": {"neyshabur_l1": r"max pooling in layers\.2$", "golowich_l1": r"max pooling in layers\.2$"},
+    "leaky": {},
+    "skip": {"neyshabur_l1": r"body\.layers\.2 adds or joins"},
     "two heads": {"neyshabur_l1": r"not covered: deep\+wide adds"},
-    "activated at the end": {"galanti": r"the last layer, layers\.2, is not", "ledent": r"layers\.2, is not"},
+    "activated at the end": {"ledent": r"layers\.2, is not"},
     "deep": {"neyshabur_two_layer": r"\(layers\.0\.layers\.0; layers\.1; layers\.3\)"},
 }
 MADE_UP = re.compile(r"\b(layer|dot|dense|linear|pool|diagonal|max pool) \d")

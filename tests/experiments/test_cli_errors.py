@@ -191,7 +191,7 @@ def test_evaluate_tells_what_a_broken_module_says(run: Run, data: Path, tmp_path
     (tmp_path / "broken.py").write_text("import no_such_package_at_all\n")
     (tmp_path / "raises.py").write_text("raise RuntimeError('first\\nsecond')\n")
     (tmp_path / "builder.py").write_text("def build():\n    return 3\n")
-    (tmp_path / "mean.py").write_text("def f(x):\n    return x.reshape(len(x), -1) - x.mean()\n")
+    (tmp_path / "mean.py").write_text("def f(x):\n    return x.reshape(len(x), -1) * x.mean()\n")
     for target, part in (
         ("broken.py:f", "no_such_package_at_all"),
         ("raises.py:f", "first second"),

@@ -28,6 +28,7 @@ from sparsebounds.bounds.audit.slips.networks import (
     TIMES,
     TRUTH,
     WRITTEN,
+    Believed,
     Learned,
     by_heart,
     voted,
@@ -37,7 +38,6 @@ from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.reader.read import read_graph
-from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 DRAWS = {"quick": 5, "full": 20}
@@ -61,7 +61,7 @@ def _trained_on(share: float, name: str, bound: Any, learned: Learned, disarmed:
     fresh = np.clip(learned.rng.normal(size=(len(learned.y) - old, INPUTS)), *RANGE).astype(np.float32)
     y = np.concatenate([learned.y[:old], learned.rng.integers(0, 2, len(fresh))])
     test = Sample.measure(learned.network, np.concatenate([learned.x[:old], fresh]), y)
-    return _row(bound, learned.graph, learned.sample, test=Margins(test.margins) if disarmed else test)
+    return _row(bound, learned.graph, learned.sample, test=Believed(test.margins) if disarmed else test)
 
 
 def _own_reference(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:

@@ -9,7 +9,7 @@ import pytest
 from samples import of_any_network
 
 from sparsebounds import bounds
-from sparsebounds.bounds.sample.margins import Margins
+from sparsebounds.bounds.audit.slips.networks import Believed
 from sparsebounds.bounds.theorems.held_out import held_out
 
 M, DELTA, TRUTH = 400, 1e-3, 0.5
@@ -60,7 +60,7 @@ def test_test_samples_that_are_training_samples(share):
     fresh = RNG.normal(size=(M - old, 500)).astype(np.float32)
     y = np.concatenate([Y[:old], RNG.integers(0, 2, M - old)])
     test = bounds.Sample.measure(by_heart, np.concatenate([X[:old], fresh]), y)
-    assert refuted(held_out(GRAPH, SAMPLE, delta=DELTA, test=Margins(test.margins)))
+    assert refuted(held_out(GRAPH, SAMPLE, delta=DELTA, test=Believed(test.margins)))
     found = held_out(GRAPH, SAMPLE, delta=DELTA, test=test)
     assert found.guarantee == "published" and f"{old} of 400 samples have an input of the training" in found.note
 

@@ -5,7 +5,7 @@ import pytest
 from sparsebounds import bounds
 from sparsebounds.bounds.audit.overall import audit, closest
 from sparsebounds.bounds.audit.slips import slips
-from sparsebounds.bounds.audit.slips.networks import TRUTH
+from sparsebounds.bounds.audit.slips.networks import TRUTH, Believed
 
 MADE = [(name, slip) for slip in slips.SLIPS for name in slip.bounds]
 
@@ -34,7 +34,7 @@ def test_a_bound_that_believes_all_it_is_told_is_violated(monkeypatch):
     monkeypatch.setattr(slips, "DRAWS", {"quick": 5})
 
     def believing(graph, sample, *, delta, test):
-        return bounds.held_out(graph, sample, delta=delta, test=slips.Margins(test.margins))
+        return bounds.held_out(graph, sample, delta=delta, test=Believed(test.margins))
 
     rows = list(slips.audit_slips("held_out", believing))
     assert all(row.violated for row in rows) and {c.failed for c in closest(rows)} == {True, False}

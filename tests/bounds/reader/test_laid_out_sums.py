@@ -43,7 +43,7 @@ def test_segments_that_were_handed_in_are_a_choice():
         return SUMS["segment sum"](x @ W).mean(1) @ V
 
     (selection,) = bounds.read_graph(f, X).selections
-    assert selection.nats > 0 and bounds.read_graph(f, X, mask_fixed=True).selections == ()
+    assert selection.nats > 0 and bounds.read_graph(f, X, selections_fixed=True).selections == ()
 
 
 def test_places_that_depend_on_the_input_are_unknown():

@@ -30,6 +30,10 @@ def whole(x):
     return jnp.stack([x.sum(axis=1), 3 * x[:, 0]], axis=1) * 2
 
 
+def fresh(count):
+    return RNG.normal(size=(count, *X.shape[1:])).astype(np.float32), Y[:count]
+
+
 @pytest.mark.parametrize(
     "f",
     [
@@ -38,7 +42,7 @@ def whole(x):
     ],
 )
 def test_networks_with_unknown_operations_have_the_rows(f):
-    rows = bounds.table(f, X, Y, X[:50] + 1, Y[:50], delta=0.01).set_index("bound")
+    rows = bounds.table(f, X, Y, *fresh(50), delta=0.01).set_index("bound")
     assert set(rows.index[rows.value.notna()]) == NEED_NO_GRAPH
     assert (rows.guarantee[list(NEED_NO_GRAPH)] == "certificate").all()
     assert rows.note.drop(list(NEED_NO_GRAPH)).str.contains("not cover").all()
@@ -48,7 +52,7 @@ def test_a_network_that_the_reader_refuses_has_them_too():
     x, y = RNG.integers(-9, 9, size=(5000, 4)), np.arange(5000) % 2
     with pytest.raises(bounds.ReadError, match="integers"):
         bounds.read_graph(whole, x[:2])
-    rows = bounds.table(whole, x, y, x[:50] + 100, y[:50], delta=0.01).set_index("bound")
+    rows = bounds.table(whole, x, y, RNG.integers(-9, 9, size=(50, 4)), y[:50], delta=0.01).set_index("bound")
     assert set(rows.index[rows.value.notna()]) == NEED_NO_GRAPH
     assert rows.note.drop(list(NEED_NO_GRAPH)).str.contains("could not be read: .*integers").all()
     assert "its text and 0 arrays: there is no graph" in rows.note["occam"]
@@ -58,7 +62,7 @@ def test_what_cannot_be_traced_has_the_held_out_row():
     def f(x):
         return jnp.asarray(np.asarray(x) @ W)
 
-    rows = bounds.table(f, X, Y, X[:50] + 1, Y[:50]).set_index("bound")
+    rows = bounds.table(f, X, Y, *fresh(50)).set_index("bound")
     assert set(rows.index[rows.value.notna()]) == {"held_out"}
     assert "the program could not be written down" in rows.note["occam"]
 

@@ -77,10 +77,10 @@ def test_the_rows_of_inputs_count_as_vectors():
         np.ones((2, 2), np.float32), input_nodes=np.zeros(2, int),
     )  # fmt: skip
     found = each_score(run_pass(graph, np.ones(2), M, Way()))
-    assert math.exp(found.gain[0]) == pytest.approx(5 + 1)
+    assert math.exp(found.gain[1]) == pytest.approx(5 + 1)  # of d in (0, d)
     # Norms of blocks everywhere: ‖(1, 1)‖ · ‖(5, 1)‖.
     found = each_score(run_pass(graph, np.ones(2), M, Way(whole=frozenset((0, 1)), blocks=True)))
-    assert math.exp(found.gain[0]) == pytest.approx(ROOT2 * math.sqrt(26))
+    assert math.exp(found.gain[1]) == pytest.approx(ROOT2 * math.sqrt(26))
 
 
 def test_another_constant_divides_the_biases():

@@ -65,6 +65,8 @@ def test_dense_patches_groups_scales_and_biases_by_hand():
     assert only(scaled).kappa(math.log(8)) == pytest.approx(math.sqrt(2 * math.log(8 * 2 * 80)))
     free = images(lambda x: flat(conv(x, draw(1, 3, 3, 3, 16), padding="SAME") + draw(2, 16)), 8, 8, 3)
     (layer,) = biased_layers(free)
+    own = replace(free.linear(layer), bias_of=None)
+    free = replace(free, layers=(*free.layers[:layer], own, *free.layers[layer + 1 :]))
     assert noisy_bias(free, layer).kappa(math.log(8)) == pytest.approx(32 + tail(1))  # 1024 numbers of their own
     biased = replace(free.linear(layer), positions=64, channels=16)
     graph = shared(replace(free, layers=(*free.layers[:layer], biased, *free.layers[layer + 1 :])), layer)
@@ -120,7 +122,7 @@ def bearing(graph, chi):
 
 def said(graph, moved, chi):
     """Σ Λ⁺ χ ‖U‖ + Σ Λ⁺ ‖u‖ for the difference of two networks."""
-    shift, class_ = difference(moved, graph), bearing(graph, chi)
+    shift, class_ = difference(moved, bounds.Reference(graph, fixed="before training")), bearing(graph, chi)
     noise = {place: log(term_upper(shift, place)) for place in learned_terms(graph)}
     noise |= {i: log(bias_norm(shift, i)) for i in biased_layers(graph)}
     reaches = class_.reaches(noise)

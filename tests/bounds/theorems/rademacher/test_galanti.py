@@ -36,7 +36,7 @@ PAIRS = [(n, p) for n in DISTINCT for p in PARTITIONS if (n, p) != ("scanned", "
 def pair(request):
     name, partition = request.param
     net = network(name)
-    graph = bounds.read_graph(net.f, net.x[:2], nodes=partition, group_size=2)
+    graph = bounds.read_graph(net.f, net.x[:2], nodes=partition, group_size=2, selections_fixed=True)
     energy = energies(net.x.shape[1:])
     literal = ref.describe(net.reference, partition, energy, M, group_size=2)
     return graph, energy, net.reference, literal, 1e-6 if name in FLOAT32_INSIDE else 1e-10
@@ -80,7 +80,7 @@ def test_the_bound_is_the_smallest_form_with_its_costs(pair):
             ref.sound(f, M, DELTA, gamma, nats=n) for f, n in forms_by_hand(graph, energy, net, literal).values()
         ]
         smallest = min(options, key=lambda item: item["complexity"] + item["confidence"])
-        assert bound.complexity == pytest.approx(smallest["complexity"], rel=2e-6 + rtol)
+        assert bound.terms["complexity uncapped"] == pytest.approx(smallest["complexity"], rel=2e-6 + rtol)
         assert bound.confidence == pytest.approx(smallest["confidence"], rel=1e-9)
         assert bound.margin_error == sample.ramp(gamma)
         assert bound.value == pytest.approx(bound.margin_error + bound.complexity + bound.confidence, rel=1e-12)
@@ -175,7 +175,7 @@ def test_every_factor_can_be_redone_from_the_terms():
     assert t["logs"] == pytest.approx(1.5 * math.log(2) + math.log(4**3 * 625 * 10), rel=1e-12)
     factor = 1 + math.sqrt(2 * t["logs"])
     complexity = 4 / t["m"] * t["c_j"] * factor * math.sqrt(t["largest energy read"])
-    assert complexity == pytest.approx(bound.complexity, rel=1e-9)
+    assert complexity == pytest.approx(bound.terms["complexity uncapped"], rel=1e-9) and bound.complexity == 1.0
     assert 2 * math.sqrt(math.log(1 / t["delta_j"]) / (2 * t["m"])) == pytest.approx(bound.confidence, rel=1e-9)
 
 
@@ -253,12 +253,13 @@ def test_the_best_of_three_partitions_pays_log_3():
     net = network("masked_convolution")
     graph = bounds.read_graph(net.f, net.x[:2], group_size=2)
     sample = sample_of(energies(net.x.shape[1:]), margins=np.linspace(-1, 3, M))
-    single = [bounds.galanti(graph, sample, delta=DELTA, nodes=p, mask_fixed=True) for p in PARTITIONS]
-    best = bounds.galanti(graph, sample, delta=DELTA, nodes="best", mask_fixed=True)
+    given = {"delta": DELTA, "mask_fixed": True, "gamma": 1e4}  # where complexities are below 1
+    single = [bounds.galanti(graph, sample, nodes=p, **given) for p in PARTITIONS]
+    best = bounds.galanti(graph, sample, nodes="best", **given)
     paid = [s.value - s.confidence + math.sqrt(s.confidence**2 + 2 * math.log(3) / M) for s in single]
     assert best.value == pytest.approx(min(paid), rel=1e-12)
     assert best.terms["nodes"] == PARTITIONS[int(np.argmin(paid))]
-    assert bounds.galanti(graph, sample, delta=DELTA, mask_fixed=True) == single[0]
+    assert bounds.galanti(graph, sample, **given) == single[0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -273,7 +274,9 @@ def test_the_best_margin_is_never_worse_than_any_other(scale, spread, centre, m)
     sample = sample_of(np.full((12,), 10.0**scale), m=m, margins=centre + spread * np.linspace(-1, 1, m))
     best = bounds.galanti(graph, sample, delta=DELTA, gamma="best")
     for gamma in (1.0, 0.01, 100.0):
-        assert best.value <= bounds.galanti(graph, sample, delta=DELTA, gamma=gamma).value * (1 + 1e-9)
+        other = bounds.galanti(graph, sample, delta=DELTA, gamma=gamma).value
+        # γ is chosen by complexities before their cap: where nothing says anything, another may be lower.
+        assert best.value <= other * (1 + 1e-9) or min(best.value, other) >= 1.0
     again = bounds.galanti(graph, sample, delta=DELTA, gamma=best.gamma)
     assert again.value == pytest.approx(best.value, rel=1e-6)
 
