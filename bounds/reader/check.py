@@ -76,16 +76,20 @@ def scores_alone(
             raise ReadError(f"the function returns a {type(out).__name__}; needed one array of scores (B, C)")
         together = np.asarray(out, dtype=np.float64)
         alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
-    separate = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in alone])
+    rows = [np.asarray(scores, dtype=np.float64) for scores in alone]
+    if len({row.shape for row in rows}) > 1:
+        shapes = ", ".join(sorted({str(row.shape) for row in rows}))
+        raise ReadError(f"the shape of the scores depends on the input: {shapes}; needed one score per class for each")
+    separate = np.concatenate(rows)
     if together.shape != separate.shape:
         raise ReadError(
             f"for {len(inputs)} inputs the function returns shape {together.shape}; needed {separate.shape}"
         )
     # Noise may have no scores.
-    rows = [values.reshape(len(inputs), -1) for values in (together, separate)]
-    defined = np.isfinite(rows[0]).all(axis=1) & np.isfinite(rows[1]).all(axis=1)
-    same = np.array_equal(np.isfinite(rows[0]), np.isfinite(rows[1]))
-    mixed = disagreement(rows[0][defined], rows[1][defined], MIXING * _coarseness(alone[0])) if defined.any() else None
+    pair = [values.reshape(len(inputs), -1) for values in (together, separate)]
+    defined = np.isfinite(pair[0]).all(axis=1) & np.isfinite(pair[1]).all(axis=1)
+    same = np.array_equal(np.isfinite(pair[0]), np.isfinite(pair[1]))
+    mixed = disagreement(pair[0][defined], pair[1][defined], MIXING * _coarseness(alone[0])) if defined.any() else None
     if not same or (mixed is not None and mixed.ratio > 1.0):
         said = "" if mixed is None else f" by {mixed.difference:.3g} (of {mixed.size:.3g})"
         raise ReadError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.reader.read import read_graph
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
@@ -28,6 +29,22 @@ class Believed(Margins):
     @property
     def unchecked(self) -> str:
         return ""
+
+
+class OfAnyNetwork(Sample):
+    """A sample that passes for measured on whatever network it comes with."""
+
+    @property
+    def unchecked(self) -> str:
+        return ""
+
+    def check_network(self, graph: Graph | Program) -> None:
+        """It is believed."""
+
+    @classmethod
+    def of(cls, sample: Sample) -> OfAnyNetwork:
+        """The same numbers."""
+        return cls(**{field.name: getattr(sample, field.name) for field in fields(sample)})
 
 
 @dataclass(frozen=True, eq=False)

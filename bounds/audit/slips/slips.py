@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from sparsebounds.bounds.audit.slips.networks import (
     WRITTEN,
     Believed,
     Learned,
+    OfAnyNetwork,
     by_heart,
     voted,
 )
@@ -75,8 +76,8 @@ def _own_reference(name: str, bound: Any, learned: Learned, disarmed: bool) -> B
 
 def _another_network(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:
     """The graph is of the pruned network, the sample of the dense one."""
-    unmarked = replace(learned.sample, probe_inputs=None, probe_scores=None)
-    return _row(bound, pruned(learned.graph, -1, 0.002), unmarked if disarmed else learned.sample)
+    sample = OfAnyNetwork.of(learned.sample) if disarmed else learned.sample
+    return _row(bound, pruned(learned.graph, -1, 0.002), sample)
 
 
 def _selected(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:
