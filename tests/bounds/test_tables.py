@@ -154,7 +154,7 @@ def test_a_refused_network_does_not_cost_a_pass(data, monkeypatch):
     with pytest.raises(bounds.ReadError, match="mixes the inputs of a batch"):
         table(lambda x: (x - x.mean(axis=0)).reshape(len(x), -1)[:, :4], *data)
     two = lambda x: (x.reshape(len(x), -1)[:, :4], x)  # noqa: E731
-    with pytest.raises(bounds.ReadError, match="returns a tuple; needed one array of scores"):
+    with pytest.raises(bounds.ReadError, match="returns 2 arrays; needed one array of scores"):
         table(two, *data, names=["galanti"])
 
 
