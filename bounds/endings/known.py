@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 
 import jax
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 from jaxtyping import Float64
+from scipy import special
 
 End = Callable[[Float64[np.ndarray, "B C"]], Float64[np.ndarray, "B C"]]
 SPREADS = (0.3, 1.0, 4.0, 12.0)
@@ -20,23 +21,13 @@ ROUNDINGS = 8
 """Largest difference, in units in the last place of the largest score."""
 
 
-def softmax(scores: Float64[np.ndarray, "B C"]) -> Float64[np.ndarray, "B C"]:
-    """Exponentials over their sum, along the classes."""
-    return np.exp(log_softmax(scores))
-
-
-def log_softmax(scores: Float64[np.ndarray, "B C"]) -> Float64[np.ndarray, "B C"]:
-    """Scores less the logarithm of the sum of their exponentials."""
-    shifted = scores - scores.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-
-
-def sigmoid(scores: Float64[np.ndarray, "B C"]) -> Float64[np.ndarray, "B C"]:
-    """1/(1 + exp(−t)) of every score."""
-    return 0.5 * (1.0 + np.tanh(0.5 * scores))
-
-
-KNOWN: Mapping[str, End] = MappingProxyType({"softmax": softmax, "log-softmax": log_softmax, "sigmoid": sigmoid})
+KNOWN: Mapping[str, End] = MappingProxyType(
+    {
+        "softmax": partial(special.softmax, axis=-1),
+        "log-softmax": partial(special.log_softmax, axis=-1),
+        "sigmoid": special.expit,
+    }
+)
 """Name → function. Each keeps the order of the scores of an input, strictly."""
 
 

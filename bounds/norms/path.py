@@ -19,6 +19,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Activation, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.norms import entries as parts
+from sparsebounds.bounds.norms.logs import log_of
 
 SMALLEST = 1e-280
 """Products below this, relative to the largest of a layer, could underflow."""
@@ -82,7 +83,7 @@ def log_gains(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> Gains
         elif isinstance(layer, Activation):
             below, function = seen[layer.elements], layer.function
             if not function.homogeneous and below.any():
-                top, bottom = max(top, log + _log(below.max())), min(bottom, log + _log(_smallest(below)))
+                top, bottom = max(top, log + math.log(below.max())), min(bottom, log + math.log(_smallest(below)))
             constant = np.full(layer.size, abs(function.at_zero))
             out, log = _with_constant(function.lipschitz * below, constant, log, layer)
         else:
@@ -91,7 +92,7 @@ def log_gains(graph: Graph, *, max_pool: Literal["sum", "max"] = "sum") -> Gains
         if largest > 0:
             values[graph.offsets[i] : graph.offsets[i + 1]] = out / largest
             logs[i] = log + math.log(largest)
-    last = _logs(values[graph.offsets[-2] : graph.offsets[-1]])
+    last = log_of(values[graph.offsets[-2] : graph.offsets[-1]])
     return Gains(last if logs[-1] == -math.inf else last + logs[-1], top, bottom)
 
 
@@ -154,7 +155,7 @@ def _with_constant(
     """exp(log) · out + constant, divided by exp of the number that is returned with it."""
     if not constant.any():
         return out, log
-    parts_logs = [_logs(out) + log, _logs(constant)]
+    parts_logs = [log_of(out) + log, log_of(constant)]
     common = max(float(p.max()) for p in parts_logs)
     together = np.sum([np.exp(p - common) for p in parts_logs], axis=0)
     _require(min(1.0, math.exp(min(float(p[p > -math.inf].min(initial=math.inf)) for p in parts_logs) - common)), layer)
@@ -164,15 +165,6 @@ def _with_constant(
 def _pooled(layer: MaxPool, seen: Float64[np.ndarray, " padded"], max_pool: str) -> Float64[np.ndarray, " size"]:
     taken = layer.windows(seen)
     return np.concatenate([v.max(axis=1) * layer.window if max_pool == "max" else v.sum(axis=1) for v in taken]).ravel()
-
-
-def _logs(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    with np.errstate(divide="ignore"):
-        return np.log(values)
-
-
-def _log(value: float) -> float:
-    return math.log(float(value))
 
 
 def _smallest(values: Float64[np.ndarray, " ..."]) -> float:

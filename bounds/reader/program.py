@@ -12,7 +12,7 @@ from jaxtyping import Float64, Shaped
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.reader.check import scores_alone
-from sparsebounds.bounds.reader.read import input_layer
+from sparsebounds.bounds.reader.read import check_examples, input_layer
 from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
 from sparsebounds.bounds.reader.values import ReadError
@@ -51,6 +51,7 @@ def read_program(f: Any, x: Any, *, params: Any = None, reason: str = NOT_ASKED)
         ([('w', (3, 2))], 2)
     """
     network, x = Network.of(f, params), np.asarray(x)
+    check_examples(x)
     first = input_layer(x, None)
     if mode_error(network):
         raise ReadError(mode_error(network))

@@ -91,8 +91,7 @@ def read_graph(
     check_partition(nodes)
     network = Network.of(f)
     x = np.asarray(x) if front_end is None else front_end.outputs(x[:2])
-    if x.ndim < 2 or x.size == 0:
-        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
+    check_examples(x)
     program, leaves = traced(network, x[:1])
     tokens = None if np.issubdtype(x.dtype, np.floating) else vocabulary(program.jaxpr)
     first = input_layer(x, input_nodes, tokens)
@@ -139,6 +138,12 @@ def _start(builder: Builder, first: Input, kind: np.dtype[Any]) -> Value:
     places = np.arange(first.positions).reshape(1, *first.shape)
     words = np.arange(first.vocabulary).astype(jax.dtypes.canonicalize_dtype(kind))
     return Tabulated(places, np.zeros_like(places), words[:, None])
+
+
+def check_examples(x: Shaped[np.ndarray, ...]) -> None:
+    """Raise ValueError unless there is a batch of one input or more."""
+    if x.ndim < 2 or x.size == 0:
+        raise ValueError(f"example inputs of shape {x.shape}; needed (B, …) with at least one input")
 
 
 def input_layer(

@@ -13,9 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float, Float64
 
-from sparsebounds.bounds.graph.layers.input import check_tokens
 from sparsebounds.bounds.network import Network
 
 
@@ -31,16 +30,6 @@ class Batch:
 
 MOST_NUMBERS = 1 << 25
 """Coordinates of a batch, unless one input has more: 256 MiB."""
-
-
-def words(tokens: Shaped[np.ndarray, "B ..."], vocabulary: int) -> Float64[np.ndarray, "B ... V"]:
-    """Tokens as vectors of ones and zeros.
-
-    Raises:
-        ValueError: a token outside the vocabulary.
-    """
-    check_tokens(tokens, vocabulary)
-    return np.eye(vocabulary)[tokens]
 
 
 def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterator[Batch]:

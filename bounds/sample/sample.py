@@ -11,9 +11,10 @@ import numpy as np
 from jaxtyping import Float64, Int64, Shaped, UInt64
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers.input import one_hot
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
-from sparsebounds.bounds.sample.batches import MOST_NUMBERS, batches, words
+from sparsebounds.bounds.sample.batches import MOST_NUMBERS, batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
@@ -144,7 +145,7 @@ class Sample:
         gathered, probing = Gathered(), Probing(labels, size)
         for batch in batches(network, x, batch_size=min(batch_size, max(1, MOST_NUMBERS // size))):
             if vocabulary is not None:
-                batch = replace(batch, values=words(x[batch.where], vocabulary))
+                batch = replace(batch, values=one_hot(x[batch.where], vocabulary))
             if batch.where.start == 0:
                 labels = check_classes(labels, batch.scores.shape[1])
             part = None if received is None else received.fingerprints[batch.where]

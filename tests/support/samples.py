@@ -1,19 +1,8 @@
 """Samples without images: energies, margins and counts written down."""
 
-from dataclasses import fields
-
 import numpy as np
 
-from sparsebounds import bounds
-
-
-class OfAnyNetwork(bounds.Sample):
-    """A sample that belongs to whatever graph it is given with, as if it had been measured."""
-
-    unchecked = ""
-
-    def check_network(self, graph):
-        """It is."""
+from sparsebounds.bounds.audit.slips.networks import OfAnyNetwork
 
 
 def energies(shape, seed=0):
@@ -30,6 +19,5 @@ def sample_of(energies, m=50, classes=4, preprocessing="fixed", margins=None):
     return OfAnyNetwork(m, classes, energies, parts, margins, counts, preprocessing)
 
 
-def of_any_network(sample):
-    """For graphs whose weights a test has changed."""
-    return OfAnyNetwork(**{field.name: getattr(sample, field.name) for field in fields(sample)})
+of_any_network = OfAnyNetwork.of
+"""For graphs whose weights a test has changed."""

@@ -46,11 +46,7 @@ class Input(NoTerms):
             return np.asarray(x, dtype=np.float64).reshape(len(x), -1)
         if x.shape[1:] != self.shape or self.vocabulary is None:
             raise ValueError(f"inputs of shape {x.shape[1:]}; the graph was read from inputs of shape {self.shape}")
-        check_tokens(x, self.vocabulary)
-        tokens = np.asarray(x).reshape(len(x), -1).astype(np.int64)
-        values = np.zeros((*tokens.shape, self.vocabulary))
-        np.put_along_axis(values, tokens[:, :, None], 1.0, axis=2)
-        return values.reshape(len(x), -1)
+        return one_hot(x, self.vocabulary).reshape(len(x), -1)
 
     @property
     def grid(self) -> tuple[int, ...] | None:
@@ -65,6 +61,23 @@ class Input(NoTerms):
 
     def renumbered(self, renumber: Table) -> Input:
         return self
+
+
+def one_hot(tokens: Shaped[np.ndarray, "B ..."], vocabulary: int) -> Float64[np.ndarray, "B ... V"]:
+    """Tokens as vectors of ones and zeros.
+
+    Raises:
+        ValueError: a token outside the vocabulary.
+
+    Example:
+        >>> one_hot(np.array([[0, 2]]), 3).tolist()
+        [[[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]]
+    """
+    check_tokens(tokens, vocabulary)
+    places = np.asarray(tokens).astype(np.int64)[..., None]
+    values = np.zeros((*places.shape[:-1], vocabulary))
+    np.put_along_axis(values, places, 1.0, axis=-1)
+    return values
 
 
 def check_tokens(x: Shaped[np.ndarray, "B ..."], vocabulary: int) -> None:

@@ -13,6 +13,7 @@ from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.norms import frobenius_norm, row_norms, spectral_upper
 from sparsebounds.bounds.norms.entries import linear_layer, row_sums
+from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.chains.plain import Level, level_biases
 
 SWEEPS = 60
@@ -54,9 +55,9 @@ def log_sum(logs: Float64[np.ndarray, " n"]) -> float:
 def frobenius_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
     """‖A_l‖_F of every hidden level and ‖w_r‖₂ of every score; of a fixed level an upper bound of the spectral norm."""
     weights = [math.hypot(*(_operator_norm(graph, i, v.fixed) for i in v.indices)) for v in levels[:-1]]
-    rows, offsets = _log(row_norms(graph, len(graph.layers) - 1)), _log(level_biases(graph, levels[-1]))
-    log_weights = _log(np.array(weights)).tolist()
-    log_biases = [log_norm(_log(level_biases(graph, level))) for level in levels[:-1]]
+    rows, offsets = log_of(row_norms(graph, len(graph.layers) - 1)), log_of(level_biases(graph, levels[-1]))
+    log_weights = log_of(np.array(weights)).tolist()
+    log_biases = [log_norm(log_of(level_biases(graph, level))) for level in levels[:-1]]
     carried = carried_norms([*log_weights, log_norm(rows)], [*log_biases, log_norm(offsets)])
     hidden = []
     for k, weight in enumerate(log_weights):
@@ -107,10 +108,5 @@ def one_inf_norms(graph: Graph, levels: tuple[Level, ...]) -> Norms:
 def _one_norms(graph: Graph, level: Level, carried: float) -> Float64[np.ndarray, " n"]:
     sums = np.concatenate([row_sums(linear_layer(graph, i), np.abs) for i in level.indices])
     if not level.biased:
-        return _log(sums)
-    return np.logaddexp(_log(sums), _log(level_biases(graph, level)) - carried)
-
-
-def _log(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    with np.errstate(divide="ignore"):
-        return np.log(values)
+        return log_of(sums)
+    return np.logaddexp(log_of(sums), log_of(level_biases(graph, level)) - carried)

@@ -12,13 +12,9 @@ from jaxtyping import Float64
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import exp_or_inf
+from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.chains.sparse import Chain, ChainLayer
 from sparsebounds.bounds.theorems.passes.gains import activation_nats
-
-
-def _log(values: np.ndarray | float) -> Any:
-    with np.errstate(divide="ignore"):
-        return np.log(values)
 
 
 def _logs(chain: Chain, structural: bool) -> dict[str, float]:
@@ -72,19 +68,19 @@ def shared(chain: Chain, energies: Float64[np.ndarray, " nodes"], m: int, struct
     log_s = 0.0
     for level in chain.hidden:
         log_s = max(
-            float(_log(layer.total_norms.max())) + (max(log_s, 0.0) if layer.reads_constant(structural) else log_s)
+            float(log_of(layer.total_norms.max())) + (max(log_s, 0.0) if layer.reads_constant(structural) else log_s)
             for layer in level
         )
     rows = float(top.total_norms.sum())
-    log_scale = float(_log(rows)) + (max(log_s, 0.0) if top.reads_constant(structural) else log_s)
+    log_scale = float(log_of(rows)) + (max(log_s, 0.0) if top.reads_constant(structural) else log_s)
 
     def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
         if layer.fixed:
             return best
         reach = np.maximum(best, math.log(m)) if layer.reads_constant(structural) else best
-        return _log(layer.counts(structural)) + reach
+        return log_of(layer.counts(structural)) + reach
 
-    log_path = float(_propagate(chain, _log(energies), structural, rule).max())
+    log_path = float(_propagate(chain, log_of(energies), structural, rule).max())
     logs = _logs(chain, structural)
     terms = {
         "form": "shared",
@@ -107,15 +103,15 @@ def printed(chain: Chain, energies: Float64[np.ndarray, " nodes"], version: str)
     if any(layer.fixed for layer in chain.layers):
         raise NotCovered("pooling or an elementwise scale between layers; the printed bound has no rule for it")
     top = chain.layers[-1]
-    log_rho = 0.5 * float(_log(np.square(top.norms).sum()))
-    log_rho += sum(float(_log(_largest(level, "norms"))) for level in chain.hidden)
+    log_rho = 0.5 * float(log_of(np.square(top.norms).sum()))
+    log_rho += sum(float(log_of(_largest(level, "norms"))) for level in chain.hidden)
     counts = [max(int(layer.read.max()) for layer in level) for level in chain.hidden]
     depth, classes = len(chain.hidden) + 1, chain.graph.classes
 
     def rule(layer: ChainLayer, best: np.ndarray) -> np.ndarray:
-        return best if layer is top else _log(layer.read) + best
+        return best if layer is top else log_of(layer.read) + best
 
-    log_path = float(_propagate(chain, _log(energies), False, rule, whole_top=True).max())
+    log_path = float(_propagate(chain, log_of(energies), False, rule, whole_top=True).max())
     if version == "v1":
         logs = depth * math.log(2 * max(counts, default=1)) + math.log(classes)
     else:

@@ -20,8 +20,9 @@ from jaxtyping import Float64, Int
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool
+from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.passes.nodes_fixed_numbers import FixedNumbers
-from sparsebounds.bounds.theorems.passes.nodes_logs import log, padded, summed_by
+from sparsebounds.bounds.theorems.passes.nodes_logs import padded, summed_by
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 from sparsebounds.bounds.theorems.passes.nodes_terms import LayerTerms
 
@@ -76,7 +77,7 @@ class NodePass:
 
     def log_biases(self, bias: Logs) -> Logs:
         """log |b/h|."""
-        return log(np.abs(bias)) - self.way.log_constant
+        return log_of(np.abs(bias)) - self.way.log_constant
 
     def reads_constant(self, layer: Linear) -> bool:
         """Whether the nodes of a layer read the constant: one choice per layer."""
@@ -103,7 +104,7 @@ def run_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: W
     nodes = Nodes(graph, way.whole)
     sizes = (int(graph.offsets[-1]), *[int(nodes.offsets[-1])] * 3)
     state = NodePass(nodes, Values(*(np.full(size, -np.inf) for size in sizes)), m, way)
-    inputs = log(np.bincount(nodes.local(0), weights=np.ravel(energies), minlength=nodes.counts[0]))
+    inputs = log_of(np.bincount(nodes.local(0), weights=np.ravel(energies), minlength=nodes.counts[0]))
     _write(state, 0, Values(np.zeros(graph.input.size), np.zeros(len(inputs)), np.zeros(len(inputs)), inputs))
     for index, layer in graph.computed():
         _write(state, index, RULES[type(layer)](state, index, layer))
@@ -155,7 +156,7 @@ def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
     """g_e = k max_t g_{e(t)}, N_j = 2 max_t N for nodes whose elements all compare the same nodes; a copy if k is 1."""
     elements = layer.elements
     sizes = (elements >= 0).sum(axis=1)
-    rows = log(sizes.astype(np.float64)) + padded(state.values.rows)[elements].max(axis=1)
+    rows = log_of(sizes.astype(np.float64)) + padded(state.values.rows)[elements].max(axis=1)
     if layer.window == 1:
         copied = _shown(state, index, rows, elements.max(axis=1), 0.0)
         return replace(copied, gain=np.minimum(copied.gain, _copied(state, index, elements.max(axis=1))))
@@ -187,7 +188,7 @@ def _copied(state: NodePass, index: int, seen: Int[np.ndarray, " size"]) -> Logs
     repeats = np.ones(count)
     np.maximum.at(repeats, elements[:, 0], shown)
     sources = np.unique(np.stack([nodes.local(index), nodes.node_of[seen]], axis=1), axis=0)
-    return (log(repeats) + summed_by(sources[:, 0], 2 * state.values.gain[sources[:, 1]], count)) / 2
+    return (log_of(repeats) + summed_by(sources[:, 0], 2 * state.values.gain[sources[:, 1]], count)) / 2
 
 
 def _activation(state: NodePass, index: int, layer: Activation) -> Values:

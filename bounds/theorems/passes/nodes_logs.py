@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, Int
 
+from sparsebounds.bounds.norms.logs import log_of
+
 FLOOR = 1e-120
 """What is smaller than this, relative to the largest, counts as this: too much, but never 0 where it is not 0."""
 
@@ -36,12 +38,6 @@ def raised(values: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "
     return np.where(values > 0, np.maximum(values / top, FLOOR), 0.0), float(np.log(top))
 
 
-def log(values: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """log with −inf at 0."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(values))
-
-
 def padded(logs: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " padded"]:
     """With −inf at the end, for ABSENT."""
     return np.append(logs, -np.inf)
@@ -59,4 +55,4 @@ def summed_by(
     top = np.full(groups, -np.inf)
     np.maximum.at(top, group, logs)
     safe = np.where(top > -np.inf, top, 0.0)
-    return safe + log(np.bincount(group, weights=np.exp(logs - safe[group]), minlength=groups))
+    return safe + log_of(np.bincount(group, weights=np.exp(logs - safe[group]), minlength=groups))

@@ -12,8 +12,9 @@ from jaxtyping import Float64, Int64
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Term
+from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.passes.nodes_fixed import fixed_norms
-from sparsebounds.bounds.theorems.passes.nodes_logs import log, padded, raised, scaled
+from sparsebounds.bounds.theorems.passes.nodes_logs import padded, raised, scaled
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 
 Logs = Float64[np.ndarray, " ..."]
@@ -72,7 +73,7 @@ class LayerTerms:
         for number, term in self.terms:
             if not term.learned:
                 squares = self._summed(number, 2 * gain, True)
-                parts.append(log(fixed_norms(self.nodes, self.index, number)) + squares / 2)
+                parts.append(log_of(fixed_norms(self.nodes, self.index, number)) + squares / 2)
         return np.asarray(np.logaddexp.reduce(parts, axis=0))
 
     def counts(self, logs: Logs, structural: bool) -> Logs:
@@ -104,7 +105,7 @@ class LayerTerms:
         b, t, _ = blocks.norms2.shape
         every = (structural and term.learned) or blocks.full  # a fixed map shows what it shows
         table = np.ones((b, t, 1)) if every else (blocks.norms2 > 0).astype(np.float64)
-        return log(blocks.sums(values, table)) + top
+        return log_of(blocks.sums(values, table)) + top
 
     def _whole(self, term: Term) -> bool:
         """Whether all that a term reads are layers of one node."""
@@ -127,12 +128,12 @@ class LayerTerms:
             parts = []
             for source in set(self.nodes.graph.layer_of(term.elements_read)) & set(self.vectors):
                 norms = np.sqrt(term.apply(self._of(source), lambda w: np.square(w / scale)))
-                parts.append(log(norms) + gain[self.nodes.offsets[source]])
+                parts.append(log_of(norms) + gain[self.nodes.offsets[source]])
             return np.asarray(np.logaddexp.reduce(parts, axis=0) + np.log(scale))
         values, top = scaled(padded(kept(self.nodes.offsets, self.vectors, gain)))
         blocks = self.nodes.rows(self.index, number)
         norms, largest = raised(np.sqrt(blocks.norms2))
-        return log(blocks.sums(values, norms)) + top + largest
+        return log_of(blocks.sums(values, norms)) + top + largest
 
     def _of(self, source: int) -> Float64[np.ndarray, " padded"]:
         """1 on the elements of a layer."""
@@ -153,7 +154,7 @@ def _by_elements(term: Term, rows: Logs) -> Logs:
     """log Σ |w_{e,e'}| g_{e'}."""
     values, top = scaled(padded(rows))
     largest = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
-    return log(term.apply(values, lambda w: raised(np.abs(w))[0])) + top + np.log(largest)
+    return log_of(term.apply(values, lambda w: raised(np.abs(w))[0])) + top + np.log(largest)
 
 
 @per_graph

@@ -234,3 +234,9 @@ def test_a_sample_of_another_network_is_refused():
     other = replace(program, input=bounds.read_program(lambda x: x @ W[:5], X[:2, :5]).input)
     with pytest.raises(ValueError, match="inputs of shape"):
         bounds.occam(other, bounds.Sample.measure(lambda x: x @ W, X, Y), delta=0.01)
+
+
+@pytest.mark.parametrize("x", [np.ones(3, np.float32), np.ones((0, 3), np.float32)])
+def test_a_program_needs_a_batch_of_inputs(x):
+    with pytest.raises(ValueError, match=r"example inputs of shape .* needed \(B, …\)"):
+        bounds.read_program(lambda x: x @ np.ones((3, 2), np.float32), x)

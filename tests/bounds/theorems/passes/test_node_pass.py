@@ -14,10 +14,11 @@ from samples import sample_of
 from sparsebounds import bounds
 from sparsebounds.bounds.graph import Activation, Diagonal, Dot, Graph, Input, Linear, MaxPool, Taps
 from sparsebounds.bounds.graph.nonlinearities import TANH, Nonlinearity
+from sparsebounds.bounds.graph.score_difference import score_difference
 from sparsebounds.bounds.margin.grids import grid_up
 from sparsebounds.bounds.theorems.passes.gains import LOG2, Way, run_pass
 from sparsebounds.bounds.theorems.passes.nodes_fixed_numbers import FixedNumbers
-from sparsebounds.bounds.theorems.passes.nodes_scores import all_scores, difference, each_score
+from sparsebounds.bounds.theorems.passes.nodes_scores import all_scores, each_score
 
 M, ROOT2 = 20, math.sqrt(2)
 X = np.ones((2, 3), np.float32)
@@ -31,6 +32,11 @@ ENERGIES = np.array([4.0, 9.0, 16.0])
 def scores_of(net, energies=ENERGIES, m=M, **way):
     graph = net if isinstance(net, Graph) else bounds.read_graph(net, X, nodes="scalar")
     return run_pass(graph, energies, m, Way(**way))
+
+
+def difference_of(net, **way):
+    """What is said of the one output d = f_1 − f_0."""
+    return all_scores(scores_of(score_difference(bounds.read_graph(net, X, nodes="scalar")), **way))
 
 
 def value(output):
@@ -63,7 +69,7 @@ def test_a_network_with_everything_by_hand():
     np.testing.assert_allclose(np.exp(found.count), n_f, rtol=1e-12)
     np.testing.assert_allclose(np.exp(found.energy), M, rtol=1e-12)  # of the constant; 16 of the inputs
     row = C[1] - C[0]
-    both, d = all_scores(state), difference(state)
+    both, d = all_scores(state), difference_of(joined)
     assert math.exp(both.log_gain) == pytest.approx(f.sum(), rel=1e-6)
     assert math.exp(both.log_count) == pytest.approx(2 * n_f)
     assert math.exp(d.log_gain) == pytest.approx(np.abs(row) @ np.append(p, [1, 1]) + 2.0, rel=1e-6)
@@ -95,9 +101,9 @@ def test_another_constant_divides_the_biases():
 
 def test_one_logit_and_its_negative():
     """f = (t, −t): d = −2t, so that nothing is lost where two scores are one number."""
-    state = scores_of(lambda x: x[:, :1] @ np.array([[1.0, -1.0]], np.float32))
-    assert math.exp(difference(state).log_gain) == pytest.approx(2.0)
-    assert difference(state).log_count == 0.0 and difference(state).log_energy == pytest.approx(math.log(4.0))
+    d = difference_of(lambda x: x[:, :1] @ np.array([[1.0, -1.0]], np.float32))
+    assert math.exp(d.log_gain) == pytest.approx(2.0)
+    assert d.log_count == 0.0 and d.log_energy == pytest.approx(math.log(4.0))
 
 
 # ---- what changes nothing, and what must change something --------------------------------------
