@@ -1,44 +1,79 @@
 """What `sparsebounds certify` depends on, apart from where the data lie. Nothing heavy is imported here."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
-from typer import Option
+from typer import Argument, Option
 
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
 PRESETS = ("quick", "cpu")
+SHARES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01)
+"""Of the samples, left out: the list is short because which one is taken is paid for."""
+RANKS = (1, 2, 4, 8, 16, 32, 64)
+"""Of low-rank steps, `--layers lora:RANK`."""
 
 
 @dataclass(frozen=True)
 class CertifyOptions:
-    """What is run.
+    """What is run: a built-in task, or a network of one's own.
 
     Args:
-        task: see `experiments.certify.tasks.TASKS`.
-        form: what fixes the class, see `experiments.certify.forms.FORMS`: "boxes", "signed", "rehearsal" or "uniform";
-            None: boxes for networks without hidden layers, signed for all others.
+        task: see `experiments.certify.tasks.TASKS` and `experiments.certify.distance.tasks.TASKS`.
+        form: what fixes the class, see `experiments.certify.forms.FORMS`, or "distance" or "data-free"; None: the
+            task's first.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
-        seed: of the rehearsal, which shapes the class, and of the training. Its price is that of a number of its
-            length, so that the best of several seeds is paid for; with "uniform" it is free.
+        seed: of the training. Where it shapes the class its price is that of a number of its length, so that the
+            best of several seeds is paid for; in the form "uniform" it is free.
         delta: probability that the certificate fails.
+        target: `module.py:build`, a network of one's own.
+        data: its samples.
+        left_out: share of the samples that the reference may see; None: a half.
+        data_free: nothing is left out, the reference is zero.
+        layers: which weights move away from the reference: "all", "last" or "lora:RANK".
+        reference: weights to begin with instead of a training on the samples left out.
+        reference_saw: "none", or an .npy file with the numbers of the samples that these weights were trained on.
+        resume: certify the draw that an interrupted run has left behind.
 
     Raises:
-        Problem: an unknown preset, δ outside (0, 1), or a seed that is none.
+        Problem: an unknown preset, δ outside (0, 1), a seed that is none, or options that contradict each other.
     """
 
-    task: Annotated[str, Option(help="mnist01-linear, mnist10-filters, …; an unknown name lists them all.")]
+    task: Annotated[
+        str | None, Option(help="A built-in one: mnist10-cnn, mnist10-filters, …; an unknown name lists them all.")
+    ] = None
     form: Annotated[
         str | None,
         Option(
-            help="What fixes the class: boxes or signed (a rehearsal and its signs), rehearsal (signs free), or "
-            "uniform: no label of the images left out is used.",
-            show_default="boxes, or signed where layers are hidden",
+            help="What fixes the class: distance (from a reference), data-free, boxes or signed (a rehearsal and its "
+            "signs), rehearsal (signs free), or uniform: no label of the images left out is used.",
+            show_default="the task's first",
         ),
     ] = None
     preset: Annotated[str, Option(help="quick (fewer steps and filters) or cpu.")] = "cpu"
-    seed: Annotated[int, Option(help="Of rehearsal and training; a longer number costs more.")] = 0
+    seed: Annotated[int, Option(help="Of the training; where it shapes the class, a longer number costs more.")] = 0
     delta: Annotated[float, Option(help="Probability that the certificate fails.")] = 1e-3
+    target: Annotated[
+        str | None,
+        Argument(metavar="[module.py:build]", help="build(rngs) makes your Flax module, or (f, params)."),
+    ] = None
+    data: Annotated[
+        Path | None, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.", show_default=False)
+    ] = None
+    left_out: Annotated[
+        float | None, Option(help="Share of the samples that trains the reference.", show_default="0.5")
+    ] = None
+    data_free: Annotated[bool, Option("--data-free", help="Leave nothing out: the reference is zero.")] = False
+    layers: Annotated[str, Option(help="What moves away from the reference: all, last or lora:RANK.")] = "all"
+    reference: Annotated[
+        Path | None, Option(help="Weights to begin with: .safetensors, .npz or Orbax.", show_default=False)
+    ] = None
+    reference_saw: Annotated[
+        str | None,
+        Option(help="none, or an .npy file: numbers of the samples they were trained on.", show_default=False),
+    ] = None
+    resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 
     def __post_init__(self) -> None:
         check_delta(self.delta)
@@ -46,3 +81,42 @@ class CertifyOptions:
             raise unknown("preset", self.preset, PRESETS)
         if not 0 <= self.seed < 2**32:
             raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
+        self._check_what()
+        if self.left_out is not None and self.left_out not in SHARES:
+            raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in SHARES)}")
+        if self.data_free and self.left_out is not None:
+            raise Problem("--data-free leaves nothing out: drop --left-out or --data-free")
+        self.rank()
+
+    def rank(self) -> int | None:
+        """Of low-rank steps; None without them.
+
+        Raises:
+            Problem: `layers` is no word that is known.
+        """
+        if self.layers in ("all", "last"):
+            return None
+        kind, _, rank = self.layers.partition(":")
+        if kind != "lora" or rank not in map(str, RANKS):
+            known = ", ".join(f"lora:{r}" for r in RANKS)
+            raise Problem(f"--layers {self.layers}: choose all, last, or one of {known}")
+        return int(rank)
+
+    def _check_what(self) -> None:
+        if (self.task is None) == (self.target is None):
+            raise Problem("say what to certify: module.py:build with --data FILE.npz, or --task NAME, and not both")
+        if self.target is not None and self.data is None:
+            raise Problem(f"--data is missing: the .npz file with the samples that {self.target} is trained on")
+        if self.target is not None and self.form not in (None, "distance", "data-free"):
+            raise Problem(f"--form {self.form} is for built-in tasks: a network of your own has distance or data-free")
+        if self.task is not None and (self.data or self.reference or self.reference_saw):
+            raise Problem(f"--task {self.task} brings its own data: --data and --reference go with module.py:build")
+        if self.reference is not None and self.reference_saw is None:
+            raise Problem(
+                f"what did {self.reference} see? add --reference-saw none if none of these samples, or "
+                "--reference-saw IDS.npy with the numbers of those it was trained, tuned or chosen on"
+            )
+        if self.reference is None and self.reference_saw is not None:
+            raise Problem("--reference-saw speaks of --reference: give the weights too")
+        if self.reference is not None and self.data_free:
+            raise Problem("--data-free has no reference: drop --reference or --data-free")

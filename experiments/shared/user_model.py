@@ -70,10 +70,8 @@ def load_function(target: str, checkpoint: Path | None = None) -> Callable[[Any]
     Raises:
         Problem: the form is wrong, there is no such file or name, or the module fails while it is loaded.
     """
-    file, colon, name = target.rpartition(":")
-    if not colon or not name or not file.endswith(".py"):
-        raise Problem(f"cannot read {target!r} as a model: write module.py:function")
-    value = getattr(_load_module(Path(file)), name, None)
+    file, name, module = _named(target)
+    value = getattr(module, name, None)
     if not callable(value):
         raise Problem(f"{file} has no function {name!r}: name a function x → scores, or one that builds it")
     if checkpoint is not None:
@@ -85,6 +83,31 @@ def load_function(target: str, checkpoint: Path | None = None) -> Callable[[Any]
     if inspect.isclass(value):
         raise Problem(f"{target} is a class that needs arguments: name a function without any that builds it")
     return value
+
+
+def load_builder(target: str, beside: str) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
+    """The function that `module.py:function` names, not yet called, and another one of the same file.
+
+    Args:
+        target: `path/to/module.py:name`, a function that builds a network.
+        beside: name of the other function; None in its place where the file has none.
+
+    Raises:
+        Problem: the form is wrong, there is no such file or name, or the module fails while it is loaded.
+    """
+    file, name, module = _named(target)
+    value, other = getattr(module, name, None), getattr(module, beside, None)
+    if not callable(value):
+        raise Problem(f"{file} has no function {name!r}: name the one that builds your network")
+    return value, other if callable(other) else None
+
+
+def _named(target: str) -> tuple[str, str, Any]:
+    """The file, the name in it, and the module that the file is."""
+    file, colon, name = target.rpartition(":")
+    if not colon or not name or not file.endswith(".py"):
+        raise Problem(f"cannot read {target!r} as a model: write module.py:function")
+    return file, name, _load_module(Path(file))
 
 
 def _load_module(file: Path) -> Any:

@@ -1,0 +1,119 @@
+"""The posterior: steps of several sizes, judged by rehearsed draws, whose seeds anybody may know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from scipy.stats import norm
+
+from sparsebounds import bounds, nets
+from sparsebounds.experiments.certify.distance.network import Decoder
+from sparsebounds.experiments.certify.distance.recipe import BATCH, BUDGETS, Recipe
+
+FORM = "both"
+FREE = ("kl",)
+"""Instead of budgets where the log ratio is what it is: thousands of nats, with nothing left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A posterior, and what a rehearsed draw from it would be worth: an illustration, no certificate."""
+
+    strength: float
+    mean: Any
+    nats: float
+    value: float
+    errors: float
+    """Share of the certified samples that the rehearsed network gets wrong."""
+    params: Any
+    """Of the rehearsed network."""
+
+
+def candidates(
+    f: Decoder,
+    prior: bounds.Prior,
+    x: np.ndarray,
+    y: np.ndarray,
+    recipe: Recipe,
+    choices: Any,
+    *,
+    delta: float,
+    seed: int,
+    folder: Path | None,
+    tell: Callable[[str], None],
+) -> list[Candidate]:
+    """Means for every step size, each with the budgets that are nearest to its length.
+
+    What is learned here shapes the posterior alone, so that it is free; the draw that is certified comes after it.
+    """
+    found = []
+    for index, strength in enumerate(recipe.strengths):
+        tell(f"moving away from the reference, step size {strength:g}")
+        mean = nets.train_near(
+            f, prior, x, y, key=jax.random.fold_in(jax.random.key(seed + 2), index), strength=strength,
+            epochs=recipe.epochs("near", len(y)), batch_size=BATCH,
+            directory=None if folder is None else folder / f"near-{index}",
+        )  # fmt: skip
+        for budget in nearest_budgets(length(prior, mean), choices.nats, recipe.rehearsals):
+            nats = budget - choices.nats
+            drawn = bounds.draw(prior, mean, nats=nats, seed=seed + index)
+            bound = certified(f, drawn, x, y, choices, delta=delta)
+            found.append(Candidate(strength, mean, nats, bound.value, bound.margin_error, drawn.params))
+    return found
+
+
+def with_own_spreads(
+    f: Decoder, start: Any, x: np.ndarray, y: np.ndarray, recipe: Recipe, *, seed: int, folder: Path | None
+) -> tuple[Any, Any]:
+    """Mean and standard deviations of the data-free posterior."""
+    key = jax.random.key(seed + 2)
+    mean, spread, _ = nets.train_free(f, start, x, y, key=key, epochs=recipe.free, directory=folder)
+    return mean, spread
+
+
+def certified(f: Decoder, drawn: bounds.Draw, x: np.ndarray, y: np.ndarray, choices: Any, *, delta: float) -> Any:
+    """The certificate of a draw, with the budgets and the forms that this program has written down."""
+    around = drawn.prior.centre == "reference"
+    return bounds.distance_certificate(
+        f, drawn, x, y, delta=delta, choices=choices, budgets=BUDGETS if around else FREE,
+        form=FORM if around else "direct",
+    )  # fmt: skip
+
+
+def length(prior: bounds.Prior, mean: Any) -> float:
+    """|u|, u = (mean − reference)/scales over the weights that move."""
+    leaves = zip(*(jax.tree.leaves(tree) for tree in (mean, prior.reference, prior.scales)), strict=True)
+    total = 0.0
+    for there, here, scale in leaves:
+        s = np.broadcast_to(np.asarray(scale, np.float64), np.shape(here))
+        step = np.asarray(there, np.float64) - np.asarray(here, np.float64)
+        total += float(np.square(step[s > 0] / s[s > 0]).sum())
+    return math.sqrt(total)
+
+
+def displacement(nats: float) -> float:
+    """How far a half-space of so many nats goes on average: φ(t)/Φ(−t), t = Φ⁻¹(1 − e^−R).
+
+    Example:
+        >>> round(displacement(10.0), 2)
+        4.14
+    """
+    t = float(norm.isf(math.exp(-nats))) if nats < 700.0 else math.sqrt(2.0 * nats)
+    return math.exp(float(norm.logpdf(t)) + nats) if nats < 700.0 else t
+
+
+def nearest_budgets(size: float, paid: float, count: int, budgets: Sequence[float] = BUDGETS) -> list[float]:
+    """The budgets whose half-space, after what else is paid, goes about as far as the mean that was trained.
+
+    Example:
+        >>> nearest_budgets(4.0, 1.4, 2)
+        [10.0, 20.0]
+    """
+    allowed = [budget for budget in budgets if budget > paid + 0.1]
+    return sorted(sorted(allowed, key=lambda b: abs(displacement(b - paid) - size))[:count])

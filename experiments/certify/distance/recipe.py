@@ -1,0 +1,48 @@
+"""How much is trained, by preset: epochs, and the least number of steps where samples are few."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+BATCH = 100
+BUDGETS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+"""Nats that a posterior may spend beside δ, configuration included: a list written down in advance."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of every stage; none of them is paid for: they shape the reference, the scales or the posterior.
+
+    Args:
+        reference, scales, near: epochs.
+        free: epochs with nothing left out, with cross-entropy and with 1 − p_y.
+        steps: the least number of steps of reference, scales and near.
+        strengths: step sizes λ that are tried with rehearsed draws, see `nets.train_near`.
+        rehearsals: budgets that are tried with each of them.
+    """
+
+    reference: int
+    scales: int
+    near: int
+    free: tuple[int, int]
+    steps: tuple[int, int, int]
+    strengths: tuple[float, ...]
+    rehearsals: int
+
+    def epochs(self, stage: str, samples: int) -> int:
+        """Of a stage on so many samples.
+
+        Example:
+            >>> RECIPES["cpu"].epochs("near", 30000), RECIPES["cpu"].epochs("near", 700)
+            (3, 72)
+        """
+        stages = ("reference", "scales", "near")
+        given, least = getattr(self, stage), self.steps[stages.index(stage)]
+        return max(given, math.ceil(least / math.ceil(samples / BATCH)))
+
+
+RECIPES = {
+    "quick": Recipe(3, 1, 1, (2, 2), (600, 300, 200), (1.0,), 1),
+    "cpu": Recipe(12, 6, 3, (12, 12), (2000, 1000, 500), (0.1, 0.3, 1.0), 2),
+}
