@@ -1,0 +1,8 @@
+"""One network by its distance from a reference: a prior, one draw, an e-value on the sample."""
+
+from sparsebounds.bounds.certificates.distance.conclusion import distance_certificate
+from sparsebounds.bounds.certificates.distance.drawing import draw
+from sparsebounds.bounds.certificates.distance.drawn import Draw
+from sparsebounds.bounds.certificates.distance.prior import Prior
+
+__all__ = ["Draw", "Prior", "distance_certificate", "draw"]
