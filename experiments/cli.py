@@ -151,26 +151,37 @@ def show_plan(console: Console, document: dict[str, Any]) -> None:
 def certify(
     options: CertifyOptions,
     data_dir: DataDir = None,
-    out: Annotated[Path | None, typer.Option(help="Also write certificate.json there.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of what is written.", show_default="results/certify-NAME by distance")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network for the tightest bound on its error, every cost paid, and say what limits it."""
+    """One number that holds: your own network trained near a reference, or a built-in task, and its certificate."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.certify.certify import certify, form_of, show, task_of
+        from sparsebounds.experiments.certify import certify as in_a_class
+        from sparsebounds.experiments.certify.distance import document, run
         from sparsebounds.experiments.shared.files import prepare_folder, write_files
 
-        task_of(options)  # what is unknown is said before a folder is made
-        form_of(options)
-        if out is not None:
-            prepare_folder(out)
-        with console.status(f"certify {options.task}"):
-            document = certify(options, data_dir)
-        if out is not None:
-            write_files(out, {"certificate.json": to_json(document)})
+        by_distance = run.is_by_distance(options)
+        if not by_distance:
+            in_a_class.task_of(options)  # what is unknown is said before a folder is made
+            in_a_class.form_of(options)
+        folder = out or (run.default_folder(options) if by_distance else None)
+        if folder is not None:
+            prepare_folder(folder)
+        with console.status(f"certify {options.task or options.target}") as status:
+            if by_distance:
+                found = run.run(options, folder, data_dir, tell=lambda text: status.update(text))
+            else:
+                found = in_a_class.certify(options, data_dir)
+        if folder is not None and not by_distance:
+            write_files(folder, {"certificate.json": to_json(found)})
         if not as_json:
-            show(console, document)
+            (document if by_distance else in_a_class).show(console, found)
+        if by_distance:
+            console.print(f"written to {folder}: certificate.json, network.safetensors, figure.png", highlight=False)
     if as_json:
-        sys.stdout.write(to_json(document))
+        sys.stdout.write(to_json(found))
 
 
 @app.command()

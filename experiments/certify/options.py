@@ -9,8 +9,8 @@ from typer import Argument, Option
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
 PRESETS = ("quick", "cpu")
-SHARES = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01)
-"""Of the samples, left out: the list is short because which one is taken is paid for."""
+LEFT_OUT = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01, 500, 1000, 2000, 5000, 10000, 20000)
+"""Shares and numbers of samples left out: the list is short because which one is taken is paid for."""
 RANKS = (1, 2, 4, 8, 16, 32, 64)
 """Of low-rank steps, `--layers lora:RANK`."""
 
@@ -29,11 +29,12 @@ class CertifyOptions:
         delta: probability that the certificate fails.
         target: `module.py:build`, a network of one's own.
         data: its samples.
-        left_out: share of the samples that the reference may see; None: a half.
+        left_out: share of the samples, or their number, that the reference may see; None: the task's, or a half.
         data_free: nothing is left out, the reference is zero.
         layers: which weights move away from the reference: "all", "last" or "lora:RANK".
         reference: weights to begin with instead of a training on the samples left out.
         reference_saw: "none", or an .npy file with the numbers of the samples that these weights were trained on.
+        tried: how many other architectures were certified, or looked at, on the same samples before.
         resume: certify the draw that an interrupted run has left behind.
 
     Raises:
@@ -62,7 +63,7 @@ class CertifyOptions:
         Path | None, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.", show_default=False)
     ] = None
     left_out: Annotated[
-        float | None, Option(help="Share of the samples that trains the reference.", show_default="0.5")
+        float | None, Option(help="Share or number of samples that train the reference.", show_default="0.5")
     ] = None
     data_free: Annotated[bool, Option("--data-free", help="Leave nothing out: the reference is zero.")] = False
     layers: Annotated[str, Option(help="What moves away from the reference: all, last or lora:RANK.")] = "all"
@@ -73,6 +74,9 @@ class CertifyOptions:
         str | None,
         Option(help="none, or an .npy file: numbers of the samples they were trained on.", show_default=False),
     ] = None
+    tried: Annotated[
+        int, Option(help="How many other networks were tried on these samples before this one; it is paid for.")
+    ] = 0
     resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 
     def __post_init__(self) -> None:
@@ -82,8 +86,10 @@ class CertifyOptions:
         if not 0 <= self.seed < 2**32:
             raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
         self._check_what()
-        if self.left_out is not None and self.left_out not in SHARES:
-            raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in SHARES)}")
+        if self.left_out is not None and self.left_out not in LEFT_OUT:
+            raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in LEFT_OUT)}")
+        if self.tried < 0:
+            raise Problem(f"--tried {self.tried}: needed how many other networks were tried before, 0 or more")
         if self.data_free and self.left_out is not None:
             raise Problem("--data-free leaves nothing out: drop --left-out or --data-free")
         self.rank()

@@ -111,7 +111,7 @@ def fit_near(
     delta: float,
     folder: Path | None = None,
     trained: bool = False,
-    keep: Callable[[bounds.Draw], None] = lambda drawn: None,
+    keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
 ) -> Fitted:
     """Reference, scales, posterior, one draw, certificate.
@@ -126,7 +126,7 @@ def fit_near(
         delta: failure probability.
         folder: for checkpoints, so that an interrupted run goes on.
         trained: the network's weights are the reference already.
-        keep: called with the draw before it is certified.
+        keep: stores the draw before it is certified, and gives an earlier one back where there is one.
         tell: called with what is done next.
     """
     marks = {"start": time.perf_counter()}
@@ -143,8 +143,7 @@ def fit_near(
     marks["posterior"] = time.perf_counter()
     best = min(tried, key=lambda one: one.value)
     tell("the draw and its certificate")
-    drawn = bounds.draw(prior, best.mean, nats=best.nats)
-    keep(drawn)
+    drawn = keep(bounds.draw(prior, best.mean, nats=best.nats))
     bound = certified(part.f, drawn, x, y, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference.params, _laps(marks))
@@ -159,7 +158,7 @@ def fit_free(
     seed: int = 0,
     delta: float,
     folder: Path | None = None,
-    keep: Callable[[bounds.Draw], None] = lambda drawn: None,
+    keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
 ) -> Fitted:
     """With nothing left out: a posterior around a network trained on everything, a prior around zero.
@@ -176,8 +175,7 @@ def fit_free(
     mean, spread = with_own_spreads(start.f, start.params, x, y, recipe, seed=seed, folder=where("free"))
     marks["posterior"] = time.perf_counter()
     tell("the draw and its certificate")
-    drawn = bounds.draw(bounds.Prior.data_free(start.params), mean, spread=spread)
-    keep(drawn)
+    drawn = keep(bounds.draw(bounds.Prior.data_free(start.params), mean, spread=spread))
     bound = certified(start.f, drawn, x, y, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, start.f, drawn.params, (), None, _laps(marks))

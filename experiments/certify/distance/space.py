@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsebounds.bounds.margin.codes import Listed, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
-from sparsebounds.experiments.certify.options import RANKS, SHARES
+from sparsebounds.experiments.certify.options import RANKS, LEFT_OUT
 
 VERSION = 1
 USUAL = {"form": "distance", "left_out": 0.5, "layers": "all"}
@@ -31,7 +31,7 @@ def space_of(subject: str) -> ConfigurationSpace:
         1.39
     """
     layers = Field("layers", Listed(("all", "last", "lora")), {"lora": (Field("rank", Listed(RANKS)),)})
-    near = (Field("left_out", Listed(SHARES)), layers)
+    near = (Field("left_out", Listed(LEFT_OUT)), layers)
     unusual = Field("form", Listed(("distance", "data-free")), {"distance": near})
     return ConfigurationSpace(
         f"certify by distance: {subject}",
@@ -50,12 +50,12 @@ def configuration(subject: str, *, network: int, form: str, left_out: float, lay
         subject: as for `space_of`.
         network: its place in the list of architectures that were tried, 0 for the first or only one.
         form: "distance" or "data-free".
-        left_out: share of the samples.
+        left_out: share of the samples, or their number.
         layers: "all", "last" or "lora:RANK".
 
     Example:
         >>> round(configuration("MNIST", network=0, form="distance", left_out=0.2, layers="all").nats, 2)
-        5.48
+        5.95
     """
     given: dict[str, Any] = {"network": network}
     if {"form": form, "left_out": left_out, "layers": layers} == USUAL:

@@ -52,13 +52,13 @@ class Split:
         return self.x[which], self.y[which]
 
 
-def split(arrays: Arrays, share: float, *, saw: np.ndarray | None = None) -> Split:
+def split(arrays: Arrays, left_out: float, *, saw: np.ndarray | None = None) -> Split:
     """The samples in a fixed random order, the first ones left out.
 
     Args:
         arrays: the data.
-        share: of the training samples that are left out; 0: none.
-        saw: indices of samples that a given reference was trained on: left out in any case, and those of `share`
+        left_out: share of the training samples, or from 1 on their number; 0: none.
+        saw: indices of samples that a given reference was trained on: left out in any case, and those of `left_out`
             beside them.
 
     Raises:
@@ -72,13 +72,13 @@ def split(arrays: Arrays, share: float, *, saw: np.ndarray | None = None) -> Spl
     seen = np.zeros(len(y), dtype=bool)
     seen[[] if saw is None else saw] = True
     fresh = order[~seen[order]]
-    n = round(share * len(fresh))
+    n = round(left_out * len(fresh)) if left_out < 1 else int(left_out)
     left, certified = fresh[:n], fresh[n:]
     held = left[: round(VALIDATION * n)] if saw is None else left
     trained = np.concatenate([np.flatnonzero(seen), left[len(held) :]])
     classes = int(max(y.max(), test[1].max(initial=0))) + 1
     found = Split(x, y, trained, held, certified, *test, classes)
-    _check_classes(found, share)
+    _check_classes(found, n)
     return found
 
 
@@ -120,9 +120,9 @@ def _labels(y: np.ndarray | None, samples: int, name: str) -> np.ndarray:
     return found.astype(np.int32)
 
 
-def _check_classes(found: Split, share: float) -> None:
+def _check_classes(found: Split, count: int) -> None:
     for name, part in (("certified", found.certified), ("left out", found.left_out)):
-        if name == "left out" and not share:
+        if name == "left out" and not count:
             continue
         missing = np.flatnonzero(np.bincount(found.y[part], minlength=found.classes) == 0)
         if len(missing):

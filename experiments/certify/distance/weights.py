@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,11 @@ def named(params: Any) -> dict[str, np.ndarray]:
     """
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {name_of(path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def together(params: Any, frozen: Any) -> dict[str, np.ndarray]:
+    """Weights and batch statistics by name, as one network has them."""
+    return {**named(params), **({} if frozen is None else named(frozen))}
 
 
 def name_of(path: tuple[Any, ...]) -> str:
@@ -94,3 +100,17 @@ def _read(path: Path) -> Mapping[str, np.ndarray]:
 
 def _plain(name: str) -> str:
     return name.replace("/", ".").removesuffix(".value")
+
+
+def digest(params: Any) -> str:
+    """SHA-256 of names, shapes, types and bytes of all arrays.
+
+    Example:
+        >>> digest({"w": np.zeros(2)}) == digest({"w": np.zeros(2)}), digest({"w": np.zeros(2)}) == digest({"w": np.ones(2)})
+        (True, False)
+    """
+    found = hashlib.sha256()
+    for name, value in sorted(named(params).items()):
+        found.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
+        found.update(np.ascontiguousarray(value).tobytes())
+    return found.hexdigest()

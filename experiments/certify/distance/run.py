@@ -1,0 +1,145 @@
+"""`sparsebounds certify` by distance: data, network, one draw that is kept before it is certified, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from sparsebounds import bounds
+from sparsebounds.experiments.certify.distance.document import document
+from sparsebounds.experiments.certify.distance.figure import figure
+from sparsebounds.experiments.certify.distance.fit import Fitted, fit_free, fit_near
+from sparsebounds.experiments.certify.distance.network import OwnNetwork, load_network, network_of
+from sparsebounds.experiments.certify.distance.recipe import RECIPES
+from sparsebounds.experiments.certify.distance.space import configuration
+from sparsebounds.experiments.certify.distance.split import Split, read_ids, split
+from sparsebounds.experiments.certify.distance.tasks import TASKS, DistanceTask
+from sparsebounds.experiments.certify.distance.weights import load_weights, safetensors_bytes, save_orbax, together
+from sparsebounds.experiments.certify.options import CertifyOptions
+from sparsebounds.experiments.shared.data import load_data
+from sparsebounds.experiments.shared.files import to_json, write_files
+from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
+from sparsebounds.experiments.shared.user_model import Arrays, load_arrays
+
+OWN = "a network of your own"
+DRAW = "draw.npz"
+
+
+def is_by_distance(options: CertifyOptions) -> bool:
+    """Whether these options ask for a distance certificate."""
+    return options.target is not None or options.form in ("distance", "data-free") or options.task in FIRST
+
+
+FIRST = tuple(name for name in TASKS if name not in ("mnist10-linear", "mnist10-filters"))
+"""Tasks whose first form is the distance; the others have classes fixed in advance too."""
+
+
+def default_folder(options: CertifyOptions) -> Path:
+    """results/certify-NAME."""
+    name = options.task or Path(str(options.target).rpartition(":")[0]).stem
+    return Path("results") / f"certify-{name}{'-data-free' if form_of(options) == 'data-free' else ''}"
+
+
+def form_of(options: CertifyOptions) -> str:
+    """"distance" or "data-free"."""
+    return "data-free" if options.data_free or options.form == "data-free" else "distance"
+
+
+def run(
+    options: CertifyOptions, folder: Path, data_dir: Path | None = None, *, tell: Callable[[str], None] = lambda t: None
+) -> dict[str, Any]:
+    """Train, draw, certify, and write everything.
+
+    Args:
+        options: what to run.
+        folder: an existing one, for certificate.json, the network, the draw and the figure.
+        data_dir: folder of the data files of built-in tasks.
+        tell: called with what is done next.
+
+    Returns:
+        certificate.json.
+
+    Raises:
+        Problem: whatever a user can put right; a draw that an interrupted run left behind, unless `resume`.
+    """
+    if (folder / DRAW).exists() and not options.resume:
+        raise Problem(
+            f"{folder} holds a draw already: a second one would have to be paid for (best of two); --resume certifies "
+            "the first, another --out starts anew"
+        )
+    form = form_of(options)
+    network, arrays, left_out, subject, number = _what(options, form, data_dir)
+    found = _split(options, arrays, left_out, form)
+    choices = configuration(subject, network=number, form=form, left_out=left_out, layers=options.layers)
+    try:
+        fitted = _fitted(options, form, network, found, choices, folder, tell)
+    except ValueError as error:  # bounds and nets refuse, each in one sentence
+        raise Problem(one_line(error)) from error
+    words = document(network.name, form, options, found, fitted, choices)
+    weights = together(fitted.handed_out, network.frozen)
+    about = {"certificate": str(words["value"]), "guarantee": words["guarantee"], "delta": str(options.delta)}
+    files = {"network.safetensors": safetensors_bytes(weights, about), "figure.png": figure(words)}
+    write_files(folder, {**files, "certificate.json": to_json(words)})
+    save_orbax(folder / "network", weights)
+    return words
+
+
+def _what(
+    options: CertifyOptions, form: str, data_dir: Path | None
+) -> tuple[OwnNetwork, Arrays, float, str, int]:
+    """The network, its data, how much is left out, the subject of the space, and the network's number in it."""
+    if options.target is not None:
+        assert options.data is not None
+        arrays, network = load_arrays(options.data), load_network(options.target)
+        return network, arrays, 0.5 if options.left_out is None else options.left_out, OWN, options.tried
+    if options.task not in TASKS:
+        raise unknown("task", str(options.task), TASKS)
+    task = TASKS[options.task]
+    if form not in task.forms:
+        raise unknown("form", form, task.forms)
+    data = load_data(task.dataset, data_dir)
+    front = task.front or (lambda x: x)
+    arrays = Arrays(front(data.x_train), data.y_train, front(data.x_test), data.y_test)
+    left_out = task.left_out if options.left_out is None else options.left_out
+    return network_of(_built(task, form), task.name), arrays, left_out, task.dataset, task.number + options.tried
+
+
+def _built(task: DistanceTask, form: str) -> Any:
+    build = task.small if form == "data-free" and task.small is not None else task.build
+    return build(nnx.Rngs(0))
+
+
+def _split(options: CertifyOptions, arrays: Arrays, left_out: float, form: str) -> Split:
+    saw = None if options.reference is None else read_ids(str(options.reference_saw), len(arrays.y_train))
+    return split(arrays, 0.0 if form == "data-free" else left_out, saw=saw)
+
+
+def _fitted(
+    options: CertifyOptions, form: str, network: OwnNetwork, found: Split, choices: Any, folder: Path,
+    tell: Callable[[str], None],
+) -> Fitted:  # fmt: skip
+    recipe = RECIPES[options.preset]
+    kept = folder / DRAW
+
+    def keep(drawn: bounds.Draw) -> bounds.Draw:
+        """On disk before anybody has seen what it is worth: an interrupted run never draws anew."""
+        if kept.exists():
+            return bounds.Draw.load(kept, like=drawn.prior.reference)
+        drawn.save(kept)
+        return drawn
+
+    checkpoints = folder / "checkpoints"
+    if form == "data-free":
+        return fit_free(
+            network, found, recipe, choices, seed=options.seed, delta=options.delta, folder=checkpoints, keep=keep,
+            tell=tell,
+        )  # fmt: skip
+    if options.reference is not None:
+        network = network.with_params(load_weights(options.reference, network.params))
+    return fit_near(
+        network, found, recipe, choices, layers=options.layers, rank=options.rank(), seed=options.seed,
+        delta=options.delta, folder=checkpoints, trained=options.reference is not None, keep=keep, tell=tell,
+    )  # fmt: skip

@@ -1,0 +1,75 @@
+"""The built-in tasks of distance certificates: a data set, a network, and how much is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from sparsebounds import nets
+from sparsebounds.experiments.certify.tasks import EDGES
+from sparsebounds.nets.data.filters import edge_features
+
+Front = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class DistanceTask:
+    """What is certified.
+
+    Args:
+        name: of the command line.
+        build: the network, as a user's `build` makes it.
+        number: its place among the architectures of its data set: it is paid for.
+        small: the network of the data-free form; None: the same.
+        left_out: share or number of the training images.
+        data_free: whether there is a data-free form.
+        front: a fixed function of the images that the network reads; None: the images.
+        dataset: of `nets.data.datasets`.
+    """
+
+    name: str
+    build: Callable[[nnx.Rngs], Any]
+    number: int
+    left_out: float = 0.5
+    small: Callable[[nnx.Rngs], Any] | None = None
+    front: Front | None = None
+    dataset: str = "mnist"
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        return ("distance",) if self.small is None else ("distance", "data-free")
+
+
+def _edges(x: np.ndarray) -> np.ndarray:
+    parts = [edge_features((x[i : i + 2000] + 1.0) / 2.0, EDGES) for i in range(0, len(x), 2000)]
+    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(len(x), -1)
+
+
+def _linear(features: int) -> Callable[[nnx.Rngs], Any]:
+    return lambda rngs: nnx.Linear(features, 10, rngs=rngs)
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        DistanceTask(
+            "mnist10-cnn",
+            lambda rngs: nets.PooledNet((12, 24), rngs=rngs),
+            0,
+            small=lambda rngs: nets.PooledNet((6, 12), pools=3, rngs=rngs),
+        ),
+        DistanceTask("mnist10-gelu", lambda rngs: nets.PooledNet((12, 24), activation="gelu", rngs=rngs), 1, 0.2),
+        DistanceTask("mnist10-resnet", lambda rngs: nets.SmallResNet(rngs=rngs), 2),
+        DistanceTask("mnist10-vit", lambda rngs: nets.SmallViT(rngs=rngs), 3),
+        DistanceTask("mnist10-linear", _linear(784), 4, 5000, front=_flat),
+        DistanceTask("mnist10-filters", _linear(1312), 5, 5000, front=_edges),
+    )
+}
