@@ -1,12 +1,23 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
 from sparsebounds.nets import data, grow, masks, prune, topology
+from sparsebounds.nets.certify.distance import (
+    choose_factor,
+    low_rank,
+    moving,
+    split_module,
+    train_free,
+    train_module,
+    train_near,
+    train_reference,
+    train_scales,
+)
 from sparsebounds.nets.connectivity import Connectivity, Edges, banded, convolutional, random_regular, tree
 from sparsebounds.nets.data import DataError, Dataset
 from sparsebounds.nets.masks import io as mask_io
 from sparsebounds.nets.masks import removal
 from sparsebounds.nets.masks import statistics as mask_statistics
-from sparsebounds.nets.models import MLP, Channels, ConvNet, LocalNet, ResNet
+from sparsebounds.nets.models import MLP, Channels, ConvNet, LocalNet, PooledNet, ResNet
 from sparsebounds.nets.training import PRESETS, Diverged, History, TrainConfig, train
 
 __all__ = [
@@ -14,6 +25,7 @@ __all__ = [
     "MLP",
     "LocalNet",
     "ResNet",
+    "PooledNet",
     "Channels",
     "Connectivity",
     "Edges",
@@ -26,6 +38,15 @@ __all__ = [
     "PRESETS",
     "History",
     "Diverged",
+    "train_reference",
+    "train_module",
+    "train_scales",
+    "choose_factor",
+    "train_near",
+    "train_free",
+    "split_module",
+    "low_rank",
+    "moving",
     "masks",
     "mask_io",
     "mask_statistics",

@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from sparsebounds.nets.training.config import TrainConfig
 from sparsebounds.nets.training.step import State
 
 KEPT = 2
@@ -19,7 +18,7 @@ class Checkpoints:
 
     Args:
         folder: where; made if it does not exist.
-        config: of the training.
+        config: of the training, a record.
         data: fingerprint of the training tensors.
         sparsity: the masks it started from and how they change, in JSON's types; None without masks.
         resume: whether a training found there is to be continued.
@@ -30,7 +29,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: str | Path, config: TrainConfig, data: str, *, sparsity: dict[str, Any] | None, resume: bool
+        self, folder: str | Path, config: Any, data: str, *, sparsity: dict[str, Any] | None, resume: bool
     ) -> None:
         self.folder = Path(folder).absolute()
         self._identity = {**json.loads(json.dumps(asdict(config))), "data": data, "sparsity": sparsity}
