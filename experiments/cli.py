@@ -162,24 +162,25 @@ def certify(
         from sparsebounds.experiments.certify.distance import document, run
         from sparsebounds.experiments.shared.files import prepare_folder, write_files
 
-        by_distance = run.is_by_distance(options)
-        if not by_distance:
+        if run.is_by_distance(options):
+            folder = out or run.default_folder(options)
+            prepare_folder(folder)
+            with console.status(f"certify {options.task or options.target}") as status:
+                found = run.run(options, folder, data_dir, tell=lambda text: status.update(text))
+            if not as_json:
+                document.show(console, found)
+            console.print(f"written to {folder}: certificate.json, network.safetensors, figure.png", highlight=False)
+        else:
             in_a_class.task_of(options)  # what is unknown is said before a folder is made
             in_a_class.form_of(options)
-        folder = out or (run.default_folder(options) if by_distance else None)
-        if folder is not None:
-            prepare_folder(folder)
-        with console.status(f"certify {options.task or options.target}") as status:
-            if by_distance:
-                found = run.run(options, folder, data_dir, tell=lambda text: status.update(text))
-            else:
+            if out is not None:
+                prepare_folder(out)
+            with console.status(f"certify {options.task}"):
                 found = in_a_class.certify(options, data_dir)
-        if folder is not None and not by_distance:
-            write_files(folder, {"certificate.json": to_json(found)})
-        if not as_json:
-            (document if by_distance else in_a_class).show(console, found)
-        if by_distance:
-            console.print(f"written to {folder}: certificate.json, network.safetensors, figure.png", highlight=False)
+            if out is not None:
+                write_files(out, {"certificate.json": to_json(found)})
+            if not as_json:
+                in_a_class.show(console, found)
     if as_json:
         sys.stdout.write(to_json(found))
 

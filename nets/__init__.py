@@ -4,6 +4,7 @@ from sparsebounds.nets import data, grow, masks, prune, topology
 from sparsebounds.nets.certify.distance import (
     choose_factor,
     low_rank,
+    merged,
     moving,
     split_module,
     train_free,
@@ -46,6 +47,7 @@ __all__ = [
     "train_free",
     "split_module",
     "low_rank",
+    "merged",
     "moving",
     "masks",
     "mask_io",

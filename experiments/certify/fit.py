@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from sparsebounds.experiments.certify.space import configuration
 from sparsebounds.experiments.certify.tasks import Task
 from sparsebounds.experiments.shared.problems import Problem, unknown
 from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.watch import laps
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     bound = certify_family(graph, sample, family, energies, delta=delta, choices=choices, tied_only=True)
     marks["certificate"] = time.perf_counter()
     frozen = None if rehearsal is None else margins(model.scores(rehearsal), values, y)
-    return Fitted(bound, scores, graph, prepared, family, energies, _by_row(family, weights), frozen, _laps(marks))
+    return Fitted(bound, scores, graph, prepared, family, energies, _by_row(family, weights), frozen, laps(marks))
 
 
 def _family(task: Task, form: Form, model: Model, prepared: Prepared, seed: int) -> tuple[Family, EnergyWeights, Any]:
@@ -95,8 +95,3 @@ def _by_row(family: Family, weights: EnergyWeights) -> EnergyWeights:
     """Those of the whole sample, a row each."""
     whole = family.counted[:, 0]
     return EnergyWeights(weights.inputs[whole], weights.constant[whole], weights.p)
-
-
-def _laps(marks: dict[str, float]) -> dict[str, float]:
-    """Seconds between the marks of a watch."""
-    return {name: round(t - before, 2) for (_, before), (name, t) in itertools.pairwise(marks.items())}

@@ -11,9 +11,9 @@ import pandas as pd
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
-from sparsebounds.experiments.shared.user_model import Arrays, load_arrays, load_function
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
+from sparsebounds.experiments.shared.user_model import Arrays, load_arrays, load_function
 
 
 def evaluate(config: EvaluateConfig) -> pd.DataFrame:

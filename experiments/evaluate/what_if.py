@@ -8,8 +8,8 @@ import pandas as pd
 
 from sparsebounds import bounds
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
-from sparsebounds.experiments.shared.user_model import Arrays
 from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared.user_model import Arrays
 
 COLUMNS = ("what if", "bound", "value now", "value", "complexity now", "complexity", "guarantee", "note")
 DENSE = "dense"

@@ -17,8 +17,10 @@ from sparsebounds.experiments.certify.distance.network import Decoder, OwnNetwor
 from sparsebounds.experiments.certify.distance.posterior import Candidate, candidates, certified, with_own_spreads
 from sparsebounds.experiments.certify.distance.recipe import BATCH, Recipe
 from sparsebounds.experiments.certify.distance.split import Split
+from sparsebounds.experiments.certify.distance.weights import named
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.watch import laps
 
 Tell = Callable[[str], None]
 
@@ -34,7 +36,8 @@ class Fitted:
     handed_out: Any
     """The weights of the user's own network."""
     tried: tuple[Candidate, ...]
-    reference: Any
+    network: OwnNetwork
+    """With the weights of the reference, and batch statistics as the drawn network has them."""
     seconds: dict[str, float]
 
 
@@ -146,7 +149,7 @@ def fit_near(
     drawn = keep(bounds.draw(prior, best.mean, nats=best.nats))
     bound = certified(part.f, drawn, x, y, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
-    return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference.params, _laps(marks))
+    return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference, laps(marks))
 
 
 def fit_free(
@@ -178,7 +181,7 @@ def fit_free(
     drawn = keep(bounds.draw(bounds.Prior.data_free(start.params), mean, spread=spread))
     bound = certified(start.f, drawn, x, y, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
-    return Fitted(bound, drawn, start.f, drawn.params, (), None, _laps(marks))
+    return Fitted(bound, drawn, start.f, drawn.params, (), start, laps(marks))
 
 
 def _own_training(network: OwnNetwork, x: np.ndarray, y: np.ndarray, key: jax.Array) -> Any:
@@ -187,16 +190,11 @@ def _own_training(network: OwnNetwork, x: np.ndarray, y: np.ndarray, key: jax.Ar
         params = network.train(network.f, network.params, x, y, key)
     except Exception as error:
         raise Problem(f"train of {network.name} fails: {type(error).__name__}: {one_line(error)}") from error
-    ours, theirs = jax.tree.structure(network.params), jax.tree.structure(params)
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves(params)]
-    if ours != theirs or shapes != [np.shape(leaf) for leaf in jax.tree.leaves(network.params)]:
+    ours, theirs = ({name: leaf.shape for name, leaf in named(tree).items()} for tree in (network.params, params))
+    if ours != theirs:
+        odd = next(name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name))
         raise Problem(
-            f"train of {network.name} returns another tree than it was given ({theirs}): return the parameters, with "
-            "the same names and shapes"
+            f"train of {network.name} returns another tree than it was given: {odd} has shape "
+            f"{theirs.get(odd, 'none')}, not {ours.get(odd, 'none')}; return the parameters under the same names"
         )
     return params
-
-
-def _laps(marks: dict[str, float]) -> dict[str, float]:
-    names = list(marks)
-    return {name: round(marks[name] - marks[before], 2) for before, name in zip(names, names[1:], strict=False)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -30,7 +31,7 @@ class OwnNetwork:
         params: a tree of arrays, as `build` made them.
         train: (f, params, x, y, key) → params, the user's own training; None: the usual one.
         module: the Flax module that it came from; None for a plain function.
-        frozen: arrays of the module that are no parameters, such as batch statistics; f has them inside.
+        frozen: arrays of the module that are neither parameters nor keys, such as batch statistics; f has them inside.
     """
 
     name: str
@@ -76,7 +77,8 @@ def network_of(made: Any, name: str, train: Train | None = None) -> OwnNetwork:
     """
     if isinstance(made, nnx.Module):
         f, params, frozen = nets.split_module(made)
-        return OwnNetwork(name, f, jax.tree.map(np.asarray, params), train, made, frozen)
+        arrays = jax.tree.map(lambda a: None if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else np.asarray(a), frozen)
+        return OwnNetwork(name, f, jax.tree.map(np.asarray, params), train, made, arrays)
     if isinstance(made, tuple) and len(made) == 2 and callable(made[0]) and jax.tree.leaves(made[1]):
         return OwnNetwork(name, made[0], jax.tree.map(np.asarray, made[1]), train)
     raise Problem(

@@ -14,9 +14,8 @@ from scipy.stats import norm
 
 from sparsebounds import bounds, nets
 from sparsebounds.experiments.certify.distance.network import Decoder
-from sparsebounds.experiments.certify.distance.recipe import BATCH, BUDGETS, Recipe
+from sparsebounds.experiments.certify.distance.recipe import BATCH, BUDGETS, LARGER, Recipe
 
-FORM = "both"
 FREE = ("kl",)
 """Instead of budgets where the log ratio is what it is: thousands of nats, with nothing left out."""
 
@@ -73,7 +72,7 @@ def with_own_spreads(
 ) -> tuple[Any, Any]:
     """Mean and standard deviations of the data-free posterior."""
     key = jax.random.key(seed + 2)
-    mean, spread, _ = nets.train_free(f, start, x, y, key=key, epochs=recipe.free, directory=folder)
+    mean, spread, _ = nets.train_free(f, start, x, y, key=key, epochs=recipe.free_epochs(len(y)), directory=folder)
     return mean, spread
 
 
@@ -82,7 +81,7 @@ def certified(f: Decoder, drawn: bounds.Draw, x: np.ndarray, y: np.ndarray, choi
     around = drawn.prior.centre == "reference"
     return bounds.distance_certificate(
         f, drawn, x, y, delta=delta, choices=choices, budgets=BUDGETS if around else FREE,
-        form=FORM if around else "direct",
+        form="both" if around else "direct",
     )  # fmt: skip
 
 
@@ -108,7 +107,9 @@ def displacement(nats: float) -> float:
     return math.exp(float(norm.logpdf(t)) + nats) if nats < 700.0 else t
 
 
-def nearest_budgets(size: float, paid: float, count: int, budgets: Sequence[float] = BUDGETS) -> list[float]:
+def nearest_budgets(
+    size: float, paid: float, count: int, budgets: Sequence[float] = (*BUDGETS, *LARGER)
+) -> list[float]:
     """The budgets whose half-space, after what else is paid, goes about as far as the mean that was trained.
 
     Example:

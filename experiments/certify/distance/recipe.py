@@ -6,8 +6,10 @@ import math
 from dataclasses import dataclass
 
 BATCH = 100
-BUDGETS = (2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
-"""Nats that a posterior may spend beside δ, configuration included: a list written down in advance."""
+BUDGETS = (2.0, 5.0, 10.0, 20.0)
+"""Nats that a posterior may spend beside δ in the direct form, configuration included: written down in advance."""
+LARGER = (50.0, 100.0, 200.0, 500.0)
+"""Those of the excess form, which needs no list."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Recipe:
     Args:
         reference, scales, near: epochs.
         free: epochs with nothing left out, with cross-entropy and with 1 − p_y.
-        steps: the least number of steps of reference, scales and near.
+        steps: the least number of steps of reference, scales, near, and of each half with nothing left out.
         strengths: step sizes λ that are tried with rehearsed draws, see `nets.train_near`.
         rehearsals: budgets that are tried with each of them.
     """
@@ -26,7 +28,7 @@ class Recipe:
     scales: int
     near: int
     free: tuple[int, int]
-    steps: tuple[int, int, int]
+    steps: tuple[int, int, int, int]
     strengths: tuple[float, ...]
     rehearsals: int
 
@@ -38,11 +40,20 @@ class Recipe:
             (3, 72)
         """
         stages = ("reference", "scales", "near")
-        given, least = getattr(self, stage), self.steps[stages.index(stage)]
-        return max(given, math.ceil(least / math.ceil(samples / BATCH)))
+        return max(getattr(self, stage), _passes(self.steps[stages.index(stage)], samples))
+
+    def free_epochs(self, samples: int) -> tuple[int, int]:
+        """Of the two halves with nothing left out."""
+        least = _passes(self.steps[3], samples)
+        return max(self.free[0], least), max(self.free[1], least)
+
+
+def _passes(steps: int, samples: int) -> int:
+    """Over the samples, until so many steps are done."""
+    return math.ceil(steps / math.ceil(samples / BATCH))
 
 
 RECIPES = {
-    "quick": Recipe(3, 1, 1, (2, 2), (600, 300, 200), (1.0,), 1),
-    "cpu": Recipe(12, 6, 3, (12, 12), (2000, 1000, 500), (0.1, 0.3, 1.0), 2),
+    "quick": Recipe(3, 1, 1, (2, 2), (600, 300, 200, 600), (1.0,), 1),
+    "cpu": Recipe(12, 6, 3, (12, 12), (2000, 1000, 500, 4000), (0.1, 0.3, 1.0), 2),
 }

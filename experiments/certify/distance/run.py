@@ -44,7 +44,7 @@ def default_folder(options: CertifyOptions) -> Path:
 
 
 def form_of(options: CertifyOptions) -> str:
-    """"distance" or "data-free"."""
+    """ "distance" or "data-free"."""
     return "data-free" if options.data_free or options.form == "data-free" else "distance"
 
 
@@ -79,7 +79,7 @@ def run(
     except ValueError as error:  # bounds and nets refuse, each in one sentence
         raise Problem(one_line(error)) from error
     words = document(network.name, form, options, found, fitted, choices)
-    weights = together(fitted.handed_out, network.frozen)
+    weights = together(fitted.handed_out, fitted.network.frozen)
     about = {"certificate": str(words["value"]), "guarantee": words["guarantee"], "delta": str(options.delta)}
     files = {"network.safetensors": safetensors_bytes(weights, about), "figure.png": figure(words)}
     write_files(folder, {**files, "certificate.json": to_json(words)})
@@ -87,9 +87,7 @@ def run(
     return words
 
 
-def _what(
-    options: CertifyOptions, form: str, data_dir: Path | None
-) -> tuple[OwnNetwork, Arrays, float, str, int]:
+def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[OwnNetwork, Arrays, float, str, int]:
     """The network, its data, how much is left out, the subject of the space, and the network's number in it."""
     if options.target is not None:
         assert options.data is not None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -45,7 +46,9 @@ class DistanceTask:
 
 
 def _edges(x: np.ndarray) -> np.ndarray:
-    parts = [edge_features((x[i : i + 2000] + 1.0) / 2.0, EDGES) for i in range(0, len(x), 2000)]
+    parts = [
+        edge_features(jnp.asarray((x[i : i + 2000] + 1.0) / 2.0, jnp.float32), EDGES) for i in range(0, len(x), 2000)
+    ]
     return np.concatenate([np.asarray(part, np.float32) for part in parts])
 
 

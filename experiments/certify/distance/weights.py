@@ -106,7 +106,8 @@ def digest(params: Any) -> str:
     """SHA-256 of names, shapes, types and bytes of all arrays.
 
     Example:
-        >>> digest({"w": np.zeros(2)}) == digest({"w": np.zeros(2)}), digest({"w": np.zeros(2)}) == digest({"w": np.ones(2)})
+        >>> zeros, ones = {"w": np.zeros(2)}, {"w": np.ones(2)}
+        >>> digest(zeros) == digest(dict(zeros)), digest(zeros) == digest(ones)
         (True, False)
     """
     found = hashlib.sha256()

@@ -1,6 +1,6 @@
 """Training for a certificate from the distance to a reference: the reference, its scales, a step, or from nothing."""
 
-from sparsebounds.nets.certify.distance.adapters import low_rank
+from sparsebounds.nets.certify.distance.adapters import low_rank, merged
 from sparsebounds.nets.certify.distance.free import train_free
 from sparsebounds.nets.certify.distance.layers import moving
 from sparsebounds.nets.certify.distance.modules import split_module
@@ -12,6 +12,7 @@ __all__ = [
     "FACTORS",
     "choose_factor",
     "low_rank",
+    "merged",
     "moving",
     "split_module",
     "train_free",

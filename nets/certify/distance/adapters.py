@@ -50,12 +50,26 @@ def low_rank(f: Apply, params: Tree, rank: int, *, seed: int = 0) -> tuple[Apply
         down = draws.normal(size=(rows, rank)) / math.sqrt(rows)
         return {"down": jnp.asarray(down, leaf.dtype), "up": jnp.zeros((rank, columns), leaf.dtype)}
 
+    whole = jax.tree.unflatten(structure, leaves)
+    return lambda adapters, x: f(merged(whole, adapters), x), [adapter(leaf) for leaf in leaves]
+
+
+def merged(params: Tree, adapters: Tree) -> Tree:
+    """The weights of the network itself: where it was trained, and the step that adapters make from there.
+
+    Args:
+        params: as `low_rank` was given them.
+        adapters: of the form that it gave.
+
+    Example:
+        >>> _, adapters = low_rank(lambda p, x: x @ p["w"], {"w": jnp.ones((8, 6))}, 1)
+        >>> merged({"w": jnp.ones((8, 6))}, adapters)["w"].shape
+        (8, 6)
+    """
+    leaves, structure = jax.tree.flatten(as_weights(params))
+
     def at(leaf: jax.Array, given: dict[str, Any]) -> jax.Array:
         step = given["step"] if "step" in given else given["down"] @ given["up"]
         return leaf + step.reshape(leaf.shape)
 
-    def g(adapters: Tree, x: jax.Array) -> jax.Array:
-        moved = [at(leaf, given) for leaf, given in zip(leaves, adapters, strict=True)]
-        return f(jax.tree.unflatten(structure, moved), x)
-
-    return g, [adapter(leaf) for leaf in leaves]
+    return jax.tree.unflatten(structure, [at(leaf, given) for leaf, given in zip(leaves, adapters, strict=True)])
