@@ -6,13 +6,10 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
 PRESETS = ("quick", "cpu")
-LEFT_OUT = (0.5, 0.4, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02, 0.01, 500, 1000, 2000, 5000, 10000, 20000)
-"""Shares and numbers of samples left out: the list is short because which one is taken is paid for."""
-RANKS = (1, 2, 4, 8, 16, 32, 64)
-"""Of low-rank steps, `--layers lora:RANK`."""
 
 
 @dataclass(frozen=True)

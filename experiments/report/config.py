@@ -95,12 +95,9 @@ def check_resumed(place: Path, described: dict[str, Any]) -> None:
         place: config.json beside the checkpoints.
         described: what `describe` says of this run.
     """
-    try:
-        before = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise Problem(
-            f"nothing to resume in {place.parent}: leave out --resume, or give the --out of the run"
-        ) from error
+    before = read_config(place)
+    if before is None:
+        raise Problem(f"nothing to resume in {place.parent}: leave out --resume, or give the --out of the run")
     for part in ("options", "training", "data"):
         for name, value in described[part].items():
             # a training may be prolonged
@@ -109,3 +106,12 @@ def check_resumed(place: Path, described: dict[str, Any]) -> None:
                     f"the run in {place.parent} had {name} = {old}, now it is {value}: "
                     "use the same options, or leave out --resume to start anew"
                 )
+
+
+def read_config(place: Path) -> dict[str, Any] | None:
+    """The config.json of an earlier run; None where there is none."""
+    try:
+        found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found

@@ -16,6 +16,7 @@ class ReportConfig:
         arch, depth, width, init: the network, see `ARCHITECTURES`.
         tree: add the second network, an explicit tree of `tree_width` channels per node.
         preset: training, one of `PRESETS`; the fields after it replace what the preset says.
+        certificate: also certify a network of each architecture by its distance from a reference.
         seed: of the initial weights and of the order of the images.
         repetitions: as in `bounds.Sample.measure`; for a data set of one's own that repeats inputs.
         delta, gamma: probability that a certificate fails; margin, a number or "best".
@@ -31,6 +32,9 @@ class ReportConfig:
     init: Annotated[str, Option(help="Initial weights as torch or flax draws them.")] = "torch"
     tree: Annotated[bool, Option(help="Also train an explicit tree-connected network.")] = True
     tree_width: Annotated[int, Option(help="Channels per node of that tree.")] = 48
+    certificate: Annotated[
+        bool, Option(help="Also certify a network of each kind, near a reference that half of the images train.")
+    ] = True
     preset: Annotated[str, Option(help="Training: report, quick, paper-readme, paper-settings.")] = "report"
     epochs: Annotated[int | None, Option(show_default="the preset's")] = None
     batch_size: Annotated[int | None, Option(show_default="the preset's")] = None

@@ -3,14 +3,18 @@
 Command: make report, or sparsebounds report --dataset mnist --data-dir DIR --width 16
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from rich.console import Console
 
+from sparsebounds import bounds
 from sparsebounds.experiments.report.architectures import ARCHITECTURES, Size
-from sparsebounds.experiments.report.config import check, check_resumed, describe, training_of
+from sparsebounds.experiments.report.certified import BOUND, certified_row, forget
+from sparsebounds.experiments.report.config import check, check_resumed, describe, read_config, training_of
 from sparsebounds.experiments.report.figure import report_png
 from sparsebounds.experiments.report.follow import Followed, Network, follow
 from sparsebounds.experiments.report.options import ReportConfig
@@ -28,6 +32,8 @@ class Report:
     config: dict[str, Any]
     rows: pd.DataFrame
     networks: list[Followed]
+    certified: dict[str, bounds.Bound] = field(default_factory=dict)
+    """By network, of one of its architecture: by the distance from a reference."""
 
     def last_rows(self) -> pd.DataFrame:
         """The table: the rows of the trained networks."""
@@ -35,7 +41,8 @@ class Report:
 
     def terms(self) -> list[dict[str, Any]]:
         """Every factor of every bound at the end of training."""
-        return [
+        near = [{"network": n, "bound": BOUND, "nodes": "–", **plain(bound)} for n, bound in self.certified.items()]
+        return near + [
             {"network": f.network.name, "bound": form.bound, "nodes": form.nodes, **plain(bound)}
             for f in self.networks
             for form, bound in f.final.found.items()
@@ -68,6 +75,7 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
     networks = plan(config, data)
     prepare_folder(out)
     prepare_folder(folder)
+    same = read_config(folder / "config.json") == described
     write_files(folder, {"config.json": to_json(described)})
     followed = [
         follow(
@@ -83,11 +91,45 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
         )
         for network in networks
     ]
-    report = Report(described, pd.concat([f.rows for f in followed], ignore_index=True), followed)
+    rows = pd.concat([f.rows for f in followed], ignore_index=True)
+    certified: dict[str, bounds.Bound] = {}
+    if config.certificate:
+        rows = _with_certificates(config, data, folder, rows, certified, kept=resume or same, progress=progress)
+    report = Report(described, rows, followed, certified)
     files: dict[str, bytes | str] = {"config.json": to_json(described), "rows.csv": to_csv(report.rows)}
     files |= {"terms.json": to_json(report.terms()), "figure.png": report_png(report.rows)}
     write_files(out, files)
     return report
+
+
+def _with_certificates(
+    config: ReportConfig,
+    data: Dataset,
+    folder: Path,
+    rows: pd.DataFrame,
+    certified: dict[str, bounds.Bound],
+    *,
+    kept: bool,
+    progress: bool,
+) -> pd.DataFrame:
+    """The rows, with one more for each network, and the bounds behind these.
+
+    A run of the same configuration keeps the draws that are there: a second one would have to be paid for.
+    """
+    added = []
+    for number, network in enumerate(plan(config, data)):
+        if not kept:
+            forget(network, folder)
+        with Console(stderr=True, quiet=not progress).status(f"{network.name}: certificate") as status:
+            row, bound = certified_row(
+                network, number, data, folder, delta=config.delta, seed=config.seed, repetitions=config.repetitions,
+                tell=status.update,
+            )  # fmt: skip
+        last = rows.loc[rows["network"] == network.name, "epoch"].max()
+        added.append({"network": network.name, "epoch": last, "step": np.nan, "loss": np.nan, "rho": np.nan, **row})
+        if bound is not None:
+            certified[network.name] = bound
+    return pd.concat([rows, pd.DataFrame(added)], ignore_index=True)
 
 
 def final_rows(rows: pd.DataFrame) -> pd.DataFrame:

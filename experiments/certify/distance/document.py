@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
-from sparsebounds.experiments.certify.distance.fit import Fitted
-from sparsebounds.experiments.certify.distance.split import Split
-from sparsebounds.experiments.certify.distance.weights import digest
 from sparsebounds.experiments.certify.options import CertifyOptions
+from sparsebounds.experiments.shared.distance.fit import Fitted
+from sparsebounds.experiments.shared.distance.split import Split
+from sparsebounds.experiments.shared.distance.weights import digest
 from sparsebounds.experiments.shared.files import plain, versions
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import fingerprint

@@ -11,15 +11,15 @@ from flax import nnx
 from sparsebounds import bounds
 from sparsebounds.experiments.certify.distance.document import document
 from sparsebounds.experiments.certify.distance.figure import figure
-from sparsebounds.experiments.certify.distance.fit import Fitted, fit_free, fit_near
-from sparsebounds.experiments.certify.distance.network import OwnNetwork, load_network, network_of
-from sparsebounds.experiments.certify.distance.recipe import RECIPES
-from sparsebounds.experiments.certify.distance.space import configuration
-from sparsebounds.experiments.certify.distance.split import Split, read_ids, split
 from sparsebounds.experiments.certify.distance.tasks import TASKS, DistanceTask
-from sparsebounds.experiments.certify.distance.weights import load_weights, safetensors_bytes, save_orbax, together
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.shared.data import load_data
+from sparsebounds.experiments.shared.distance.fit import Fitted, fit_free, fit_near
+from sparsebounds.experiments.shared.distance.network import OwnNetwork, load_network, network_of
+from sparsebounds.experiments.shared.distance.recipe import RECIPES
+from sparsebounds.experiments.shared.distance.space import configuration
+from sparsebounds.experiments.shared.distance.split import Split, read_ids, split
+from sparsebounds.experiments.shared.distance.weights import safetensors_bytes, save_orbax, together
 from sparsebounds.experiments.shared.files import to_json, write_files
 from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
 from sparsebounds.experiments.shared.user_model import Arrays, load_arrays
@@ -79,6 +79,8 @@ def run(
     except ValueError as error:  # bounds and nets refuse, each in one sentence
         raise Problem(one_line(error)) from error
     words = document(network.name, form, options, found, fitted, choices)
+    if options.reference is not None:
+        words["note"] += f"; declared, not checked: {options.reference} saw none of the certified samples"
     weights = together(fitted.handed_out, fitted.network.frozen)
     about = {"certificate": str(words["value"]), "guarantee": words["guarantee"], "delta": str(options.delta)}
     files = {"network.safetensors": safetensors_bytes(weights, about), "figure.png": figure(words)}
@@ -136,7 +138,7 @@ def _fitted(
             tell=tell,
         )  # fmt: skip
     if options.reference is not None:
-        network = network.with_params(load_weights(options.reference, network.params))
+        network = network.with_weights(options.reference)
     return fit_near(
         network, found, recipe, choices, layers=options.layers, rank=options.rank(), seed=options.seed,
         delta=options.delta, folder=checkpoints, trained=options.reference is not None, keep=keep, tell=tell,

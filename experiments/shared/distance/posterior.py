@@ -13,8 +13,8 @@ import numpy as np
 from scipy.stats import norm
 
 from sparsebounds import bounds, nets
-from sparsebounds.experiments.certify.distance.network import Decoder
-from sparsebounds.experiments.certify.distance.recipe import BATCH, BUDGETS, LARGER, Recipe
+from sparsebounds.experiments.shared.distance.network import Decoder
+from sparsebounds.experiments.shared.distance.recipe import BATCH, BUDGETS, LARGER, Recipe
 
 FREE = ("kl",)
 """Instead of budgets where the log ratio is what it is: thousands of nats, with nothing left out."""
@@ -46,6 +46,7 @@ def candidates(
     seed: int,
     folder: Path | None,
     tell: Callable[[str], None],
+    **said: str,
 ) -> list[Candidate]:
     """Means for every step size, each with the budgets that are nearest to its length.
 
@@ -62,7 +63,7 @@ def candidates(
         for budget in nearest_budgets(length(prior, mean), choices.nats, recipe.rehearsals):
             nats = budget - choices.nats
             drawn = bounds.draw(prior, mean, nats=nats, seed=seed + index)
-            bound = certified(f, drawn, x, y, choices, delta=delta)
+            bound = certified(f, drawn, x, y, choices, delta=delta, **said)
             found.append(Candidate(strength, mean, nats, bound.value, bound.margin_error, drawn.params))
     return found
 
@@ -76,12 +77,18 @@ def with_own_spreads(
     return mean, spread
 
 
-def certified(f: Decoder, drawn: bounds.Draw, x: np.ndarray, y: np.ndarray, choices: Any, *, delta: float) -> Any:
-    """The certificate of a draw, with the budgets and the forms that this program has written down."""
+def certified(
+    f: Decoder, drawn: bounds.Draw, x: np.ndarray, y: np.ndarray, choices: Any, *, delta: float, **said: Any
+) -> bounds.Bound:
+    """The certificate of a draw, with the budgets and the forms that this program has written down.
+
+    Args:
+        said: preprocessing and repetitions, as `bounds.distance_certificate` takes them.
+    """
     around = drawn.prior.centre == "reference"
     return bounds.distance_certificate(
         f, drawn, x, y, delta=delta, choices=choices, budgets=BUDGETS if around else FREE,
-        form="both" if around else "direct",
+        form="both" if around else "direct", **said,
     )  # fmt: skip
 
 

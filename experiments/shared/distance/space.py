@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsebounds.bounds.margin.codes import Listed, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
-from sparsebounds.experiments.certify.options import LEFT_OUT, RANKS
+from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 
 VERSION = 1
 USUAL = {"form": "distance", "left_out": 0.5, "layers": "all"}

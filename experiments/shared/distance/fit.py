@@ -13,11 +13,11 @@ import numpy as np
 
 from sparsebounds import bounds, nets
 from sparsebounds.bounds.sample.fingerprinting import fingerprints
-from sparsebounds.experiments.certify.distance.network import Decoder, OwnNetwork
-from sparsebounds.experiments.certify.distance.posterior import Candidate, candidates, certified, with_own_spreads
-from sparsebounds.experiments.certify.distance.recipe import BATCH, Recipe
-from sparsebounds.experiments.certify.distance.split import Split
-from sparsebounds.experiments.certify.distance.weights import named
+from sparsebounds.experiments.shared.distance.network import Decoder, OwnNetwork
+from sparsebounds.experiments.shared.distance.posterior import Candidate, candidates, certified, with_own_spreads
+from sparsebounds.experiments.shared.distance.recipe import BATCH, Recipe
+from sparsebounds.experiments.shared.distance.split import Split
+from sparsebounds.experiments.shared.distance.weights import named
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.experiments.shared.watch import laps
@@ -116,6 +116,7 @@ def fit_near(
     trained: bool = False,
     keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
+    **said: str,
 ) -> Fitted:
     """Reference, scales, posterior, one draw, certificate.
 
@@ -131,6 +132,7 @@ def fit_near(
         trained: the network's weights are the reference already.
         keep: stores the draw before it is certified, and gives an earlier one back where there is one.
         tell: called with what is done next.
+        said: preprocessing and repetitions, as `bounds.distance_certificate` takes them.
     """
     marks = {"start": time.perf_counter()}
     where = (lambda name: None) if folder is None else (lambda name: folder / name)
@@ -142,12 +144,12 @@ def fit_near(
     prior = prior_of(part, found, recipe, seed, where("scales"))
     marks["scales"] = time.perf_counter()
     x, y = found.part(found.certified)
-    tried = candidates(part.f, prior, x, y, recipe, choices, delta=delta, seed=seed, folder=folder, tell=tell)
+    tried = candidates(part.f, prior, x, y, recipe, choices, delta=delta, seed=seed, folder=folder, tell=tell, **said)
     marks["posterior"] = time.perf_counter()
     best = min(tried, key=lambda one: one.value)
     tell("the draw and its certificate")
     drawn = keep(bounds.draw(prior, best.mean, nats=best.nats))
-    bound = certified(part.f, drawn, x, y, choices, delta=delta)
+    bound = certified(part.f, drawn, x, y, choices, delta=delta, **said)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference, laps(marks))
 
@@ -163,6 +165,7 @@ def fit_free(
     folder: Path | None = None,
     keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
+    **said: str,
 ) -> Fitted:
     """With nothing left out: a posterior around a network trained on everything, a prior around zero.
 
@@ -179,7 +182,7 @@ def fit_free(
     marks["posterior"] = time.perf_counter()
     tell("the draw and its certificate")
     drawn = keep(bounds.draw(bounds.Prior.data_free(start.params), mean, spread=spread))
-    bound = certified(start.f, drawn, x, y, choices, delta=delta)
+    bound = certified(start.f, drawn, x, y, choices, delta=delta, **said)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, start.f, drawn.params, (), start, laps(marks))
 

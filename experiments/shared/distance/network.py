@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds import nets
+from sparsebounds.experiments.shared.distance.weights import load_weights, name_of, together
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.user_model import load_builder
 
@@ -44,6 +46,20 @@ class OwnNetwork:
     def with_params(self, params: Any) -> OwnNetwork:
         """The same function with other weights."""
         return replace(self, params=jax.tree.map(np.asarray, params))
+
+    def with_weights(self, path: Path) -> OwnNetwork:
+        """With the weights of a file, and its batch statistics where the network has some.
+
+        Raises:
+            Problem: the file does not fit.
+        """
+        if self.module is None:
+            return self.with_params(load_weights(path, self.params))
+        found = load_weights(path, together(self.params, self.frozen))
+        state = nnx.state(self.module)
+        placed = jax.tree_util.tree_map_with_path(lambda where, leaf: found.get(name_of(where), leaf), state)
+        nnx.update(self.module, placed)
+        return self.again()
 
     def again(self) -> OwnNetwork:
         """The module as it is now, after a training in place."""
