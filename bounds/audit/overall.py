@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsebounds.bounds.audit.certificates.boxes import audit_boxes
+from sparsebounds.bounds.audit.certificates.distance import audit_distance
 from sparsebounds.bounds.audit.certificates.search import audit_search
 from sparsebounds.bounds.audit.certificates.signs import audit_orthants
 from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, graph_cases, rule_cases
@@ -58,6 +59,7 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         yield from audit_margins(preset)
         yield from audit_coverage()
         yield from audit_search(preset)
+        yield from audit_distance(preset)
     for loss in LOSSES:
         if loss.bound == bound:
             yield from audit_losses(loss, row_of, preset)

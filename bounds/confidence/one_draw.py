@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import gammaln, xlogy
+from scipy.special import gammaln, rel_entr, xlogy
 
 from sparsebounds.bounds.confidence.binomial import EPS, binomial_upper, kl_upper
 
@@ -74,8 +74,8 @@ def maurer_upper(k: int, m: int, nats: float) -> float:
 def one_sided_upper(k: int, m: int, nats: float) -> float:
     """The largest p with p ≤ k/m or m kl(k/m‖p) ≤ nats + log Z(p), Z(p) = Σ_{j ≤ mp} g(j).
 
-    p_0 = 1, p_{i+1} = kl⁻¹(k/m, (nats + log Z(p_i))/m): Z grows with p, so that every p_i is a bound and the next is
-    not larger. ⌊m p⌋ is taken of p rounded up.
+    Z is constant between j/m and (j+1)/m and the left side increases, so that the largest p lies in the last of these
+    cells whose left end satisfies the inequality.
 
     Args:
         k: errors, 0..m.
@@ -89,13 +89,13 @@ def one_sided_upper(k: int, m: int, nats: float) -> float:
         >>> one_sided_upper(390, 30000, 20.0) < maurer_upper(390, 30000, 20.0)
         True
     """
-    sums, p = _log_sums(m), 1.0
-    while True:
-        below = min(math.floor(m * p * (1 + 4 * EPS)), m)
-        found = min(kl_upper(k / m, max(nats + float(sums[below]), 0.0) / m), p)
-        if min(math.floor(m * found * (1 + 4 * EPS)), m) == below:
-            return found
-        p = found
+    sums, share = _log_sums(m), k / m
+    ends = np.arange(k, m + 1) / m
+    left = m * (rel_entr(share, ends) + rel_entr(1.0 - share, 1.0 - ends))
+    right = np.maximum(nats + sums[k:], 0.0)
+    last = k + int(np.flatnonzero(left <= right + 64 * EPS * (1.0 + right + m * ends))[-1])
+    found = kl_upper(share, max(nats + float(sums[last]), 0.0) / m)
+    return min(max(found, last / m), (last + 1) / m * (1 + 4 * EPS), 1.0)
 
 
 def budget_upper(k: int, m: int, nats: float, log_delta: float, budgets: tuple[float, ...]) -> tuple[float, float]:

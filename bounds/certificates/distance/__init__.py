@@ -4,5 +4,6 @@ from sparsebounds.bounds.certificates.distance.conclusion import distance_certif
 from sparsebounds.bounds.certificates.distance.drawing import draw
 from sparsebounds.bounds.certificates.distance.drawn import Draw
 from sparsebounds.bounds.certificates.distance.prior import Prior
+from sparsebounds.bounds.certificates.distance.subspaces import LowRank, Subspace
 
-__all__ = ["Draw", "Prior", "distance_certificate", "draw"]
+__all__ = ["Draw", "LowRank", "Prior", "Subspace", "distance_certificate", "draw"]

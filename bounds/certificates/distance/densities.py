@@ -72,7 +72,7 @@ def mixture(leaves: Iterable[LeafSums], factors: tuple[float, ...], chosen: floa
     return Mixed(value, best)
 
 
-def gaussian_sums(u: np.ndarray, noise: np.ndarray, log_shrunk: np.ndarray | None) -> LeafSums:
+def gaussian_sums(u: np.ndarray, noise: np.ndarray, t: np.ndarray | None) -> LeafSums:
     """Of a leaf whose posterior is N(u, t²) in the coordinates of the prior.
 
     R = Σ ½u² + uε for t = 1; else Σ −log t − ½ε² + ½v², v = u + tε. Mean: Σ ½u² + ½(t² − 1) − log t.
@@ -80,20 +80,19 @@ def gaussian_sums(u: np.ndarray, noise: np.ndarray, log_shrunk: np.ndarray | Non
     Args:
         u: mean of the moving weights, float64.
         noise: ε, as many.
-        log_shrunk: log t, or None where t = 1.
+        t: as many; None where all are 1.
 
     Example:
         >>> found = gaussian_sums(np.array([3.0]), np.array([1.0]), None)
         >>> found.ratio, found.distance, found.mean
         (7.5, 8.0, 4.5)
     """
-    if log_shrunk is None:
+    if t is None:
         v = u + noise
         return LeafSums(u.size, float(np.sum(0.5 * u * u + u * noise)), half_square(v), half_square(u))
-    t = np.exp(log_shrunk)
-    v = u + t * noise
-    ratio = float(np.sum(0.5 * (v * v - noise * noise) - log_shrunk))
-    return LeafSums(u.size, ratio, half_square(v), float(np.sum(0.5 * (u * u + t * t - 1.0) - log_shrunk)))
+    v, log_t = u + t * noise, np.log(t)
+    ratio = float(np.sum(0.5 * (v * v - noise * noise) - log_t))
+    return LeafSums(u.size, ratio, half_square(v), float(np.sum(0.5 * (u * u + t * t - 1.0) - log_t)))
 
 
 def half_square(v: np.ndarray) -> float:

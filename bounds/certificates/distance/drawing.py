@@ -122,11 +122,11 @@ class _Posterior:
             scale = self.scale(name)
             where = scale > 0.0
             u, noise = self.u(name, scale, where), rng.standard_normal(int(where.sum()))
-            log_shrunk = None
+            t = None
             if self.spreads is not None:
-                log_shrunk = np.log(np.broadcast_to(self.spreads[name], scale.shape)[where] / scale[where])
-            layers[name] = gaussian_sums(u, noise, log_shrunk)
-            v = u + (noise if log_shrunk is None else np.exp(log_shrunk) * noise)
+                t = np.broadcast_to(self.spreads[name], scale.shape)[where].astype(np.float64) / scale[where]
+            layers[name] = gaussian_sums(u, noise, t)
+            v = u + (noise if t is None else t * noise)
             steps[name] = _placed(scale, where, v)
         return steps, layers
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from sparsebounds.bounds.certificates.distance.densities import LeafSums
-from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, named_leaves, nested, rebuilt
+from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, named_leaves, nested, rebuilt
 from sparsebounds.bounds.certificates.distance.prior import Prior
 
 FORMAT = 1
@@ -136,7 +137,9 @@ class Draw:
                 for part in PARTS
             }
             shaped_by = file["shaped_by"] if "shaped_by" in file else None
-        tree = (lambda leaves: nested(leaves)) if like is None else (lambda leaves: rebuilt(like, leaves))
+        if like is not None:
+            matched(like, found["params"], "network")
+        tree = nested if like is None else partial(rebuilt, like)
         own = stated["own_errors"]
         prior = Prior(
             tree(found["reference"]), tree(found["scales"]), factors=tuple(stated["factors"]), each=stated["each"],

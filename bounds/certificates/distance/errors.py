@@ -42,7 +42,7 @@ class Passes:
             ValueError: scores that are not (batch, C), labels outside 0..C−1, a function that is random or mixes the
                 inputs of a batch.
         """
-        m, first = len(self.y), None
+        m, first = len(self.y), np.zeros((0, 0))
         wrong = np.ones(m, dtype=bool)
         params = jax.device_put(params)
         for start in range(0, m, self.size):
@@ -52,9 +52,9 @@ class Passes:
             labels = check_classes(self.y[rows], scores.shape[1])
             with np.errstate(invalid="ignore"):
                 wrong[rows] = ~(margins_of(scores[: len(rows)], labels) > 0)
-            first = scores if first is None else first
-        if first is not None:
-            self._check_alone(params, first)
+            if len(first) < min(2, m):
+                first = np.concatenate([first.reshape(-1, scores.shape[1]), scores[: len(rows)]])[:2]
+        self._check_alone(params, first)
         return wrong
 
     def _scores(self, params: Any, rows: np.ndarray) -> Float64[np.ndarray, "B C"]:
@@ -76,8 +76,8 @@ class Passes:
 
     def _check_alone(self, params: Any, first: np.ndarray) -> None:
         """Two inputs in another batch, traced anew: the same scores, or f is no function of one input."""
-        few = np.resize(np.arange(min(2, len(self.y))), 2 if self.size != 2 else 3)
-        again, before = self._scores(params, few), first[few % len(first)]
+        few = np.resize(np.arange(len(first)), 3 if self.size == 2 else 2)
+        again, before = self._scores(params, few), first[few]
         there = np.isfinite(again) & np.isfinite(before)
         if (there != (np.isfinite(again) | np.isfinite(before))).any() or (
             np.abs(again - before)[there] > CLOSE * (1e-30 + np.abs(before[there]).max(initial=0.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -56,11 +55,9 @@ def matched(tree: Any, like: Leaves, what: str, *, scalars: bool = False) -> Lea
     Raises:
         ValueError: another structure, or other shapes; the first leaf is named.
     """
-    if scalars and np.ndim(tree) == 0 and not isinstance(tree, Mapping) and not hasattr(tree, "items"):
-        tree = dict.fromkeys(like, tree)
-        found = {name: np.asarray(value) for name, value in tree.items()}
-    else:
-        found = named_leaves(tree, what)
+    found = named_leaves(tree, what)
+    if scalars and isinstance(tree, int | float | np.number):
+        found = dict.fromkeys(like, np.asarray(tree))
     if set(found) != set(like):
         odd = sorted(set(found) ^ set(like))[0]
         where = "is missing in" if odd in like else "stands only in"

@@ -73,6 +73,8 @@ class Prior:
         object.__setattr__(self, "reference", rebuilt(self.reference, reference))
         object.__setattr__(self, "scales", rebuilt(self.reference, spreads))
         object.__setattr__(self, "factors", _checked_factors(self.factors))
+        if self.own_errors is not None and not 0 <= self.own_errors[0] <= self.own_errors[1] > 0:
+            raise ValueError(f"own_errors={self.own_errors}; needed errors and how many samples, (k, n) with 0 ≤ k ≤ n")
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
@@ -90,6 +92,9 @@ class Prior:
             >>> round(prior.nats / math.log(128), 6), prior.leaves["w"].tolist()
             (2.0, [0.0, 0.0, 0.0])
         """
+        for name, leaf in named_leaves(like, "network").items():
+            if leaf.dtype.kind != "f":
+                raise ValueError(f"the leaf {name} of the network is {leaf.dtype}; needed float32 weights alone")
         if center is None:
             zeros = jax.tree.map(lambda leaf: np.zeros(np.shape(leaf), np.float32), like)
             return cls(zeros, 1.0, factors=grid, each=True, saw="nothing", centre="zero")
