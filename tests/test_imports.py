@@ -72,7 +72,7 @@ NETS = {
     "topology": "masks models connectivity checks.py losses.py",
     "training": "data masks models grow losses.py checks.py",
     "certify": "models losses.py",
-    "certify/distance": "training certify models losses.py checks.py",
+    "certify/distance": "data training certify models losses.py checks.py",
     "__init__.py": "*",
 }
 STUDY = "shared reproduce/registry.py"

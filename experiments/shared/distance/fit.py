@@ -64,10 +64,20 @@ def reference_of(network: OwnNetwork, found: Split, recipe: Recipe, seed: int, f
     epochs = recipe.epochs("reference", len(y))
     if network.module is None:
         params = nets.train_reference(
-            network.f, network.params, x, y, key=key, epochs=epochs, batch_size=BATCH, directory=folder
+            network.f,
+            network.params,
+            x,
+            y,
+            key=key,
+            epochs=epochs,
+            batch_size=BATCH,
+            augment=network.augment,
+            directory=folder,
         )
         return network.with_params(params)
-    nets.train_module(network.module, x, y, key=key, epochs=epochs, batch_size=BATCH, directory=folder)
+    nets.train_module(
+        network.module, x, y, key=key, epochs=epochs, batch_size=BATCH, augment=network.augment, directory=folder
+    )
     return network.again()
 
 

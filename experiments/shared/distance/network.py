@@ -20,6 +20,8 @@ from sparsebounds.experiments.shared.user_model import load_builder
 
 Decoder = Callable[[Any, Any], Any]
 """f(params, x) → scores (B, C)."""
+Augment = Callable[[jax.Array, jax.Array], jax.Array]
+"""(inputs of a batch, key) → inputs of the same shape; in the training of the reference alone."""
 Train = Callable[[Decoder, Any, np.ndarray, np.ndarray, jax.Array], Any]
 
 
@@ -33,6 +35,7 @@ class OwnNetwork:
         params: a tree of arrays, as `build` made them.
         train: (f, params, x, y, key) → params, the user's own training; None: the usual one.
         module: the Flax module that it came from; None for a plain function.
+        augment: changes of the inputs while the reference is trained; None: none.
         frozen: arrays of the module that are neither parameters nor keys, such as batch statistics; f has them inside.
     """
 
@@ -42,6 +45,7 @@ class OwnNetwork:
     train: Train | None = None
     module: nnx.Module | None = None
     frozen: Any = None
+    augment: Augment | None = None
 
     def with_params(self, params: Any) -> OwnNetwork:
         """The same function with other weights."""
@@ -64,7 +68,7 @@ class OwnNetwork:
     def again(self) -> OwnNetwork:
         """The module as it is now, after a training in place."""
         assert self.module is not None
-        return network_of(self.module, self.name, self.train)
+        return network_of(self.module, self.name, self.train, self.augment)
 
     def plain(self) -> OwnNetwork:
         """As a function alone, its batch statistics those that it was built with."""
@@ -85,7 +89,7 @@ def load_network(target: str) -> OwnNetwork:
     return network_of(made, target, train)
 
 
-def network_of(made: Any, name: str, train: Train | None = None) -> OwnNetwork:
+def network_of(made: Any, name: str, train: Train | None = None, augment: Augment | None = None) -> OwnNetwork:
     """A Flax NNX module, or (f, params), as a network.
 
     Raises:
@@ -94,9 +98,9 @@ def network_of(made: Any, name: str, train: Train | None = None) -> OwnNetwork:
     if isinstance(made, nnx.Module):
         f, params, frozen = nets.split_module(made)
         arrays = jax.tree.map(lambda a: None if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else np.asarray(a), frozen)
-        return OwnNetwork(name, f, jax.tree.map(np.asarray, params), train, made, arrays)
+        return OwnNetwork(name, f, jax.tree.map(np.asarray, params), train, made, arrays, augment)
     if isinstance(made, tuple) and len(made) == 2 and callable(made[0]) and jax.tree.leaves(made[1]):
-        return OwnNetwork(name, made[0], jax.tree.map(np.asarray, made[1]), train)
+        return OwnNetwork(name, made[0], jax.tree.map(np.asarray, made[1]), train, augment=augment)
     raise Problem(
         f"{name} built a {type(made).__name__}: it must build a Flax NNX module, or a pair (f, params) with "
         "f(params, x) → scores (B, C); of a Linen module that is (module.apply, module.init(key, x))"

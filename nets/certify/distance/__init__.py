@@ -1,6 +1,7 @@
 """Training for a certificate from the distance to a reference: the reference, its scales, a step, or from nothing."""
 
 from sparsebounds.nets.certify.distance.adapters import low_rank, merged
+from sparsebounds.nets.certify.distance.augmentation import random_jitter
 from sparsebounds.nets.certify.distance.free import train_free
 from sparsebounds.nets.certify.distance.layers import moving
 from sparsebounds.nets.certify.distance.modules import split_module
@@ -14,6 +15,7 @@ __all__ = [
     "low_rank",
     "merged",
     "moving",
+    "random_jitter",
     "split_module",
     "train_free",
     "train_module",
