@@ -17,7 +17,7 @@ from sparsebounds.nets.data import DataError, Dataset
 from sparsebounds.nets.masks import io as mask_io
 from sparsebounds.nets.masks import removal
 from sparsebounds.nets.masks import statistics as mask_statistics
-from sparsebounds.nets.models import MLP, Channels, ConvNet, LocalNet, PooledNet, ResNet
+from sparsebounds.nets.models import MLP, BatchNormResNet, Channels, ConvNet, LocalNet, PooledNet, ResNet, ViT
 from sparsebounds.nets.training import PRESETS, Diverged, History, TrainConfig, train
 
 __all__ = [
@@ -26,6 +26,8 @@ __all__ = [
     "LocalNet",
     "ResNet",
     "PooledNet",
+    "BatchNormResNet",
+    "ViT",
     "Channels",
     "Connectivity",
     "Edges",
