@@ -5,6 +5,7 @@ Every bound in `BOUNDS` is also a name here: `bounds.galanti`, `bounds.peeling`,
 
 from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
+from sparsebounds.bounds.certificates.distance import Draw, Prior, distance_certificate, draw
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
@@ -26,9 +27,11 @@ __all__ = [
     "Configuration",
     "ConfigurationSpace",
     "Declaration",
+    "Draw",
     "Field",
     "Graph",
     "Listed",
+    "Prior",
     "Program",
     "ReadError",
     "Reference",
@@ -42,6 +45,8 @@ __all__ = [
     "certificate",
     "certified",
     "declare",
+    "distance_certificate",
+    "draw",
     "evaluate",
     "pruned",
     "quantise",

@@ -1,0 +1,9 @@
+"""One network by its distance from a reference: a prior, one draw, an e-value on the sample."""
+
+from sparsebounds.bounds.certificates.distance.conclusion import distance_certificate
+from sparsebounds.bounds.certificates.distance.drawing import draw
+from sparsebounds.bounds.certificates.distance.drawn import Draw
+from sparsebounds.bounds.certificates.distance.prior import Prior
+from sparsebounds.bounds.certificates.distance.subspaces import LowRank, Subspace
+
+__all__ = ["Draw", "LowRank", "Prior", "Subspace", "distance_certificate", "draw"]

@@ -1,0 +1,235 @@
+"""One draw from the posterior: float64 normals from a seed that nobody had before the posterior was settled."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri_exp
+
+from sparsebounds.bounds.certificates.distance.densities import LeafSums, gaussian_sums, half_square, mixture
+from sparsebounds.bounds.certificates.distance.drawn import Draw
+from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, rebuilt
+from sparsebounds.bounds.certificates.distance.prior import Prior
+
+BITS = 128
+"""Of the seed."""
+
+
+def draw(
+    prior: Prior,
+    mean: Any,
+    *,
+    spread: Any = None,
+    nats: float | None = None,
+    factor: float | Mapping[str, float] | None = None,
+    seed: int | None = None,
+) -> Draw:
+    """Draw one network: w = w0 + c s v, v = u + ε, u = (mean − w0)/(c s); log r = ½|u|² + u·ε and the factors' price.
+
+    Everything about mean, spread, nats and factor may have been chosen with the certified samples and after other
+    draws. This draw must be the final one: that is decided before it is made, and N draws that are looked at cost
+    log N (`draws=` of the certificate). Nothing may be done to the weights afterwards.
+
+    With spreads of its own, N(mean, spread²). With nats, the half-space: the prior given that v·û ≥ t along the
+    direction û of u, t = Φ⁻¹ of 1 − e^(−R). Of all posteriors with the log ratio R or less it goes furthest along û; of
+    `mean` the direction alone counts, and R pays for the factors too.
+
+    Args:
+        prior: fixed without the certified samples.
+        mean: a tree like the reference.
+        spread: standard deviations, the same tree or one number; None: those of the prior.
+        nats: R, the constant log ratio of a half-space; None: a Gaussian.
+        factor: c, one of the prior's factors; for a prior with factors of every leaf also by name. None: the only
+            factor; with `spread`, where no factor is needed, the nearest.
+        seed: of a draw that is to be made again; a draw with a given seed is marked as replayed and earns no
+            certificate, since whoever knows the noise can choose the mean by it.
+
+    Returns:
+        Draw.
+
+    Raises:
+        ValueError: another tree, a mean or spread that is not finite, a weight with scale 0 that moved, nats that do
+            not pay for the factors, a factor that is none of the prior's.
+
+    Example:
+        >>> prior = Prior({"w": np.zeros(4, np.float32)}, 0.1)
+        >>> drawn = draw(prior, {"w": np.full(4, 0.1)})
+        >>> drawn.params["w"].dtype, abs(drawn.log_ratio - 2.0) < 20
+        (dtype('float32'), True)
+        >>> draw(prior, {"w": np.full(4, 0.1)}, nats=3.0).log_ratio
+        3.0
+
+    Source: docs/theory.md, "Distance from a reference".
+    """
+    means, spreads = _checked_mean(prior, mean), _checked_spread(prior, spread)
+    if nats is not None and spread is not None:
+        raise ValueError("nats and spread were both given; a half-space has the spreads of its prior")
+    chosen = _chosen(prior, means, spreads, factor)
+    _check_frozen(prior, means, chosen)
+    entropy = secrets.randbits(BITS) if seed is None else int(seed)
+    posterior = _Posterior(prior, means, spreads, chosen)
+    if nats is None:
+        steps, layers = posterior.gaussian(entropy)
+        log_ratio = posterior.mixed(layers)
+    else:
+        steps, layers = posterior.half_space(entropy, nats)
+        log_ratio = float(nats)
+    params = {
+        name: np.asarray(leaf + steps[name] if name in steps else leaf, dtype=_handed_out(leaf))
+        for name, leaf in prior.leaves.items()
+    }
+    kind = "half-space" if nats is not None else "gaussian" if spread is None else "own spreads"
+    return Draw(
+        rebuilt(prior.reference, params), log_ratio, prior, entropy, kind, means, spreads or {}, nats, chosen,
+        layers, seed is not None, fingerprint(params),
+    )  # fmt: skip
+
+
+def _handed_out(leaf: np.ndarray) -> Any:
+    return np.float32 if leaf.dtype.kind == "f" else leaf.dtype
+
+
+@dataclass(frozen=True)
+class _Posterior:
+    prior: Prior
+    means: Leaves
+    spreads: Leaves | None
+    chosen: dict[str, float]
+
+    def scale(self, name: str) -> np.ndarray:
+        """c s, (…) float64, of a leaf."""
+        factor = next(self.chosen[group] for group, leaves in self.prior.groups.items() if name in leaves)
+        return factor * np.broadcast_to(self.prior.spreads[name], self.means[name].shape).astype(np.float64)
+
+    def moving(self) -> list[str]:
+        """Leaves in which something is drawn."""
+        return [name for group, names in self.prior.groups.items() if self.chosen[group] > 0.0 for name in names]
+
+    def u(self, name: str, scale: np.ndarray, where: np.ndarray) -> np.ndarray:
+        """(mean − w0)/(c s) of the moving weights."""
+        step = self.means[name].astype(np.float64) - self.prior.leaves[name].astype(np.float64)
+        return np.asarray(step[where] / scale[where])
+
+    def gaussian(self, seed: int) -> tuple[Leaves, dict[str, LeafSums]]:
+        """What is added to the reference, in float64, and the sums."""
+        rng, steps, layers = np.random.default_rng(seed), {}, {}
+        for name in self.moving():
+            scale = self.scale(name)
+            where = scale > 0.0
+            u, noise = self.u(name, scale, where), rng.standard_normal(int(where.sum()))
+            log_shrunk = None
+            if self.spreads is not None:
+                log_shrunk = np.log(np.broadcast_to(self.spreads[name], scale.shape)[where] / scale[where])
+            layers[name] = gaussian_sums(u, noise, log_shrunk)
+            v = u + (noise if log_shrunk is None else np.exp(log_shrunk) * noise)
+            steps[name] = _placed(scale, where, v)
+        return steps, layers
+
+    def half_space(self, seed: int, nats: float) -> tuple[Leaves, dict[str, LeafSums]]:
+        """As `gaussian`, of the half-space."""
+        left = nats - self.prior.nats
+        if not 0.0 < left < math.inf:
+            raise ValueError(
+                f"nats={nats}; needed a finite number above {self.prior.nats:.4g}, which the choice of factors costs"
+            )
+        rng = np.random.default_rng(seed)
+        # Φ(−τ) is uniform below Φ(−t) = e^(−left)
+        along = -float(ndtri_exp(-left + math.log(1.0 - rng.random())))
+        scales = {name: self.scale(name) for name in self.moving()}
+        u = {name: self.u(name, scale, scale > 0.0) for name, scale in scales.items()}
+        noise = {name: rng.standard_normal(one.size) for name, one in u.items()}
+        length = math.sqrt(2.0 * math.fsum(half_square(one) for one in u.values()))
+        if length == 0.0:
+            raise ValueError("the mean is the reference itself and names no direction; draw it without nats")
+        inside = math.fsum(float(np.sum(u[name] * noise[name])) for name in u) / length
+        steps, layers = {}, {}
+        for name, scale in scales.items():
+            v = noise[name] + (along - inside) * (u[name] / length)
+            share = 2.0 * half_square(u[name]) / length**2
+            layers[name] = LeafSums(v.size, nats * share, half_square(v), nats * share)
+            steps[name] = _placed(scale, scale > 0.0, v)
+        return steps, layers
+
+    def mixed(self, layers: dict[str, LeafSums]) -> float:
+        """log r over all groups."""
+        return math.fsum(
+            mixture([layers[n] for n in names if n in layers], self.prior.factors, self.chosen[group]).log_ratio
+            for group, names in self.prior.groups.items()
+        )
+
+
+def _placed(scale: np.ndarray, where: np.ndarray, v: np.ndarray) -> np.ndarray:
+    step = np.zeros(scale.shape)
+    step[where] = scale[where] * v
+    return step
+
+
+def _checked_mean(prior: Prior, mean: Any) -> Leaves:
+    means = {name: np.array(leaf) for name, leaf in matched(mean, prior.leaves, "mean").items()}
+    for name, leaf in means.items():
+        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+            raise ValueError(f"the leaf {name} of the mean has numbers that are not finite")
+    return means
+
+
+def _checked_spread(prior: Prior, spread: Any) -> Leaves | None:
+    if spread is None:
+        return None
+    spreads = {name: np.array(leaf) for name, leaf in matched(spread, prior.leaves, "spread", scalars=True).items()}
+    for name, leaf in spreads.items():
+        moving = np.broadcast_to(prior.spreads[name], prior.leaves[name].shape) > 0
+        own = np.broadcast_to(leaf, moving.shape)
+        if not np.isfinite(own).all() or (own[moving] <= 0).any():
+            raise ValueError(f"the spread of the leaf {name} is not finite and positive wherever the scale is")
+    return spreads
+
+
+def _chosen(
+    prior: Prior, means: Leaves, spreads: Leaves | None, factor: float | Mapping[str, float] | None
+) -> dict[str, float]:
+    """The factor of every group."""
+    if factor is None and len(prior.factors) > 1:
+        if spreads is None:
+            raise ValueError(f"factor was not given; needed one of {prior.factors}, which the posterior was made for")
+        return {group: _nearest(prior, means, spreads, names) for group, names in prior.groups.items()}
+    if isinstance(factor, Mapping):
+        if set(factor) != set(prior.groups):
+            raise ValueError(f"factors of {sorted(factor)}; needed one for each of {sorted(prior.groups)}")
+        found = {group: float(factor[group]) for group in prior.groups}
+    else:
+        found = dict.fromkeys(prior.groups, prior.factors[0] if factor is None else float(factor))
+    for one in found.values():
+        if one not in prior.factors:
+            raise ValueError(f"the factor {one} is none of the prior's: {prior.factors}")
+    return found
+
+
+def _nearest(prior: Prior, means: Leaves, spreads: Leaves, names: tuple[str, ...]) -> float:
+    """The factor nearest to the root of the mean of ((mean − w0)² + t²)/s²; any one would do."""
+    total, count = 0.0, 0
+    for name in names:
+        scale = np.broadcast_to(prior.spreads[name], means[name].shape).astype(np.float64)
+        where = scale > 0
+        step = means[name].astype(np.float64) - prior.leaves[name].astype(np.float64)
+        own = np.broadcast_to(spreads[name], scale.shape).astype(np.float64)
+        total += float(np.sum((step[where] ** 2 + own[where] ** 2) / scale[where] ** 2))
+        count += int(where.sum())
+    wanted = 0.5 * math.log(total / count)
+    return min((f for f in prior.factors if f > 0.0), key=lambda f: abs(math.log(f) - wanted))
+
+
+def _check_frozen(prior: Prior, means: Leaves, chosen: dict[str, float]) -> None:
+    """A weight that moved where the prior has no scale has an infinite ratio."""
+    still = {name for group, names in prior.groups.items() if chosen[group] == 0.0 for name in names}
+    for name, leaf in prior.leaves.items():
+        frozen = np.broadcast_to(prior.spreads[name] == 0, leaf.shape) | (name in still)
+        if (means[name] != leaf)[frozen].any():
+            raise ValueError(
+                f"weights of the leaf {name} moved where the scale is 0: their log ratio is infinite; give them a "
+                "positive scale, or leave them at the reference"
+            )
