@@ -3,6 +3,7 @@
 from sparsebounds.nets import data, grow, masks, prune, topology
 from sparsebounds.nets.certify.distance import (
     choose_factor,
+    eigenbasis,
     low_rank,
     moving,
     split_module,
@@ -47,6 +48,7 @@ __all__ = [
     "train_near",
     "train_free",
     "split_module",
+    "eigenbasis",
     "low_rank",
     "moving",
     "masks",

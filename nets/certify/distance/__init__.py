@@ -1,6 +1,7 @@
 """Training for a certificate from the distance to a reference: the reference, its scales, a step, or from nothing."""
 
 from sparsebounds.nets.certify.distance.adapters import low_rank
+from sparsebounds.nets.certify.distance.basis import Basis, eigenbasis
 from sparsebounds.nets.certify.distance.free import train_free
 from sparsebounds.nets.certify.distance.layers import moving
 from sparsebounds.nets.certify.distance.modules import split_module
@@ -9,8 +10,10 @@ from sparsebounds.nets.certify.distance.reference import train_module, train_ref
 from sparsebounds.nets.certify.distance.scales import FACTORS, choose_factor, train_scales
 
 __all__ = [
+    "Basis",
     "FACTORS",
     "choose_factor",
+    "eigenbasis",
     "low_rank",
     "moving",
     "split_module",
