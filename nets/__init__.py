@@ -3,6 +3,7 @@
 from sparsebounds.nets import data, grow, masks, prune, topology
 from sparsebounds.nets.certify.distance import (
     choose_factor,
+    eigenbasis,
     low_rank,
     merged,
     moving,
@@ -19,7 +20,7 @@ from sparsebounds.nets.data import DataError, Dataset
 from sparsebounds.nets.masks import io as mask_io
 from sparsebounds.nets.masks import removal
 from sparsebounds.nets.masks import statistics as mask_statistics
-from sparsebounds.nets.models import MLP, Channels, ConvNet, LocalNet, PooledNet, ResNet
+from sparsebounds.nets.models import MLP, BatchNormResNet, Channels, ConvNet, LocalNet, PooledNet, ResNet, ViT
 from sparsebounds.nets.training import PRESETS, Diverged, History, TrainConfig, train
 
 __all__ = [
@@ -28,6 +29,8 @@ __all__ = [
     "LocalNet",
     "ResNet",
     "PooledNet",
+    "BatchNormResNet",
+    "ViT",
     "Channels",
     "Connectivity",
     "Edges",
@@ -47,6 +50,7 @@ __all__ = [
     "train_near",
     "train_free",
     "split_module",
+    "eigenbasis",
     "low_rank",
     "merged",
     "moving",

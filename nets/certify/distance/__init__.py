@@ -2,6 +2,7 @@
 
 from sparsebounds.nets.certify.distance.adapters import low_rank, merged
 from sparsebounds.nets.certify.distance.augmentation import random_jitter
+from sparsebounds.nets.certify.distance.basis import Basis, eigenbasis
 from sparsebounds.nets.certify.distance.free import train_free
 from sparsebounds.nets.certify.distance.layers import moving
 from sparsebounds.nets.certify.distance.modules import split_module
@@ -10,8 +11,10 @@ from sparsebounds.nets.certify.distance.reference import train_module, train_ref
 from sparsebounds.nets.certify.distance.scales import FACTORS, choose_factor, train_scales
 
 __all__ = [
+    "Basis",
     "FACTORS",
     "choose_factor",
+    "eigenbasis",
     "low_rank",
     "merged",
     "moving",

@@ -16,6 +16,7 @@ from sparsebounds.nets.certify.distance.sample import (
     Tree,
     as_weights,
     checked_sample,
+    checked_scales,
     checked_weights,
     cross_entropy,
     misjudged,
@@ -38,7 +39,7 @@ def train_free(
     center: Tree | None = None,
     epochs: tuple[int, int] = (12, 12),
     prices: Two = (2.0, 0.7),
-    spread: float = 0.02,
+    spread: Tree | float = 0.02,
     learning_rates: Two = (1.5e-3, 2e-2),
     batch_size: int = 150,
     directory: str | Path | None = None,
@@ -59,7 +60,7 @@ def train_free(
         key: of the noise and of the order of the samples; the noise of the draw that is certified must be another.
         center: of the prior, fixed before the sample, such as initial weights; None: 0.
         epochs, prices: of the two parts, with cross-entropy and with 1 − p_y; no epochs leave a part out.
-        spread: s at the start.
+        spread: s at the start, a number or a tree as `start`.
         learning_rates: of Adam on μ and on log s; in each part a cosine takes them to 0.
         batch_size: samples per step; one ε serves a batch.
         directory: folder for checkpoints; a training found there is continued.
@@ -80,13 +81,11 @@ def train_free(
         ((2, 2), (2, 2), ())
     """
     inputs, labels = checked_sample(f, start, x, y)
-    positive(spread=spread, **{f"prices[{i}]": price for i, price in enumerate(prices)})
+    positive(**{f"prices[{i}]": price for i, price in enumerate(prices)})
     weights = as_weights(start)
+    logs = jax.tree.map(jnp.log, _spreads(spread, weights))
     origin = _origin(center, weights)
-    found: dict[str, Tree] = {
-        "mean": weights,
-        "log_spread": jax.tree.map(lambda w: jnp.full(w.shape, np.log(spread), jnp.float32), weights),
-    }
+    found: dict[str, Tree] = {"mean": weights, "log_spread": logs}
     rates = dict(zip(("mean", "log_spread"), learning_rates, strict=True))
     for part, loss in enumerate((cross_entropy, misjudged)):
         if epochs[part]:
@@ -116,6 +115,15 @@ def _objective(f: Apply, origin: Tree, loss: SampleLoss, price: float) -> Any:
 def _square(away: jax.Array, spread: jax.Array) -> jax.Array:
     """σ_l² that is best for an array."""
     return jnp.mean(jnp.square(away) + jnp.square(spread))
+
+
+def _spreads(spread: Tree | float, weights: Tree) -> Tree:
+    """One positive number, or a tree of them, as the tree of the weights."""
+    one = isinstance(spread, int | float)
+    found = checked_scales(jax.tree.map(lambda _: spread, weights) if one else spread, weights)
+    if not all(bool((leaf > 0).all()) for leaf in jax.tree.leaves(found)):
+        raise ValueError("spread is 0 somewhere; need positive standard deviations")
+    return found
 
 
 def _origin(center: Tree | None, weights: Tree) -> Tree:
