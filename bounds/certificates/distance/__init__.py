@@ -3,7 +3,8 @@
 from sparsebounds.bounds.certificates.distance.conclusion import distance_certificate
 from sparsebounds.bounds.certificates.distance.drawing import draw
 from sparsebounds.bounds.certificates.distance.drawn import Draw
+from sparsebounds.bounds.certificates.distance.half_space import displacement
 from sparsebounds.bounds.certificates.distance.prior import Prior
 from sparsebounds.bounds.certificates.distance.subspaces import LowRank, Subspace
 
-__all__ = ["Draw", "LowRank", "Prior", "Subspace", "distance_certificate", "draw"]
+__all__ = ["Draw", "LowRank", "Prior", "Subspace", "displacement", "distance_certificate", "draw"]

@@ -115,7 +115,8 @@ def distance_certificate(
     wrong = passes.wrong(drawn.params)
     around = drawn.prior.centre == "reference"
     base = passes.wrong(drawn.reference) if around or form != "direct" else np.ones(len(labels), dtype=bool)
-    counts = Counts.of(wrong, base, meetings.copied)
+    more = drawn.prior.own_errors if drawn.prior.own_unused else None
+    counts = Counts.of(wrong, base, meetings.copied, more or (0, 0))
     values = _values(form, counts, drawn, delta, paid, budgets)
     best = min(values, key=lambda one: one.value)
     replayed = "no certificate: the draw was made with a given seed" if drawn.replayed else ""

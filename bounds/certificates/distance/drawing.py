@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri_exp
 
 from sparsebounds.bounds.certificates.distance.densities import LeafSums, gaussian_sums, half_square, mixture
 from sparsebounds.bounds.certificates.distance.drawn import Draw
+from sparsebounds.bounds.certificates.distance.half_space import along
 from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, rebuilt
 from sparsebounds.bounds.certificates.distance.prior import Prior
 
@@ -138,8 +138,7 @@ class _Posterior:
                 f"nats={nats}; needed a finite number above {self.prior.nats:.4g}, which the choice of factors costs"
             )
         rng = np.random.default_rng(seed)
-        # Φ(−τ) is uniform below Φ(−t) = e^(−left)
-        along = -float(ndtri_exp(-left + math.log(1.0 - rng.random())))
+        moved = along(left, 1.0 - rng.random())
         scales = {name: self.scale(name) for name in self.moving()}
         u = {name: self.u(name, scale, scale > 0.0) for name, scale in scales.items()}
         noise = {name: rng.standard_normal(one.size) for name, one in u.items()}
@@ -149,7 +148,7 @@ class _Posterior:
         inside = math.fsum(float(np.sum(u[name] * noise[name])) for name in u) / length
         steps, layers = {}, {}
         for name, scale in scales.items():
-            v = noise[name] + (along - inside) * (u[name] / length)
+            v = noise[name] + (moved - inside) * (u[name] / length)
             share = 2.0 * half_square(u[name]) / length**2
             layers[name] = LeafSums(v.size, nats * share, half_square(v), nats * share)
             steps[name] = _placed(scale, scale > 0.0, v)

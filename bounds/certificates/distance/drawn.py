@@ -110,6 +110,7 @@ class Draw:
             "each": prior.each,
             "saw": prior.saw,
             "own_errors": prior.own_errors,
+            "own_unused": prior.own_unused,
             "centre": prior.centre,
             "log_ratio": self.log_ratio,
             "replayed": self.replayed,
@@ -144,7 +145,7 @@ class Draw:
         prior = Prior(
             tree(found["reference"]), tree(found["scales"]), factors=tuple(stated["factors"]), each=stated["each"],
             shaped_by=shaped_by, saw=stated["saw"], own_errors=None if own is None else (own[0], own[1]),
-            centre=stated["centre"],
+            own_unused=stated["own_unused"], centre=stated["centre"],
         )  # fmt: skip
         layers = {name: LeafSums(*sums) for name, sums in stated["layers"].items()}
         drawn = cls(

@@ -36,14 +36,20 @@ class Counts:
     """Samples where the drawn network alone is wrong."""
     better: int
     """Where the reference alone is."""
+    more: tuple[int, int] = (0, 0)
+    """Errors of the reference on more samples that it never saw, and how many."""
 
     @classmethod
-    def of(cls, wrong: Bool[np.ndarray, " m"], base: Bool[np.ndarray, " m"], copies: Bool[np.ndarray, " m"]) -> Counts:
+    def of(
+        cls, wrong: Bool[np.ndarray, " m"], base: Bool[np.ndarray, " m"], copies: Bool[np.ndarray, " m"],
+        more: tuple[int, int] = (0, 0),
+    ) -> Counts:  # fmt: skip
         """Copies that pass for coincidence count against both."""
         worse = (wrong & ~base) | copies
         drawn, reference = wrong | copies, base | copies
         better = base & ~wrong & ~copies
-        return cls(len(wrong), *(int(one.sum()) for one in (drawn, reference, worse, better)))
+        errors, errors_of_reference, alone, spared = (int(one.sum()) for one in (drawn, reference, worse, better))
+        return cls(len(wrong), errors, errors_of_reference, alone, spared, more)
 
 
 @dataclass(frozen=True)
@@ -112,9 +118,10 @@ def excess(counts: Counts, log_ratio: float, log_delta: float, paid: Prices) -> 
     log_reference = log_delta + math.log(REFERENCE_SHARE) - paid.reference
     log_excess = log_delta + math.log1p(-REFERENCE_SHARE)
     m = counts.m
-    reference = max(binomial_upper(counts.reference, m, log_reference), counts.reference / m)
+    k, n = counts.reference + counts.more[0], m + counts.more[1]
+    reference = max(binomial_upper(k, n, log_reference), k / n)
     more = excess_upper(counts.worse, counts.better, m, log_ratio + paid.draw - log_excess)
-    confidence = reference - counts.reference / m
+    confidence = max(reference - counts.reference / m, 0.0)
     value = min(reference + more, 1.0)
     terms = {
         "share of δ for the reference": REFERENCE_SHARE,

@@ -33,7 +33,9 @@ class Prior:
         shaped_by: fingerprints (`bounds.sample.fingerprints`) of the samples that shaped reference and scales: none of
             the certified may be among them. None: nothing can be checked.
         saw: what they saw, in words, for the note.
-        own_errors: errors of the reference on samples that it did not train on, and how many these were.
+        own_errors: errors of the reference on samples of its own, and how many these were.
+        own_unused: whether the reference was neither trained nor selected on them: then they count for it in the
+            excess form, beside the certified ones.
 
     Raises:
         ValueError: a reference of half precision or not finite, scales that are negative, not finite or of another
@@ -52,6 +54,7 @@ class Prior:
     shaped_by: UInt64[np.ndarray, " n"] | None = field(default=None, repr=False)
     saw: str = "images left out"
     own_errors: tuple[int, int] | None = None
+    own_unused: bool = False
     centre: str = "reference"
     leaves: Leaves = field(init=False, repr=False)
     spreads: Leaves = field(init=False, repr=False)
@@ -73,6 +76,8 @@ class Prior:
         object.__setattr__(self, "reference", rebuilt(self.reference, reference))
         object.__setattr__(self, "scales", rebuilt(self.reference, spreads))
         object.__setattr__(self, "factors", _checked_factors(self.factors))
+        if self.own_unused and self.own_errors is None:
+            raise ValueError("own_unused was given without own_errors; needed errors and how many samples")
         if self.own_errors is not None and not 0 <= self.own_errors[0] <= self.own_errors[1] > 0:
             raise ValueError(f"own_errors={self.own_errors}; needed errors and how many samples, (k, n) with 0 ≤ k ≤ n")
         if self.shaped_by is not None:

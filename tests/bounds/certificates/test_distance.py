@@ -69,6 +69,19 @@ def test_both_forms_and_the_reference_beside(data, weights):
     assert both.terms["held-out bound of the reference"] == pytest.approx(beta.isf(0.01, k + 1, 2000 - k), rel=1e-8)
 
 
+def test_samples_of_the_reference_s_own(data, weights):
+    x, y = data
+    rows = [
+        bounds.distance_certificate(
+            linear, drawn_near(weights, own_errors=(170, 1000), own_unused=used), x, y, form="excess"
+        )
+        for used in (False, True)
+    ]
+    k = rows[0].terms["errors of the reference"]
+    assert rows[1].terms["bound on the reference"] == pytest.approx(beta.isf(8e-4, k + 171, 3000 - k - 170), rel=1e-8)
+    assert rows[0].terms["held-out bound of the reference"] == rows[1].terms["held-out bound of the reference"]
+
+
 def test_terms_redo_the_number(data, weights):
     x, y = data
     drawn = bounds.draw(bounds.Prior(weights, 0.02, factors=(0.5, 1.0)), weights, factor=1.0)

@@ -28,6 +28,14 @@ def test_excess_by_hand():
     assert found.value == pytest.approx(0.02 + found.complexity + found.confidence, rel=1e-12)
 
 
+def test_samples_that_the_reference_never_saw_count_for_it():
+    counts = Counts(3000, 60, 58, 12, 10, (21, 1000))
+    found = excess(counts, 20.0, LOG_DELTA, FREE)
+    reference = beta.isf(0.8 * DELTA, 80, 4000 - 79)
+    assert found.terms["bound on the reference"] == pytest.approx(reference, rel=1e-9)
+    assert found.value == pytest.approx(0.02 + found.complexity + found.confidence, rel=1e-12)
+
+
 def test_shares_of_budgets_and_words():
     """Budgets together and every word have 1/3 of δ each; the least of the three holds."""
     found = direct(COUNTS, 3.0, LOG_DELTA, FREE, (1.0, 4.0, "kl", "tail"))

@@ -223,6 +223,7 @@ def test_subspace_and_adapter():
         (lambda: Prior({"w": np.array(["a"])}, 1.0), "needed an array of numbers"),
         (lambda: Prior({"n": np.ones(2, int)}, 1.0), "whole numbers; give it the scale 0"),
         (lambda: Prior(ZERO, 1.0, own_errors=(3, 2)), "own_errors"),
+        (lambda: Prior(ZERO, 1.0, own_unused=True), "without own_errors"),
         (lambda: Prior(ZERO, 1.0, shaped_by=np.arange(3)), "are no fingerprints"),
         (lambda: bounds.Prior.data_free({"n": np.ones(2, int)}), "needed float32 weights alone"),
         (lambda: draw(Prior(ZERO, 1.0), {"w": ZERO["w"]}), "the leaf b is missing in the mean"),
