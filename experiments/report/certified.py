@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds import bounds
+from sparsebounds import bounds, nets
 from sparsebounds.experiments.report.follow import Network
 from sparsebounds.experiments.shared.distance.fit import Fitted, fit_near
 from sparsebounds.experiments.shared.distance.network import network_of
@@ -59,7 +59,7 @@ def certified_row(
     try:
         found = split(Arrays(data.x_train, data.y_train, data.x_test, data.y_test), LEFT_OUT)
         fitted = fit_near(
-            network_of(network.model, network.name), found, RECIPES["report"], choices, seed=seed, delta=delta,
+            network_of(network.model, network.name, augment=nets.random_jitter(0.1, 0.6, 0.05)), found, RECIPES["report"], choices, seed=seed, delta=delta,
             folder=_trained(network, folder), keep=keep, tell=tell,
             preprocessing=data.preprocessing, repetitions=repetitions,
         )  # fmt: skip

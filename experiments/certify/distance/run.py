@@ -104,7 +104,13 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
     front = task.front or (lambda x: x)
     arrays = Arrays(front(data.x_train), data.y_train, front(data.x_test), data.y_test)
     left_out = task.left_out if options.left_out is None else options.left_out
-    return network_of(_built(task, form), task.name), arrays, left_out, task.dataset, task.number + options.tried
+    return (
+        network_of(_built(task, form), task.name, augment=task.augment),
+        arrays,
+        left_out,
+        task.dataset,
+        task.number + options.tried,
+    )
 
 
 def _built(task: DistanceTask, form: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -41,6 +42,11 @@ class DistanceTask:
     dataset: str = "mnist"
 
     @property
+    def augment(self) -> Callable[[jax.Array, jax.Array], jax.Array] | None:
+        """Jittered images for the reference, where it reads images."""
+        return nets.random_jitter() if self.front is None else None
+
+    @property
     def forms(self) -> tuple[str, ...]:
         return ("distance",) if self.small is None else ("distance", "data-free")
 
@@ -70,8 +76,8 @@ TASKS = {
             small=lambda rngs: nets.PooledNet((6, 12), pools=3, rngs=rngs),
         ),
         DistanceTask("mnist10-gelu", lambda rngs: nets.PooledNet((12, 24), activation="gelu", rngs=rngs), 1, 0.2),
-        DistanceTask("mnist10-resnet", lambda rngs: nets.SmallResNet(rngs=rngs), 2),
-        DistanceTask("mnist10-vit", lambda rngs: nets.SmallViT(rngs=rngs), 3),
+        DistanceTask("mnist10-resnet", lambda rngs: nets.BatchNormResNet(rngs=rngs), 2),
+        DistanceTask("mnist10-vit", lambda rngs: nets.ViT(rngs=rngs), 3),
         DistanceTask("mnist10-linear", _linear(784), 4, 5000, front=_flat),
         DistanceTask("mnist10-filters", _linear(1312), 5, 5000, front=_edges),
     )
