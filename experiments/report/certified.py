@@ -21,6 +21,8 @@ from sparsebounds.nets.data.datasets import Dataset
 
 BOUND = "distance"
 LEFT_OUT = 0.5
+JITTER = nets.random_jitter(0.1, 0.6, 0.05)
+"""Of images of 8×8 pixels, for the reference."""
 
 
 def certified_row(
@@ -59,7 +61,7 @@ def certified_row(
     try:
         found = split(Arrays(data.x_train, data.y_train, data.x_test, data.y_test), LEFT_OUT)
         fitted = fit_near(
-            network_of(network.model, network.name, augment=nets.random_jitter(0.1, 0.6, 0.05)), found, RECIPES["report"], choices, seed=seed, delta=delta,
+            network_of(network.model, network.name, augment=JITTER), found, RECIPES["report"], choices, seed=seed, delta=delta,
             folder=_trained(network, folder), keep=keep, tell=tell,
             preprocessing=data.preprocessing, repetitions=repetitions,
         )  # fmt: skip
