@@ -93,9 +93,10 @@ class Theorem(Generic[P]):
             may be chosen after looking: the same union pays for it.
         nodes: partition of the layers into nodes, "position", "group" or "scalar"; None: the graph's own.
         mask_fixed: True if the positions of zero weights were fixed before seeing the sample. Otherwise a zero that a
-            bound counts on is paid for. It says nothing of lists of what the network reads (indices, slices, masks of
-            its values): those the graph pays for in every bound, unless `read_graph(…, selections_fixed=True)` said
-            that they were fixed too.
+            bound counts on is paid for. It speaks of all zeros: weights that training itself left at exactly 0, as in a
+            layer that starts there, are not fixed, whatever the mask is. It says nothing of lists of what the network
+            reads (indices, slices, masks of its values): those the graph pays for in every bound, unless
+            `read_graph(…, selections_fixed=True)` said that they were fixed too.
         reference: a Graph with weights fixed without the sample, read before training, from which distances are
             measured; None: 0. One with the network's own weights, or nearly, is refused unless `bounds.Reference`
             declares it; a checkpoint of the training is none.

@@ -8,7 +8,7 @@ import numpy as np
 
 from sparsebounds.nets.grow import ranks, regrowth
 from sparsebounds.nets.grow.channel_scores import SCORES, by_channel
-from sparsebounds.nets.grow.gradual import check_floor, keep_largest
+from sparsebounds.nets.grow.gradual import check_floor, check_floors, keep_largest
 from sparsebounds.nets.grow.schedule import Plan, check_share, cosine, counts, cubic, due_at
 from sparsebounds.nets.grow.transform import Change, Rule, View
 from sparsebounds.nets.models.channels import Channels
@@ -46,7 +46,7 @@ class Chase(Rule):
 
     Raises:
         ValueError: on use: a setting out of range, dense masks, a network that declares no channels, or whose
-            floors do not allow S_c.
+            floors do not allow S_c; floors of weights above the masks'.
 
     Source: Yin et al., NeurIPS 2023, as in the authors' released code, with one difference in which channels go. Where
         k have to, that code takes all whose score is at most the (k + 1)-th lowest, k + 1 of them without ties, and
@@ -87,6 +87,9 @@ class Chase(Rule):
         if all(mask.all() for mask in masks.values()):
             raise ValueError("every weight is active already, so there is nothing left to grow; give sparse masks")
         check_floor(self.floor)
+        # A layer that falls below its floor grows up to it, so that all of them must fit in the budget.
+        budget = sum(int(mask.sum()) for mask in masks.values())
+        check_floors(self.floor, (mask.size for mask in masks.values()), budget, "the masks")
         regrowth.check_dropped(self.dropped)
         if not 0 <= self.extra < np.inf:
             raise ValueError(

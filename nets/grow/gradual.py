@@ -1,5 +1,6 @@
 """Gradual magnitude pruning: a density that falls along a cubic while the network trains."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ class Gradual(Rule):
         seed: for ties.
         density: d, share of all weights at the end.
         scope: "global" (one threshold) or "layer" (each layer to the same share of its start).
-        floor: weights that every layer keeps at least, 1 or more.
+        floor: weights that every layer keeps at least, 1 or more; "layer" adds them to the density.
 
     Raises:
         ValueError: on use: a setting out of range, masks sparser than the density, floors above it.
@@ -57,11 +58,11 @@ class Gradual(Rule):
             raise ValueError(
                 f"density is {self.density} and the masks keep {start / total:.4g}; pruning only lowers it"
             )
-        if (least := sum(min(self.floor, int(m.sum())) for m in masks.values())) > goal:
-            raise ValueError(f"the floors keep {least} weights and the density {goal}; lower the floor")
+        check_floors(self.floor, (int(m.sum()) for m in masks.values()), goal, "the density")
         lower = cubic(self.until)
         due = due_at(self.until, self.every, ends=True)
-        parts = {"global": [(start, goal)], "layer": [(int(m.sum()), goal / start * m.sum()) for m in masks.values()]}
+        each = [(int(m.sum()), max(goal / start * m.sum(), min(self.floor, int(m.sum())))) for m in masks.values()]
+        parts = {"global": [(start, goal)], "layer": each}
         table = np.stack([a + (b - a) * lower for a, b in parts[self.scope]], axis=1)
         return Plan(due, {"count": np.round(table).astype(np.int32)})
 
@@ -101,3 +102,18 @@ def check_floor(floor: Any) -> None:
     """At least one weight per layer, or a ValueError."""
     if isinstance(floor, bool) or not isinstance(floor, int) or floor < 1:
         raise ValueError(f"floor is {floor!r}; need at least 1 weight per layer, since training goes on")
+
+
+def check_floors(floor: int, weights: Iterable[int], most: int, what: str) -> None:
+    """The floors of all layers together keep no more weights than there may be.
+
+    Args:
+        floor: of every layer, or all its weights where these are fewer.
+        weights: of every layer.
+        most: how many there may be, and `what` says so.
+
+    Raises:
+        ValueError: they keep more.
+    """
+    if (least := sum(min(floor, count) for count in weights)) > most:
+        raise ValueError(f"the floors keep {least} weights and {what} {most}; lower the floor")

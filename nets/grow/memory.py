@@ -19,10 +19,17 @@ def remembered(tx: Any, state: Any, keep: Tree) -> Any:
         >>> remembered(tx, state, {"w": jnp.array([True, False])})[0].trace["w"].tolist()
         [1.0, 0.0]
     """
-    return optax.tree.map_params(tx, _kept, state, keep)
+    return optax.tree.map_params(tx, _kept, state, keep, is_leaf=_is_left_out)
 
 
-def _kept(memory: jax.Array, keep: jax.Array) -> jax.Array:
+def _is_left_out(node: Any) -> bool:
+    """Whether it stands for parameters that this part of the optimiser does not see, as of `optax.multi_transform`."""
+    return isinstance(node, optax.MaskedNode)
+
+
+def _kept(memory: Any, keep: Any) -> Any:
+    if _is_left_out(memory):
+        return memory
     if memory.shape != keep.shape:
         raise ValueError(f"an array of shape {memory.shape} for a parameter of shape {keep.shape}")
     return jnp.where(keep, memory, jnp.zeros_like(memory))

@@ -1,6 +1,7 @@
 """An optax optimiser whose mask changes on the way: the state carries masks, step and key."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -135,7 +136,7 @@ class Rule(ABC):
         channels = removable(channels_of(model)) if self.uses_channels() else ()
         masks = jax.tree.map(jnp.asarray, masking.parameters(masks))
         described = masks if model is None else model
-        masking.check_stored(described)
+        masking.check_stored(described, layout)
         normed = masking.Normed.of(described, layout)
         layers = masking.Layers.of(described, layout)
         shapes = {path: leaf.shape for path, leaf in masking.leaves(masks).items()}
@@ -162,7 +163,7 @@ def _transformation(
 
     def ordinary(gradient: Tree, state: SparseState, params: Tree, more: Tree) -> tuple[Tree, SparseState]:
         updates, inner = tx.update(masking.zeroed(gradient, state.masks), state.inner, params, **more)
-        return masking.zeroed(updates, state.masks), state._replace(inner=inner)
+        return masking.to_zero(updates, params, state.masks), state._replace(inner=inner)
 
     def changing(gradient: Tree, state: SparseState, params: Tree, _: Tree) -> tuple[Tree, SparseState]:
         at = jnp.minimum(state.step, len(due) - 1)
@@ -175,7 +176,7 @@ def _transformation(
         view = view._replace(masks=layers.parts(everywhere), allowed=layers.parts(possible))
         masks, stay = (masking.with_leaves(everywhere, layers.whole(parts)) for parts in rule.change(view))
         inner = remembered(tx, state.inner, stay)
-        updates = jax.tree.map(lambda w, keep: jnp.where(keep, jnp.zeros_like(w), -w), params, stay)
+        updates = masking.to_zero(jax.tree.map(jnp.zeros_like, params), params, stay)
         return updates, state._replace(inner=inner, masks=masks, alive=alive)
 
     def update(gradient: Tree, state: SparseState, params: Tree = None, **more: Any) -> tuple[Tree, SparseState]:
@@ -184,10 +185,17 @@ def _transformation(
         state = state._replace(step=state.step + 1)
         here = due[jnp.minimum(state.step, len(due) - 1)] & (state.step < len(due))
         given = masking.parameters(gradient), state, masking.parameters(params)
-        updates, state = lax.cond(here, changing, ordinary, *given, more)
+        # Both branches give numbers of one kind: an optimiser may keep or return others than the parameters are.
+        kinds = jax.eval_shape(ordinary, *given, more)
+        updates, state = lax.cond(here, _as(kinds, changing), ordinary, *given, more)
         return masking.like(updates, gradient), state
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _as(kinds: Any, branch: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function with results of these kinds of numbers."""
+    return lambda *given: jax.tree.map(lambda leaf, kind: leaf.astype(kind.dtype), branch(*given), kinds)
 
 
 def _view(

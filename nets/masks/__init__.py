@@ -5,7 +5,7 @@ from sparsebounds.nets.masks.layers import Layers
 from sparsebounds.nets.masks.layout import Layout
 from sparsebounds.nets.masks.masks import apply, check, check_zeros, density, fingerprint, keep_zeros, random_mask
 from sparsebounds.nets.masks.normed import Normed, applied, check_stored
-from sparsebounds.nets.masks.trees import leaves, like, name, parameters, set_parameters, with_leaves, zeroed
+from sparsebounds.nets.masks.trees import leaves, like, name, parameters, set_parameters, to_zero, with_leaves, zeroed
 
 __all__ = [
     "Given",
@@ -29,6 +29,7 @@ __all__ = [
     "parameters",
     "random_mask",
     "set_parameters",
+    "to_zero",
     "with_leaves",
     "zeroed",
 ]

@@ -13,7 +13,7 @@ import optax
 from flax import nnx
 
 from sparsebounds.nets.masks.kernel_paths import Given, Select, kernels
-from sparsebounds.nets.masks.trees import leaves, parameters, set_parameters, with_leaves, zeroed
+from sparsebounds.nets.masks.trees import leaves, parameters, set_parameters, to_zero, with_leaves, zeroed
 
 Tree = Any
 
@@ -124,7 +124,9 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
     Gradients are masked before `tx`, and updates after it, so that nothing it adds reaches them. What it remembers of
     masked weights is zero wherever it makes each entry of its memory from that entry of the gradient, as momentum and
     Adam do; transformations that mix entries or add noise (`optax.centralize`, `add_noise`) before a momentum fill it,
-    and the weights stay zero all the same. With weight normalisation, mask v: a zero of v is a zero of g·v/‖v‖.
+    and the weights stay zero all the same. Where `init` is compiled it cannot look whether they start there, and the
+    first update that is given the parameters takes them there. With weight normalisation, mask v: a zero of v is a
+    zero of g·v/‖v‖.
 
     Args:
         tx: any optax optimiser; what it asks for beside gradients (`value`, …) is passed on.
@@ -133,7 +135,7 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
 
     Raises:
         ValueError: on `init`: masks that do not fit the parameters, as `check` says, or masked weights that are not
-            zero.
+            zero (as far as their values are known).
 
     Example:
         >>> tx = keep_zeros(optax.sgd(0.1, momentum=0.9), {"w": jnp.array([True, False])})
@@ -151,7 +153,7 @@ def keep_zeros(tx: optax.GradientTransformation, masks: Tree) -> optax.GradientT
         if "grad" in more:
             more = {**more, "grad": zeroed(more["grad"], keep)}
         updates, state = inner.update(zeroed(updates, keep), state, params, **more)
-        return zeroed(updates, keep), state
+        return to_zero(updates, params, keep), state
 
     return optax.GradientTransformationExtraArgs(init, update)
 

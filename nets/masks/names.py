@@ -11,9 +11,14 @@ from sparsebounds.nets.masks.layout import Layout
 from sparsebounds.nets.masks.readings import Arrays, Axes, attention, readings
 
 Shapes = Mapping[str, tuple[int, ...]]
-_POSITION = re.compile(r"(?i)(^|_)(abs|rel)?_?pos(ition(al|s)?)?(_|$|emb|enc|\d)|^wpe$")
+_POSITION = re.compile(
+    r"(?i)^((abs|rel|learned)_?)?pos\d*$|^(abs|rel)_?pos_|^wpe$"
+    r"|(^|_)position(al|s)?(_?\d+)?$|(^|_)(pos|position(al|s)?)_?(emb|enc|bias|tab|\d|_?param)"
+)
+_PERHAPS = re.compile(r"(?i)(^|_)(abs|rel)?_?pos(ition(al|s)?)?(_|$|emb|enc|\d)")
 _TOKEN = re.compile(r"(?i)^(cls|class|mask|register|dist)_tokens?$")
 _SCALE = re.compile(r"(?i)^layer_?scale(_?\d+)?$")
+POSITIONS = "its module may be one of positions and this their table: say 'gain', or 'in out' for a kernel"
 _LOCAL = re.compile(r"local\d+")
 
 
@@ -58,8 +63,24 @@ def is_shift(path: str) -> bool:
         (True, False)
     """
     *above, name = path.split(".")
-    tables = above if name == "embedding" else []
-    return bool(_TOKEN.search(name)) or any(_POSITION.search(one) for one in (name, *tables))
+    found = _TOKEN.search(name) or _POSITION.search(name)
+    return bool(found or (name == "embedding" and _POSITION.search(_last(above))))
+
+
+def under_positions(path: str) -> bool:
+    """Whether an `embedding` lies below a module whose name may speak of positions, so that it may be their table.
+
+    Example:
+        >>> under_positions("pos_tagger.words.embedding"), under_positions("words.embedding")
+        (True, False)
+    """
+    *above, name = path.split(".")
+    return name == "embedding" and not is_shift(path) and any(_PERHAPS.search(one) for one in above)
+
+
+def _last(above: list[str]) -> str:
+    """The innermost module with a name; a list has numbers."""
+    return next((one for one in reversed(above) if not one.isdigit()), "")
 
 
 def _of(path: str, scopes: Mapping[str, Arrays]) -> Layout:
@@ -74,6 +95,8 @@ def _of(path: str, scopes: Mapping[str, Arrays]) -> Layout:
         return Layout("gain")
     if name == "v" and _pair(own):
         return Layout("kernel", ("window",) * (len(shape) - 2) + ("in", "out"))
+    if under_positions(path):
+        return Layout("unknown", reason=POSITIONS)
     if name in ("embedding", "lora_a", "lora_b") and len(shape) == 2:
         return Layout("kernel", ("in", "out"))
     if _is_local(parent, name, shape):

@@ -4,6 +4,7 @@ v has a scale of its own that means nothing; scores of single weights are those 
 and g a module says: `layouts()` gives {"v": "in out", "g": "norm of v"}, `layout=` the same by path.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from sparsebounds.nets.models import weight_norm
 
 Tree = Any
 _WRAPPERS: tuple[type, ...] = (nnx.SpectralNorm, nnx.WeightNorm)
+_LINEN = re.compile(r"([^.]+/[^./]+)/scale$")
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,39 @@ def applied(model: Any, layout: Given = None) -> Tree:
     return Normed.of(model, layout).applied(jax.tree.map(jnp.asarray, parameters(model)))
 
 
-def check_stored(model: Any) -> None:
+def check_stored(tree: Any, layout: Given = None) -> None:
     """No kernel is normalised by a module around its layer, so that what is stored is what is applied.
+
+    Args:
+        tree, layout: as for `nets.masks.layouts`; a module in either place is looked through, and of Linen's trees
+            the names that its WeightNorm gives (`Dense_0/kernel/scale`).
 
     Raises:
         ValueError: one is; the message names its path.
+
+    Example:
+        >>> check_stored({"WeightNorm_0": {"Dense_0/kernel/scale": np.ones(2)}})      # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+            ...
+        ValueError: Dense_0/kernel is normalised by a WeightNorm of Linen around its layer, so that stored weights ...
     """
-    if isinstance(model, nnx.Module):
-        for path, wrapper in wrappers(model, _WRAPPERS).items():
-            if path.endswith("kernel"):
-                kind = type(wrapper).__name__
-                raise ValueError(f"{path} is normalised by the nnx.{kind} around its layer, so that stored weights do "
-                                 f"not compare; put the kernel that is applied in its place, and the layer in place of "
-                                 f"the {kind}")  # fmt: skip
+    found, arrays = layouts(tree, layout), leaves(parameters(tree))
+    for module in (tree, layout):
+        for path, wrapper in wrappers(module, _WRAPPERS).items() if isinstance(module, nnx.Module) else ():
+            # nnx.WeightNorm takes the arrays that its filter names, nnx.SpectralNorm all of two axes and more.
+            takes = getattr(wrapper, "variable_filter", None)
+            if path in found and found[path].kind == "kernel" and (not takes or takes(path.split("."), arrays[path])):
+                raise ValueError(_normalised(path, f"the nnx.{type(wrapper).__name__}"))
+    for path in found:
+        if match := _LINEN.search(path):
+            raise ValueError(_normalised(match[1], "a WeightNorm of Linen"))
+
+
+def _normalised(path: str, wrapper: str) -> str:
+    return (
+        f"{path} is normalised by {wrapper} around its layer, so that stored weights do not compare; put the kernel "
+        f"that is applied in its place, and the layer in place of {wrapper.replace('a ', 'the ', 1)}"
+    )
 
 
 def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:

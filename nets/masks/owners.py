@@ -12,8 +12,9 @@ from flax.nnx import bridge
 
 from sparsebounds.nets.masks.flax_layers import gains_of, made_by, why_unknown
 from sparsebounds.nets.masks.layout import Layout
-from sparsebounds.nets.masks.names import never_pruned
+from sparsebounds.nets.masks.names import POSITIONS, never_pruned, under_positions
 from sparsebounds.nets.masks.stacks import places_of_stacks
+from sparsebounds.nets.masks.tied import Holder, agreed, holders
 
 Shapes = Mapping[str, tuple[int, ...]]
 FRONT = "stack* "
@@ -36,8 +37,12 @@ def by_owner(model: nnx.Module) -> dict[str, Layout | None]:
     """
     shapes = {_name(path): tuple(leaf.shape) for path, leaf in nnx.to_flat_state(nnx.state(model, nnx.Param))}
     owned = owners(model)
-    found = {path: _of(path, *owned[path], owned, shapes) for path in owned}
-    return found | _declared(model, owned, shapes)
+    held = holders(model, owned)
+    found = {}
+    for path, places in held.items():
+        said = [(place, _of(path, place, module, name, owned, shapes), module, name) for place, module, name in places]
+        found[path] = agreed([(place, own, _is_silent(own, module, name)) for place, own, module, name in said])
+    return found | _declared(model, owned, held, shapes)
 
 
 def owners(model: nnx.Module) -> dict[str, tuple[Any, str]]:
@@ -76,8 +81,13 @@ def _chain(model: nnx.Module, path: tuple[Any, ...]) -> list[tuple[Any, str]]:
     return chain
 
 
-def _of(path: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes: Shapes) -> Layout | None:
-    """As Flax's layers make it; None for a module of Linen."""
+def _is_silent(said: Layout | None, module: Any, attribute: str) -> bool:
+    """Whether a module of its own keeps a parameter of which its layer of Flax may speak."""
+    return said is not None and said.kind == "unknown" and attribute not in made_by(module)
+
+
+def _of(path: str, place: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes: Shapes) -> Layout | None:
+    """As the layer of Flax makes it that holds it at this place; None for a module of Linen."""
     shape, made = shapes[path], made_by(owner)
     if isinstance(owner, bridge.ToNNX):
         return None
@@ -85,8 +95,10 @@ def _of(path: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes:
         return Layout("bias" if attribute == "bias" else "gain")
     if attribute == "kernel" and (reason := why_unknown(owner)):
         return Layout("unknown", reason=reason)
-    if len(shape) <= 1 or attribute == "bias" or never_pruned(path):
+    if len(shape) <= 1 or attribute == "bias" or never_pruned(place):
         return Layout("bias" if attribute == "bias" else "gain")
+    if under_positions(place):
+        return Layout("unknown", reason=POSITIONS)
     if attribute not in made:
         return Layout("unknown", reason=OWN.format(kind=type(owner).__name__, name=attribute))
     return _stacked(path, owner, attribute, owned, shapes)
@@ -100,6 +112,7 @@ def _stacked(path: str, owner: Any, attribute: str, owned: Mapping[str, Any], sh
     if len(shape) == len(roles):
         return Layout("kernel", roles, groups)
     beside = {name: other for other, (module, name) in owned.items() if module is owner and name in made}
+    beside[attribute] = path
     places = places_of_stacks(
         attribute, {name: made[name][1] for name in beside}, {name: shapes[other] for name, other in beside.items()}
     )
@@ -118,7 +131,9 @@ def _with_stacks(axes: tuple[str, ...], added: tuple[int, ...], count: int) -> t
     return tuple("stack" if axis in added else next(rest) for axis in range(count))
 
 
-def _declared(model: nnx.Module, owned: Mapping[str, tuple[Any, str]], shapes: Shapes) -> dict[str, Layout]:
+def _declared(
+    model: nnx.Module, owned: Mapping[str, tuple[Any, str]], held: Mapping[str, list[Holder]], shapes: Shapes
+) -> dict[str, Layout]:
     """What methods `layouts()` say; of two that name the same parameter the outer one's word counts."""
     modules = [(_name(path), module) for path, module in nnx.iter_modules(model) if hasattr(module, "layouts")]
     found: dict[str, Layout] = {}
@@ -128,6 +143,7 @@ def _declared(model: nnx.Module, owned: Mapping[str, tuple[Any, str]], shapes: S
         for key, text in module.layouts().items():
             full = f"{scope}.{key}" if scope else key
             named = [p for p in owned if p == full or (p.startswith(f"{full}.") and owned[p][0] is module)]
+            named = named or [p for p, places in held.items() if any(place == full for place, *_ in places)]
             if not named and getattr(module, key, "") is not None:
                 there = [p.removeprefix(f"{scope}.") for p in owned if not scope or p.startswith(f"{scope}.")]
                 raise ValueError(f"{type(module).__name__}.layouts() names {key}, which is no parameter of "

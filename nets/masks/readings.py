@@ -121,5 +121,7 @@ def _layer_readings(name: str, kernel: tuple[int, ...]) -> Iterator[tuple[Axes, 
         yield (*window, "out", "in"), (kernel[-2],)
     if "ConvLocal" in kinds and count > 2:
         yield ("group",) * (count - 2) + ("in", "out"), (*kernel[:-2], kernel[-1])
+    if made and made[1] == "DenseGeneral" and count > 2:  # batch_dims
+        yield ("group",) * (count - 2) + ("in", "out"), (*kernel[:-2], kernel[-1])
     if "DenseGeneral" in kinds and count > 2:
         yield from ((("in",) * read + ("out",) * (count - read), kernel[read:]) for read in range(1, count))

@@ -10,6 +10,7 @@ from flax import nnx
 
 from sparsebounds.nets.masks import trees
 from sparsebounds.nets.masks.owners import owners
+from sparsebounds.nets.masks.tied import holders
 from sparsebounds.nets.models.channels import Channels
 
 _OVER_CHANNELS = (nnx.LayerNorm, nnx.RMSNorm, nnx.GroupNorm)
@@ -55,8 +56,11 @@ def rebuilt(
             if isinstance(norm, nnx.BatchNorm):
                 norm.mean.set_value(jnp.compress(here, norm.mean[...], axis=-1))
                 norm.var.set_value(jnp.compress(here, norm.var[...], axis=-1))
-    for _, module in nnx.iter_modules(small):
-        _know_sizes(module)
+    before = trees.leaves(trees.parameters(model))
+    for path, places in holders(small, found).items():
+        if before[path].shape != values[path].shape:
+            for _, module, _ in places:
+                _know_sizes(module)
     return small
 
 

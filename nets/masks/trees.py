@@ -42,8 +42,13 @@ def leaves(tree: Tree) -> dict[str, Any]:
 
 
 def name(path: Any) -> str:
-    """A path of JAX's tree functions as text: its keys with dots between them."""
-    return ".".join(str(getattr(entry, "key", getattr(entry, "idx", entry))) for entry in path)
+    """A path of JAX's tree functions as text: its keys, places or fields with dots between them."""
+    return ".".join(_step(entry) for entry in path)
+
+
+def _step(entry: Any) -> str:
+    """A key of a dict, a place in a list, or a field of a dataclass or named tuple."""
+    return next(str(getattr(entry, kind)) for kind in ("key", "idx", "name") if hasattr(entry, kind))
 
 
 def with_leaves(tree: Tree, values: dict[str, Any]) -> Tree:
@@ -62,6 +67,33 @@ def zeroed(values: Tree, masks: Tree) -> Tree:
         return like(zeroed(parameters(values), masks), values)
     # `where`, not a product: strict promotion refuses bool times float, and NaN · 0 is NaN.
     return jax.tree.map(lambda value, keep: jnp.where(keep, value, jnp.zeros_like(value)), values, masks)
+
+
+def to_zero(updates: Tree, params: Tree, masks: Tree) -> Tree:
+    """`updates` where `masks` is true; elsewhere what takes the parameters to zero: nothing, where they are there.
+
+    An optimiser whose `init` was traced could not look at them.
+
+    Args:
+        updates: nested dict, or a state of NNX.
+        params: of the same paths, or None: zero elsewhere.
+        masks: nested dict.
+
+    Example:
+        >>> w = {"w": jnp.array([5.0, 2.0])}
+        >>> to_zero({"w": jnp.ones(2)}, w, {"w": jnp.array([True, False])})["w"].tolist()
+        [1.0, -2.0]
+    """
+    if params is None:
+        return zeroed(updates, masks)
+    if isinstance(updates, nnx.State):
+        return like(to_zero(parameters(updates), params, masks), updates)
+    return jax.tree.map(_to_zero, updates, masks, parameters(params))
+
+
+def _to_zero(update: jax.Array, keep: jax.Array, w: jax.Array) -> jax.Array:
+    wide = max(update.dtype, w.dtype, key=lambda kind: kind.itemsize)  # in fewer bits w − w need not be 0
+    return jnp.where(keep, update.astype(wide), (jnp.zeros_like(w) - w).astype(wide))  # 0 − 0 has no sign
 
 
 def like(values: Tree, tree: Any) -> Any:

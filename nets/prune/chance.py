@@ -56,7 +56,8 @@ def erk(model: Any, density: float, *, seed: int = 0, floor: int = 0, layout: Gi
     """A random mask with the densities of `erk_densities`: small layers keep more.
 
     The shape of a layer is its window, the number of units it reads and the number it writes, several axes of either
-    taken together; a stack of layers has one for each.
+    taken together; a stack of layers has one for each. Of a grouped or depthwise convolution it is the kernel's own,
+    whose n_in is channels/groups, as RigL's code reads kernels; depthwise ones mostly come out dense.
 
     Args:
         model: an `nnx.Module`, `nnx.State` or dict of parameters.

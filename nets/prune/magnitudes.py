@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import nnx
 
 from sparsebounds.nets import masks as masking
 from sparsebounds.nets.prune.select import Scope, Scores, best, check_density, sizes
@@ -51,7 +52,7 @@ def magnitude(
     """
     check_density(density)
     layers = masking.Layers.of(model, layout)
-    masking.check_stored(model)
+    masking.check_stored(model, layout)
     scores = inside(sizes(layers, masking.applied(model, layout)), layers, model, within)
     _check_enough(scores, density, scope)
     return layers.masks(model, best(scores, density, scope=scope, floor=floor))
@@ -84,12 +85,12 @@ def rewind(model: Any, initial: Any, masks: Tree) -> Any:
     """Give a model the weights it had before training, where the masks keep them, and zero elsewhere.
 
     Args:
-        model: an `nnx.Module`, changed in place, or a dict of parameters.
+        model: an `nnx.Module`, changed in place, or parameters: a state, dict, or any tree of JAX.
         initial: parameters of an early step: a model, state or dict of the same shapes.
         masks: what was found after training.
 
     Returns:
-        The model; for a dict a new one.
+        The model; for parameters new ones.
 
     Raises:
         ValueError: masks or initial parameters that do not fit the model; the message names the first path.
@@ -104,10 +105,10 @@ def rewind(model: Any, initial: Any, masks: Tree) -> Any:
     masking.check(model, masks)
     _check_initial(model, initial)
     start = masking.apply(masking.parameters(initial), masks)
-    if hasattr(model, "__dict__") and not isinstance(model, dict):
+    if isinstance(model, nnx.Module):
         masking.set_parameters(model, start)
         return model
-    return start
+    return masking.like(start, model)
 
 
 def _check_initial(model: Any, initial: Any) -> None:
@@ -120,7 +121,7 @@ def _check_initial(model: Any, initial: Any) -> None:
 
 
 def lottery_ticket(
-    model: Any,
+    model: nnx.Module,
     train: Callable[[Any, Tree], Any],
     density: float,
     *,
@@ -144,13 +145,16 @@ def lottery_ticket(
         The masks.
 
     Raises:
-        ValueError: as `magnitude`; rounds below 1.
+        ValueError: as `magnitude`; rounds below 1; parameters without their module, which cannot be rewound in place.
 
     Source: iterative magnitude pruning of Frankle, Carbin, ICLR 2019.
     """
     check_density(density)
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; need at least 1")
+    if not isinstance(model, nnx.Module):
+        raise ValueError(f"the model is a {type(model).__name__}; need an nnx.Module, which is trained and rewound in "
+                         "place. For parameters alone write the rounds with magnitude(within=) and rewind")  # fmt: skip
     initial = jax.tree.map(np.array, masking.parameters(model))
     masks: Tree = jax.tree.map(lambda leaf: jax.numpy.ones(leaf.shape, bool), initial)
     for done in range(1, rounds + 1):

@@ -43,7 +43,7 @@ def n_of_m(model: Any, n: int, m: int, *, layout: Given = None) -> Tree:
     if not 1 <= n <= m:
         raise ValueError(f"n:m is {n}:{m}; need 1 <= n <= m")
     layers = Layers.of(model, layout)
-    check_stored(model)
+    check_stored(model, layout)
     each = layers.each
     keep: Keep = {}
     for name, leaf in sizes(layers, applied(model, layout)).items():

@@ -19,6 +19,9 @@ Tree = Any
 TOLERANCE = 1e-3
 """How far f(2x) may be from 2·f(x) without a warning."""
 
+ROUNDING = 1e-3
+"""Share of negative scores from which on they are nothing but rounding."""
+
 
 class NotConserved(UserWarning):
     """The network does not quite scale with its input, so SynFlow's scores of its layers do not sum to the same."""
@@ -55,8 +58,8 @@ def synflow(
 
     Raises:
         ValueError: density outside (0, 1], rounds below 1, a layer pruned to nothing, no in_shape, a kernel whose axes
-            are not known or that is normalised by a module around its layer, batch norm or dropout in training mode, a
-            network that does not scale with its input.
+            are not known, that is normalised by a module around its layer or that no flow goes through, as queries and
+            keys of an attention; batch norm or dropout in training mode, a network that does not scale with its input.
 
     Example:
         >>> from sparsebounds.nets.models.mlp import MLP
@@ -99,6 +102,12 @@ def _shape(model: Any, in_shape: tuple[int, ...] | None) -> tuple[int, ...]:
     return tuple(found)
 
 
+def _flows(score: np.ndarray) -> bool:
+    """Whether scores, none of which is negative where a flow can be, are more than rounding."""
+    size = float(np.abs(score).sum())
+    return size > 0 and size - float(score.sum()) < ROUNDING * size
+
+
 class _Flow:
     """R of a network as a function of its kernels, and the scores.
 
@@ -107,7 +116,7 @@ class _Flow:
     """
 
     def __init__(self, model: nnx.Module, in_shape: tuple[int, ...], layout: masking.Given) -> None:
-        masking.check_stored(model)
+        masking.check_stored(model, layout)
         self.layers, self.kernels = masking.Layers.of(model, layout), masking.applied(model, layout)
         self.known, self.normed = masking.layouts(model, layout), masking.Normed.of(model, layout)
         _, self.others, self.apply = frozen(linearised(model))
@@ -141,6 +150,12 @@ class _Flow:
                 f"gives {ratio:.3g} times twice the scores: something saturates, normalises or is added, as tanh, "
                 "softmax, or a norm or shift of your own. Use ReLU and the norms of flax.nnx, declare what is added as "
                 "'bias' (layout=), or prune by snip"
+            )
+        if idle := [name for name, score in found.items() if not _flows(score)]:
+            raise ValueError(
+                f"no flow goes through {', '.join(idle)}, so their scores are 0 or rounding: queries and keys do "
+                "not matter where all tokens are alike, nor does a layer that is zero or has one behind it. "
+                f"Leave them whole, layout={{'{idle[0]}': 'gain', …}}, or prune by snip"
             )
         if abs(ratio - 1) > TOLERANCE:
             said = f"SynFlow's scores are not conserved here: {where}; its activations do not scale as ReLU does"

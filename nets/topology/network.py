@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 
 from sparsebounds.nets import masks as masking
@@ -148,6 +147,8 @@ def layers_of(
                              f"owns it (layout=model), or layout={{'{path}': '{said}'}} for one, '{said} groups=4' "
                              "for four")  # fmt: skip
     layers = masking.Layers(chosen, {path: arrays[path].shape for path in chosen})
+    if weights is not None:
+        masking.check_stored(weights, layout)
     kernels = arrays if weights is None else named(masking.applied(weights, layout))
     parts, values = layers.parts(arrays), layers.parts(kernels)
     return {name: (parts[name], values[name], own) for name, own in layers.each.items()}
@@ -175,5 +176,4 @@ def defined_share(layers: Sequence[LayerTopology]) -> dict[str, float]:
 
 def named(tree: Tree) -> dict[str, Any]:
     """Path → array of a nested dict of parameters or masks, or of an `nnx.Module`."""
-    leaves = jax.tree_util.tree_flatten_with_path(masking.parameters(tree))[0]
-    return {".".join(str(getattr(entry, "key", entry)) for entry in path): np.asarray(leaf) for path, leaf in leaves}
+    return {path: np.asarray(leaf) for path, leaf in masking.leaves(masking.parameters(tree)).items()}

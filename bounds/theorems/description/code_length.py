@@ -29,7 +29,9 @@ from sparsebounds.bounds.theorems.description.beyond_layers import flat_numbers,
 LAYER_BITS = 8
 """Per layer, besides one bit per term: which of its optional parts are there, and its kind of activation."""
 PART_BITS = 8
-"""Per part: which values repeat, 2 bits; number format, 4; code of the values, 2."""
+"""Per part: which values repeat, 2 bits; number format, 4; code of the values, 2. There are three of these."""
+ESCAPE_BITS = 2
+"""Of a bias whose zeros follow although those of weights are fixed: the code of the values, after a fourth word."""
 FORMATS: tuple[tuple[str, int], ...] = (("bfloat16", 16), ("float16", 16), ("float32", 32), ("float64", 64))
 _TYPES: tuple[type, ...] = (ml_dtypes.bfloat16, np.float16, np.float32, np.float64)
 _WHOLE = tuple(f"{sign}int{width}" for width in (8, 16, 32, 64) for sign in ("u", ""))
@@ -63,7 +65,8 @@ def graph_code(graph: Graph | Program, *, mask_fixed: bool = False) -> tuple[Par
 
     Args:
         graph: any network, or the program of one.
-        mask_fixed: True if the positions of the zeros were fixed before seeing the sample: they cost nothing.
+        mask_fixed: True if the positions of the zeros of weights were fixed before seeing the sample: they cost
+            nothing. Those of biases do, which masks leave whole: that of a unit that never fires stays where it began.
 
     Returns:
         One code per part, in the order of the layers. Every value is reproduced exactly.
@@ -78,7 +81,8 @@ def graph_code(graph: Graph | Program, *, mask_fixed: bool = False) -> tuple[Par
         >>> [(part.slots, part.nonzeros, part.position_bits, part.value_bits) for part in graph_code(graph)]
         [(4, 2, 6, 18)]
     """
-    return tuple(part_code(name, slots, mask_fixed=mask_fixed) for name, slots in parts(graph))
+    shifts = bias_names(graph) if mask_fixed else set()
+    return tuple(part_code(n, slots, mask_fixed=mask_fixed, bias=n in shifts) for n, slots in parts(graph))
 
 
 def total_bits(graph: Graph | Program, codes: tuple[PartCode, ...]) -> int:
@@ -122,6 +126,13 @@ def parts(graph: Graph | Program) -> Iterator[tuple[str, Shaped[np.ndarray, " ..
             yield f"{layer.name} slope", np.array([layer.slope])
 
 
+def bias_names(graph: Graph | Program) -> set[str]:
+    """The parts that are biases; of a program, which says nothing of its arrays, those of fewer than two axes."""
+    if isinstance(graph, Program):
+        return {name for name, array in graph.numbers if array.ndim < 2}
+    return {f"{layer.name} bias" for _, layer in graph.linear_layers() if layer.bias is not None}
+
+
 def _term_slots(term: Term, shape: tuple[int, int]) -> Shaped[np.ndarray, " ..."] | None:
     if isinstance(term, Dot):
         same = len(term.weight) > 1 and bool((term.weight == term.weight[:1]).all())
@@ -137,8 +148,17 @@ def _unrepeated(values: Shaped[np.ndarray, "positions channels"]) -> Shaped[np.n
     return next(form.ravel() for form in forms if (values == form).all() or form is values)
 
 
-def part_code(name: str, slots: Float64[np.ndarray, " ..."], *, mask_fixed: bool = False) -> PartCode:
-    """The shortest of three codes of one part: every value, a codebook with indices, a codebook with counts."""
+def part_code(
+    name: str, slots: Float64[np.ndarray, " ..."], *, mask_fixed: bool = False, bias: bool = False
+) -> PartCode:
+    """The shortest of three codes of one part: every value, a codebook with indices, a codebook with counts.
+
+    Args:
+        name: of the part.
+        slots: its numbers.
+        mask_fixed: whether its zeros cost nothing; of a bias they do, and nothing but a word where it has none.
+        bias: whether it is one.
+    """
     number, width = number_format(slots)
     held = slots[slots != 0]
     codes = {"each value": width * held.size}
@@ -147,7 +167,10 @@ def part_code(name: str, slots: Float64[np.ndarray, " ..."], *, mask_fixed: bool
         codes["codebook"] = codebook_bits(held.size, len(counts), width)
         codes["counted codebook"] = counted_bits(counts, width)
     form = min(codes, key=lambda key: codes[key])
-    positions = 0 if mask_fixed else mask_bits(slots.size, held.size)
+    if not mask_fixed:
+        positions = mask_bits(slots.size, held.size)
+    else:
+        positions = ESCAPE_BITS + mask_bits(slots.size, held.size) if bias and held.size < slots.size else 0
     return PartCode(name, int(slots.size), int(held.size), number, form, positions, codes[form])
 
 

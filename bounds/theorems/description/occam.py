@@ -49,7 +49,8 @@ def occam(graph: Graph | Program, sample: Sample, *, delta: float, mask_fixed: b
 
     Args:
         sample: with the margins of this very network.
-        mask_fixed: True if the positions of zero weights were fixed before seeing the sample; they cost nothing then.
+        mask_fixed: True if the positions of zero weights were fixed before seeing the sample; they cost nothing then,
+            but those of biases do, which no mask thins out: that of a unit that never fires stays where it began.
             Lists of what the network reads cost what they did, see `read_graph`.
 
     Returns:

@@ -92,10 +92,8 @@ def test_what_an_optimiser_asks_for_beside_gradients_reaches_it() -> None:
     ("tx", "name"),
     [
         (optax.adafactor(1e-2, min_dim_size_to_factor=4), "FactoredState"),
-        (optax.contrib.muon(1e-2), "MuonState"),
         (optax.sm3(1e-2), "ScaleBySM3State"),
         (optax.lbfgs(), "ScaleByLBFGSState"),
-        (optax.masked(optax.sgd(0.1, momentum=0.9), {"layers": {0: True, 2: False}}), "TraceState"),
     ],
 )
 def test_memory_that_a_change_cannot_reach_is_named(tx: optax.GradientTransformation, name: str) -> None:
@@ -106,6 +104,65 @@ def test_memory_that_a_change_cannot_reach_is_named(tx: optax.GradientTransforma
         for rule in (grow.SET(), grow.RigL()):
             with pytest.raises(ValueError, match=rf"^{type(rule).__name__} cannot change masks under.*{name}.*adam do"):
                 rule.around(tx, keep, model).init(params)
+
+
+LABELS = {"layers": {0: {"kernel": "fast", "bias": "slow"}, 2: {"kernel": "fast", "bias": "slow"}}}
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        optax.contrib.muon(1e-2),
+        optax.masked(optax.adam(1e-2), {"layers": {0: True, 2: False}}),
+        optax.masked(optax.adamw(1e-2), jax.tree.map(lambda label: label == "fast", LABELS)),
+        optax.multi_transform({"fast": optax.adam(1e-2), "slow": optax.sgd(0.1, momentum=0.9)}, LABELS),
+    ],
+)
+def test_an_optimiser_of_parts_forgets_what_is_dropped(tx: optax.GradientTransformation) -> None:
+    """Every memory of the first kernel is filled at a step, and empty outside the mask after the change."""
+    model = net()
+    keep = prune.erk(model, 0.4)
+    rule = grow.RigL(every=2, until=10, fraction=0.9).around(tx, keep, model)
+    params = masks.apply(masks.parameters(model), keep)
+    state = rule.init(params)
+    with jax.numpy_dtype_promotion("standard"):
+        for step in range(2):
+            slope = jax.tree.map(lambda w, step=step: jnp.sin(7.0 * jnp.arange(w.size) + step).reshape(w.shape), params)
+            updates, state = rule.update(slope, state, params)
+            params = optax.apply_updates(params, updates)
+    now = masks.leaves(state.masks)["layers.0.kernel"]
+    assert (now != masks.leaves(keep)["layers.0.kernel"]).any()
+    held = [leaf for leaf in jax.tree.leaves(state.inner) if leaf.shape == now.shape]
+    assert held
+    for memory in held:
+        assert not memory[~now].any() and memory[now].any()
+    assert not np.asarray(masks.leaves(params)["layers.0.kernel"])[~np.asarray(now)].any()
+
+
+@pytest.mark.parametrize("kinds", [(jnp.bfloat16, jnp.bfloat16), (jnp.float32, jnp.bfloat16)])
+def test_numbers_of_other_kinds_than_the_parameters(kinds: tuple[object, object]) -> None:
+    """bfloat16 weights, memory of float32; bfloat16 gradients of float32 weights. What is dropped is exactly 0."""
+    weights, slopes = kinds
+    keep = {"kernel": jnp.arange(40).reshape(8, 5) % 2 == 0}
+    params = masks.apply({"kernel": jnp.asarray(np.random.RandomState(0).randn(8, 5), weights)}, keep)
+    slope = {"kernel": jnp.asarray(np.random.RandomState(1).randn(8, 5), slopes)}
+    for inner in (optax.sgd(0.1), optax.sgd(0.1, momentum=0.9, accumulator_dtype=jnp.float32)):
+        tx, now = grow.RigL(every=1, until=10, fraction=0.9).around(inner, keep), params
+        with jax.numpy_dtype_promotion("standard"):
+            updates, state = tx.update(slope, tx.init(now), now)
+            now = optax.apply_updates(now, updates)
+        assert now["kernel"].dtype == weights and (state.masks["kernel"] != keep["kernel"]).any()
+        assert not np.asarray(now["kernel"], np.float32)[~np.asarray(state.masks["kernel"])].any()
+
+
+def test_masked_weights_that_a_compiled_init_could_not_see_go_to_zero_at_once() -> None:
+    model = net()
+    keep = prune.erk(model, 0.4)
+    for tx in (masks.keep_zeros(optax.adam(0.1), keep), grow.SET().around(optax.adam(0.1), keep, model)):
+        params = masks.parameters(model)
+        with jax.numpy_dtype_promotion("standard"):
+            updates, _ = tx.update(params, jax.jit(tx.init)(params), params)
+        masks.check_zeros(optax.apply_updates(params, updates), keep)
 
 
 def test_masked_weights_that_are_not_zero_are_refused_at_the_start() -> None:

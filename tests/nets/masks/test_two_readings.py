@@ -119,6 +119,34 @@ def test_tables_of_positions_are_whole() -> None:
     assert int(found["tok"]["embedding"].sum()) == 40 and int(found["position_net"]["kernel"].sum()) == 16
 
 
+def test_a_name_that_may_speak_of_positions_is_no_table_of_them() -> None:
+    """Words of a part-of-speech tagger, and positive weights; `pos_embed` is a table where it is the module."""
+    for path in ("pos_tagger.words.embedding", "word_pos.embedding", "pos_embed.inner.embedding"):
+        own = by_name({path: (50, 8)})[path]
+        assert own.kind == "unknown" and "say 'gain', or 'in out'" in own.reason
+    for name in ("w_pos", "pos_weight", "pos_kernel"):
+        assert by_name({name: (8, 8)})[name].kind == "unknown"
+    for name in (
+        "pos",
+        "abs_pos",
+        "rel_pos_h",
+        "positions",
+        "position_bias_table",
+        "pos_embed_class",
+        "encoder_pos_emb",
+    ):
+        assert by_name({name: (8, 8)})[name].kind == "gain"
+    tagger = nnx.Sequential(nnx.Dict(pos_tagger=nnx.Dict(words=nnx.Embed(50, 8, rngs=R))))
+    with pytest.raises(ValueError, match="its module may be one of positions"):
+        prune.magnitude(tagger, 0.5)
+
+
+def test_batch_dimensions_are_no_stack() -> None:
+    """DenseGeneral(4, batch_dims=(0,)) on (3, 6) is one layer with three groups, in the shapes of a stack."""
+    shapes = {"DenseGeneral_0.kernel": (3, 6, 4), "DenseGeneral_0.bias": (3, 4)}
+    assert by_name(shapes)["DenseGeneral_0.kernel"].reason == "it may be 'group in out', 'stack in out'"
+
+
 class Depthwise(nn.Module):
     """Sixteen convolutions side by side."""
 

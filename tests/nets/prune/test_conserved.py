@@ -64,6 +64,32 @@ def test_a_gain_scales_the_flow_by_its_absolute_value() -> None:
     assert [score.sum() for score in scores.values()] == pytest.approx([flow] * 3, rel=1e-6)
 
 
+class Attentive(nnx.Module):
+    """Tokens that are all alike, as those of an image of ones."""
+
+    in_shape = (6, 8)
+
+    def __init__(self) -> None:
+        self.attention = nnx.MultiHeadAttention(2, 8, decode=False, rngs=nnx.Rngs(1))
+        self.head = nnx.Linear(8, 3, rngs=nnx.Rngs(2))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.head((x + self.attention(x)).mean(axis=1))
+
+
+def test_layers_without_a_flow_are_refused_unless_they_stay_whole() -> None:
+    """A softmax of equal numbers does not depend on queries and keys; behind a layer of zeros there is nothing."""
+    model, silent = Attentive(), ("attention.key.kernel", "attention.query.kernel")
+    with pytest.raises(ValueError, match=rf"no flow goes through {', '.join(silent)}, so their scores are 0 or"):
+        prune.synflow(model, 0.9)
+    mask = masks.leaves(prune.synflow(model, 0.9, layout=dict.fromkeys(silent, "gain")))
+    assert all(mask[path].all() for path in silent) and not mask["attention.value.kernel"].all()
+    stopped = net()
+    stopped.layers[2].kernel[...] = 0 * stopped.layers[2].kernel[...]
+    with pytest.raises(ValueError, match="sum to 0; need a number above 0"):
+        prune.synflow(stopped, 0.9, in_shape=(16,))
+
+
 class Rms(nnx.Module):
     """A norm that says nothing of itself."""
 

@@ -120,6 +120,25 @@ def test_erk_densities_solve_their_equation() -> None:
         assert not ratio or max(ratio.values()) == pytest.approx(min(ratio.values()))
 
 
+def test_erk_of_grouped_kernels_by_their_own_shapes() -> None:
+    """1 − p = 1 − ε·(n_in + n_out + kh + kw)/(n_in·n_out·kh·kw), n_in = channels/groups, as RigL's code has it.
+
+    Depthwise (3, 3, 1, 8), sum 15 of 72; pointwise (1, 1, 8, 32), 42 of 256; four groups (3, 3, 8, 32), 46 of 2304. At
+    density 0.3 of 2632 weights, 789.6: first ε = 789.6/103, the first two exceed 1; then ε = (789.6 − 72 − 256)/46.
+    """
+    model = nnx.Sequential(
+        nnx.Conv(8, 8, (3, 3), feature_group_count=8, rngs=nnx.Rngs(0)),
+        nnx.Conv(8, 32, (1, 1), rngs=nnx.Rngs(0)),
+        nnx.Conv(32, 32, (3, 3), feature_group_count=4, rngs=nnx.Rngs(0)),
+    )
+    shapes = {path: leaf.shape for path, leaf in masks.leaves(masks.parameters(model)).items() if leaf.ndim == 4}
+    assert list(shapes.values()) == [(3, 3, 1, 8), (1, 1, 8, 32), (3, 3, 8, 32)]
+    found = prune.erk_densities(shapes, 0.3)
+    assert list(found.values()) == pytest.approx([1, 1, (789.6 - 72 - 256) / 46 * 46 / 2304])
+    kept = counts(prune.erk(model, 0.3))
+    assert [kept[path] for path in shapes] == [72, 256, 462]
+
+
 def test_erk_and_random_masks_meet_their_counts() -> None:
     shapes = {"stem": {"v": (3, 3, 1, 4), "g": (), "bias": (4,)}, "block": {"v": (3, 3, 4, 4), "g": (4,)}}
     shapes |= {"dense": {"kernel": (16, 10)}}

@@ -170,6 +170,20 @@ def test_zeros_shorten_the_code():
     assert bits == sorted(bits, reverse=True) and bits[-1] < bits[0] / 20
 
 
+def test_zeros_of_biases_are_paid_for_under_a_fixed_mask():
+    """Eight units, three of which never fired, so that their biases are still 0: 3 of 8 in ⌈log₂ 9⌉ + ⌈log₂ 56⌉ = 10
+    bits and 2 that say so, where the weights of the same places cost none; without zeros there is nothing to say."""
+    rng = np.random.default_rng(5)
+    w, b = rng.normal(size=(4, 8)).astype(np.float32), rng.normal(size=8).astype(np.float32)
+    w[:, :3] = 0
+    for zeros, bits in ((0, 0), (3, 2 + 10)):
+        bias = np.where(np.arange(8) < zeros, 0, b)
+        graph = bounds.read_graph(lambda x, bias=bias: x @ w + bias, np.ones((2, 4), np.float32))
+        weights, shifts = graph_code(graph, mask_fixed=True)
+        assert (weights.nonzeros, weights.position_bits) == (20, 0)
+        assert (shifts.position_bits, shifts.value_bits) == (bits, 32 * (8 - zeros))
+
+
 def test_entropy_is_reached():
     """A part of skewed values costs about its entropy, below the fixed-length indices."""
     rng = np.random.default_rng(3)
