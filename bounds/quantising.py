@@ -48,7 +48,8 @@ def quantised(
     Every array of an NNX module or of `params`, or of what a function without any closes over, is rounded to a uniform
     grid of 2, 3, 4, 6 or 8 bits, arrays of one axis to 8 (`on_grid`). The number of bits that promises the smallest
     bound is taken, by up to 2000 samples; with it the network runs over all of them once. Where the graph of the
-    rounded network can be read and is the shorter description it is the network, its program otherwise.
+    rounded network can be read and is the shorter description it is the network, its program otherwise, and where a
+    bound below 0.99 is out of reach.
 
     Args:
         f: function of one batched input, or of (params, x); or a Flax NNX module.
@@ -85,7 +86,8 @@ def quantised(
     if m > TRIED and value >= HOPELESS:
         return Quantised(program)
     margins = Margins.measure(small, x, y, repetitions=repetitions, batch_size=batch_size)
-    return Quantised(_shorter(small, program, inputs[:2], margins, selections_fixed), margins)
+    chosen = program if value >= HOPELESS else _shorter(small, program, inputs[:2], margins, selections_fixed)
+    return Quantised(chosen, margins)
 
 
 def rounded(network: Network, bits: int) -> Network:
