@@ -15,10 +15,12 @@ from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.linear_maps import SpectralNorm, spectral_norm
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
+from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import table
+from sparsebounds.bounds.theorems.description.quantised import Quantised
 from sparsebounds.bounds.what_if import samples_needed, what_if_dense, what_if_pruned, what_if_samples
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Listed",
     "Prior",
     "Program",
+    "Quantised",
     "ReadError",
     "Reference",
     "Sample",
@@ -50,6 +53,7 @@ __all__ = [
     "evaluate",
     "pruned",
     "quantise",
+    "quantised",
     "read_graph",
     "read_program",
     "samples_needed",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from types import FunctionType
 from typing import Any
 
 import jax
@@ -19,6 +17,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from sparsebounds.bounds.endings import stripped
 from sparsebounds.bounds.handed_in import remedy
+from sparsebounds.bounds.scopes import in_training, name_of, scoped
 from sparsebounds.bounds.untouched import untouched
 
 KEPT = 128
@@ -77,6 +76,7 @@ class Network:
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
+        self._change: Callable[[Any], Any] | None = None
         self._given = f
         self.arrays, self.names, self.ends = (), (), None
         self._run: Callable[[Any, Any], Any] = lambda _, x: f(x)
@@ -87,8 +87,8 @@ class Network:
                 raise ValueError("params was given with an NNX module, which has parameters of its own; leave it out")
             definition, state = nnx.split(f)
             tree = self._keep(state)
-            self.training = tuple(_in_training(f))
-            self._run = lambda arrays, x: _scoped(_copied(definition, jax.tree.unflatten(tree, arrays)))(x)
+            self.training = tuple(in_training(f))
+            self._run = lambda arrays, x: scoped(_copied(definition, jax.tree.unflatten(tree, arrays)))(x)
         elif params is not None:
             tree = self._keep(params)
             self._run = lambda arrays, x: f(jax.tree.unflatten(tree, arrays), x)
@@ -97,13 +97,29 @@ class Network:
         """Keep the arrays of a tree with their names; its structure."""
         entries, structure = jax.tree_util.tree_flatten_with_path(tree)
         self.arrays = tuple(_kept(leaf) for _, leaf in entries)
-        self.names = tuple(_name(path) for path, _ in entries)
+        self.names = tuple(name_of(path) for path, _ in entries)
         return structure
 
     @classmethod
     def of(cls, f: Any, params: Any = None) -> Network:
         """A network as it is, anything else as a new one."""
         return f if isinstance(f, cls) and params is None else cls(f, params)
+
+    def with_arrays(self, change: Callable[[Any], Any]) -> Network:
+        """The same network with other numbers: every array is changed, of a function without any those it closes over.
+
+        Example:
+            >>> network = Network(lambda x: x @ np.eye(2, dtype=np.float32))
+            >>> network.with_arrays(lambda array: 3 * array)(jnp.ones((1, 2))).tolist()
+            [[3.0, 3.0]]
+        """
+        other = copy.copy(self)
+        other._calls = {}
+        if self.arrays:
+            other.arrays = tuple(change(array) for array in self.arrays)
+        else:
+            other._change = change
+        return other
 
     def __call__(self, x: Any) -> Any:
         """The scores, operation by operation."""
@@ -112,7 +128,7 @@ class Network:
                 self.traced(x)
             except Exception:  # what cannot be traced has no program that could be cut
                 self.ends = ()
-        if not self.ends:
+        if not self.ends and self._change is None:
             with untouched(self._given):
                 return two_scores(self._run(self.arrays, x), len(x))
         program, outputs = self.traced(x)
@@ -152,7 +168,10 @@ class Network:
     def _whole(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         # A new function each time: of one that it knows, JAX gives the old trace, with the weights of that time.
         with untouched(self._given):
-            return jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
+            program, outputs = jax.make_jaxpr(lambda arrays, x: self._run(arrays, x), return_shape=True)(self.arrays, x)
+        if self._change is not None:
+            program = ClosedJaxpr(program.jaxpr, [self._change(array) for array in program.consts])
+        return program, outputs
 
     def compiled(self, x: jax.Array) -> Any:
         """The scores, compiled; where it cannot be compiled it is called plainly, so that its own errors surface.
@@ -245,51 +264,3 @@ def _copied(definition: Any, state: Any) -> Any:
     except Exception:  # an attribute that cannot be copied, such as an open file
         pass
     return nnx.merge(definition, jax.tree.map(_kept, state), copy=True)
-
-
-def _scoped(module: Any) -> Any:
-    """The same module, its layers named in whatever is traced: by path, functions in lists of layers too."""
-    for path, layer in list(nnx.iter_modules(module)):
-        if isinstance(layer, nnx.List):
-            for i, part in enumerate(layer):
-                if isinstance(part, FunctionType) or hasattr(part, "lower"):  # a function, or a jitted one
-                    layer[i] = _named_function(part, _path((*path, i)))
-        if path and callable(layer):
-            _name_calls(layer, _path(path))
-    return module
-
-
-def _name_calls(layer: Any, name: str) -> None:
-    kind = type(layer)
-
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        with jax.named_scope(name):
-            return kind.__call__(self, *args, **kwargs)
-
-    layer.__class__ = type(kind.__name__, (kind,), {"__call__": call})
-
-
-def _named_function(function: Any, name: str) -> Any:
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with jax.named_scope(name):
-            return function(*args, **kwargs)
-
-    return call
-
-
-def _in_training(module: Any) -> Iterator[tuple[str, str]]:
-    for path, layer in nnx.iter_modules(module):
-        drops = getattr(layer, "deterministic", None) is False
-        rate = getattr(layer, "rate", getattr(layer, "dropout_rate", 0.0))
-        if getattr(layer, "use_running_average", None) is False or (drops and rate != 0.0):
-            yield _path(path), type(layer).__name__
-
-
-def _path(path: tuple[Any, ...]) -> str:
-    return ".".join(map(str, path))
-
-
-def _name(path: tuple[Any, ...]) -> str:
-    keys = (str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k)))) for k in path)
-    return ".".join(key for key in keys if key != "value")

@@ -20,6 +20,7 @@ from sparsebounds.bounds.theorems.covering.ledent import ledent
 from sparsebounds.bounds.theorems.covering.long_sedghi import long_sedghi
 from sparsebounds.bounds.theorems.description.occam import occam
 from sparsebounds.bounds.theorems.description.parameter_count import parameter_count
+from sparsebounds.bounds.theorems.description.quantised import occam_quantised
 from sparsebounds.bounds.theorems.held_out import held_out
 from sparsebounds.bounds.theorems.pac_bayes import pac_bayes
 from sparsebounds.bounds.theorems.rademacher.galanti import galanti, galanti_best, galanti_published
@@ -51,6 +52,7 @@ BOUNDS: dict[str, Theorem[...]] = {
     "ledent": ledent,
     "long_sedghi": long_sedghi,
     "occam": occam,
+    "occam_quantised": occam_quantised,
     "pac_bayes": pac_bayes,
     "parameter_count": parameter_count,
     "held_out": held_out,

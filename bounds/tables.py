@@ -15,6 +15,7 @@ from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, evaluations, named
 from sparsebounds.bounds.sample.checks import check_sample
@@ -90,8 +91,8 @@ def table(
         DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
         standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
         bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
-        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `parameter_count`), see
-        `read_program`; the refusal is the note of all others.
+        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `occam_quantised`,
+        `parameter_count`), see `read_program`; the refusal is the note of all others.
 
     Raises:
         ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
@@ -128,6 +129,13 @@ def table(
     held_out = _held_out(network, test, repetitions, batch_size)
     errors = _errors(sample, held_out)
     given |= {"reference": reference, "mask_fixed": mask_fixed, "test": held_out}
+    if "occam_quantised" in chosen:
+        given["quantised"] = quantised(
+            *(network, x_train, y_train),
+            selections_fixed=selections_fixed,
+            repetitions=repetitions,
+            batch_size=batch_size,
+        )
     deltas = _deltas(chosen, delta, simultaneous)
     rows = [
         _row(*evaluation) | errors
@@ -158,7 +166,7 @@ def _read(
 
 def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
-    own = {"graph", "sample", "delta", "reference", "mask_fixed", "test"}
+    own = {"graph", "sample", "delta", "reference", "mask_fixed", "test", "quantised"}
     known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
     for key in options or {}:
         if key not in known:

@@ -54,7 +54,7 @@ def what_if_pruned(
         The bound, with the guarantee it has for any network; `terms` begin with the layer and the density.
 
     Raises:
-        ValueError: as `pruned` and the bound; `mask_fixed` or `test` among the options.
+        ValueError: as `pruned` and the bound; `mask_fixed`, `test` or `quantised` among the options.
 
     Example:
         >>> from sparsebounds import bounds
@@ -65,7 +65,8 @@ def what_if_pruned(
         >>> found.terms["density"], found.terms["nonzeros"]
         (0.5, 2)
     """
-    for name, why in (("mask_fixed", "the mask comes from trained weights"), ("test", "it has margins of its own")):
+    own = "it has margins of its own"
+    for name, why in (("mask_fixed", "the mask comes from trained weights"), ("test", own), ("quantised", own)):
         if name in options:
             raise ValueError(f"{name} was given, but the network is another one after pruning: {why}; leave it out")
     sparse = pruned(graph, layer, density)

@@ -64,19 +64,18 @@ def sets_upper(dot: Dot, lattices: Sequence[Lattice | None], method: str) -> flo
     Rows of different sets are different outputs: ‖Az‖² = Σ_b ‖A_b z‖² ≤ Σ_b s_b² ‖z restricted to what b reads‖²,
     with s_b ≥ ‖A_b‖; without a lattice, A_b is its rows f one by one, each with s_b ≥ ‖W_b‖.
     """
-    counts = [_reads(dot.taps, b, once=lattice is not None) for b, lattice in enumerate(lattices)]
-    width = max(len(c) for c in counts)
-    together = np.sum([np.pad(c > 0, (0, width - len(c))) for c in counts], axis=0)
-    if together.max(initial=0) <= 1:  # sets that share no element: the largest counts alone
+    reads = [_reads(dot.taps, b, once=lattice is not None) for b, lattice in enumerate(lattices)]
+    elements = np.concatenate([found for found, _ in reads])
+    if len(np.unique(elements)) == len(elements):  # sets that share no element: the largest counts alone
         runs = _runs(lattices)
         squares = [_squares(dot.weight[run], lattices[run[0]], method) for run in runs]
         return root_up(
-            max(s * max(counts[b].max(initial=0) for b in run) for s, run in zip(squares, runs, strict=True))
+            max(s * max(reads[b][1].max(initial=0) for b in run) for s, run in zip(squares, runs, strict=True))
         )
-    total = np.zeros(width)
-    for b, count in enumerate(counts):
-        total[: len(count)] += _squares(dot.weight[b : b + 1], lattices[b], method) * count
-    return root_up(float(total.max(initial=0.0)) * (1 + len(counts) * EPS))
+    total = np.zeros(int(elements.max(initial=-1)) + 1)
+    for b, (found, counts) in enumerate(reads):
+        total[found] += _squares(dot.weight[b : b + 1], lattices[b], method) * counts
+    return root_up(float(total.max(initial=0.0)) * (1 + len(reads) * EPS))
 
 
 def _runs(lattices: Sequence[Lattice | None]) -> list[range]:
@@ -85,16 +84,25 @@ def _runs(lattices: Sequence[Lattice | None]) -> list[range]:
     return [range(start, stop) for start, stop in pairwise([*starts, len(lattices)])]
 
 
-def _reads(taps: Taps, b: int, once: bool) -> Int[np.ndarray, " elements"]:
-    """How many rows of set b read each element (at most once, if so asked)."""
+def _reads(taps: Taps, b: int, once: bool) -> tuple[Int[np.ndarray, " read"], Int[np.ndarray, " read"]]:
+    """The elements that set b reads, and how many of its rows read each (one, if so asked).
+
+    Of the elements read alone: a depthwise convolution has a set for each channel, deep in a large network.
+    """
+    source = taps.source[b].ravel()
+    source = source[source >= 0]
+    if not source.size:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    low, high = int(source.min()), int(source.max())
     if once:
-        counts = np.bincount(taps.source[b].ravel() + 1)[1:]
-        return np.minimum(counts, 1)
-    total = np.zeros(int(taps.source[b].max(initial=-1)) + 1, dtype=np.int64)
+        found = np.flatnonzero(np.bincount(source - low))
+        return found + low, np.ones_like(found)
+    total = np.zeros(high - low + 1, dtype=np.int64)
     for start, sites in taps.chunks():
         rows = taps.rows(b, start, start + len(sites))
-        total += np.bincount(rows.ravel() + 1, minlength=len(total) + 1)[1:]
-    return total
+        total += np.bincount(rows[rows >= 0] - low, minlength=len(total))
+    found = np.flatnonzero(total)
+    return found + low, total[found]
 
 
 def _squares(weight: Float64[np.ndarray, "sets K N"], lattice: Lattice | None, method: str) -> float:

@@ -24,9 +24,9 @@ NOT_ASKED = "nobody asked for it"
 def read_program(f: Any, x: Any, *, params: Any = None, reason: str = NOT_ASKED) -> Program:
     """A network as its program: text and arrays, whatever the operations are.
 
-    Bounds that need no graph (`held_out`, `occam`, `parameter_count`) take it in the place of one; `table` does so by
-    itself where `read_graph` refuses. Parameters are those of an NNX module, or `params`; arrays of the closure are
-    constants of the program. Only what the scores depend on is kept.
+    Bounds that need no graph (`held_out`, `occam`, `occam_quantised`, `parameter_count`) take it in the place of one;
+    `table` does so by itself where `read_graph` refuses. Parameters are those of an NNX module, or `params`; arrays of
+    the closure are constants of the program. Only what the scores depend on is kept.
 
     Args:
         f: function of one batched input, or of (params, x); or a Flax NNX module.

@@ -13,6 +13,8 @@ from sparsebounds.experiments.shared.user_model import Arrays
 
 COLUMNS = ("what if", "bound", "value now", "value", "complexity now", "complexity", "guarantee", "note")
 DENSE = "dense"
+MEASURED = ("held_out", "occam_quantised")
+"""Bounds of margins of their own, which a change leaves behind."""
 
 
 def what_if(config: EvaluateConfig, network: Any, arrays: Arrays, now: pd.DataFrame) -> pd.DataFrame:
@@ -22,7 +24,7 @@ def what_if(config: EvaluateConfig, network: Any, arrays: Arrays, now: pd.DataFr
         config: `what_if` has the changes: "samples=M"; "LAYER=DENSITY", pruned by magnitude; "LAYER=dense", counted as
             fully connected. A layer is its name, or its number.
         network, arrays: as in `evaluate`.
-        now: the table as it is; bounds without a value, and the held-out one, are left out.
+        now: the table as it is; bounds without a value, and those of `MEASURED`, are left out.
 
     Returns:
         `COLUMNS`.
@@ -40,7 +42,7 @@ def what_if(config: EvaluateConfig, network: Any, arrays: Arrays, now: pd.DataFr
     )
     rows = []
     for change in config.what_if:
-        for row in now[now["value"].notna() & (now["bound"] != "held_out")].to_dict(orient="records"):
+        for row in now[now["value"].notna() & ~now["bound"].isin(MEASURED)].to_dict(orient="records"):
             found = _changed(config, change, bounds.BOUNDS[row["bound"]], graph, sample, arrays)
             values = (row["value"], found.value, row["complexity"], found.complexity)
             rows.append((change, row["bound"], *values, found.guarantee, found.note))

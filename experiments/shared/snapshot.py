@@ -88,6 +88,10 @@ def take_snapshot(
     }
     options: dict[str, Any] = {"delta": delta, "gamma": gamma, "mask_fixed": mask_fixed}
     options |= {"pixel_range": data.pixel_range, "test": test}
+    if every:
+        options["quantised"] = bounds.quantised(
+            *(network, data.x_train, data.y_train), selections_fixed=mask_fixed, repetitions=repetitions
+        )
     followed = {form.bound for form in FORMS}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}

@@ -54,6 +54,7 @@ SEEN_BY: dict[tuple[str, str], str] = {
     ("peeling", "s → 1"): _CONSTANTS,
     ("peeling", "B dropped"): _CONSTANTS,
     ("occam", HALF_BITS): f"{_THEOREMS}/description/test_occam.py::test_literal_twin_on_networks",
+    ("occam_quantised", HALF_BITS): f"{_THEOREMS}/description/test_quantised.py::test_literal_twin",
     ("parameter_count", HALF_BITS): f"{_THEOREMS}/description/test_occam.py::test_hand_worked",
 }
 

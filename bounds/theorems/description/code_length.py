@@ -239,7 +239,7 @@ def counted_bits(counts: Int[np.ndarray, " n"], width: int = 32) -> int:
     if total == 0:
         return 0
     codewords = _ceil_log2(total + 1) + width * distinct
-    return codewords + ceil_log2_choose(total - 1, distinct - 1) + _ceil_log2_orders(np.asarray(counts), total)
+    return codewords + ceil_log2_choose(total - 1, distinct - 1) + ceil_log2_orders(np.asarray(counts), total)
 
 
 def ceil_log2_choose(n: int, k: int) -> int:
@@ -251,10 +251,10 @@ def ceil_log2_choose(n: int, k: int) -> int:
     """
     if n <= EXACT:
         return _ceil_log2(math.comb(n, k))
-    return _ceil_log2_orders(np.array([k, n - k]), n)
+    return ceil_log2_orders(np.array([k, n - k]), n)
 
 
-def _ceil_log2_orders(counts: Int[np.ndarray, " n"], total: int) -> int:
+def ceil_log2_orders(counts: Int[np.ndarray, " n"], total: int) -> int:
     """⌈log₂ total!/Π counts!⌉, never too small."""
     counts = counts[counts > 0]
     if len(counts) < 2:

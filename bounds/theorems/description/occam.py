@@ -20,7 +20,7 @@ from sparsebounds.bounds.margin.architecture import selection_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.theorems.description.code_length import graph_code, layer_bits, total_bits
+from sparsebounds.bounds.theorems.description.code_length import PartCode, graph_code, layer_bits, total_bits
 
 SOURCE = "Blumer, Ehrenfeucht, Haussler, Warmuth, Occam's razor, 1987; Langford, JMLR 2005, theorem 4.1"
 ASSUMES = ("the architecture was fixed without the sample (weights, zeros and number formats need not be)",)
@@ -68,18 +68,22 @@ def occam(graph: Graph | Program, sample: Sample, *, delta: float, mask_fixed: b
     Source: as above; sparse and quantised networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
     codes = graph_code(graph, mask_fixed=mask_fixed)
-    selected = selection_bits(graph)
-    bits = total_bits(graph, codes) + selected
-    terms = {
+    bits = total_bits(graph, codes) + selection_bits(graph)
+    return inverted(occam, sample, bits, delta, code_terms(graph, codes), note=program_note(graph))
+
+
+def code_terms(graph: Graph | Program, codes: tuple[PartCode, ...]) -> dict[str, object]:
+    """What a row shows of a code: of all parts together, and of each."""
+    terms: dict[str, object] = {
         "parameters": sum(code.slots for code in codes),
         "nonzeros": sum(code.nonzeros for code in codes),
         "bits of positions": sum(code.position_bits for code in codes),
         "bits of values": sum(code.value_bits for code in codes),
         "codes": {code.name: f"{code.form}, {code.number}, {code.bits} bits" for code in codes},
     }
-    if selected:
+    if selected := selection_bits(graph):
         terms["bits of selections"] = selected
-    return inverted(occam, sample, bits, delta, terms | text_terms(graph), note=program_note(graph))
+    return terms | text_terms(graph)
 
 
 def selection_bits(graph: Graph | Program) -> int:

@@ -33,7 +33,7 @@ NETWORKS = {**VISION, **VECTORS, **ONE_LOGIT, **TOKENS}
 RANGE = (-6.0, 6.0)
 """Of a coordinate, known in advance."""
 UNCAPPED = "complexity uncapped"
-WITHOUT_WEIGHTS = ("occam", "parameter_count", "held_out")
+WITHOUT_WEIGHTS = ("occam", "occam_quantised", "parameter_count", "held_out")
 """Rows whose complexity is no norm of the weights."""
 COLUMNS = ("network", "bound", "guarantee", "counts", "complexity", "doubled", "note")
 
@@ -81,16 +81,17 @@ def rows_of(name: str, config: ArchitecturesConfig) -> list[Row]:
     test = Margins.measure(network, *inputs(name, config.test, config.seed + 2))
     graph = bounds.read_graph(network, x[:8])
     words = graph.input.vocabulary
-    first = complexities(graph, bounds.Sample.measure(network, x, y, vocabulary=words), config, test)
+    measured = {"test": test, "quantised": bounds.quantised(network, x, y)}
+    first = complexities(graph, bounds.Sample.measure(network, x, y, vocabulary=words), config, measured)
     other = doubled(graph)
     sample = bounds.Sample.measure(lambda z: bounds.evaluate(other, np.asarray(z)), x, y, vocabulary=words)
-    second = complexities(other, sample, config, None)
+    second = complexities(other, sample, config, {})
     return [_row(name, bound, first[bound], second[bound]) for bound in first]
 
 
-def complexities(graph: Any, sample: Any, config: ArchitecturesConfig, test: Any) -> dict[str, Any]:
-    """Every bound of one network."""
-    options: Mapping[str, Any] = {"delta": config.delta, "test": test, "pixel_range": RANGE}
+def complexities(graph: Any, sample: Any, config: ArchitecturesConfig, measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Every bound of one network; `measured` has what some of them take besides."""
+    options: Mapping[str, Any] = {"delta": config.delta, "pixel_range": RANGE, **measured}
     return {name: found for name, found, _ in evaluations(bounds.BOUNDS, graph, sample, options)}
 
 

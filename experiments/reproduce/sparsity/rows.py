@@ -1,9 +1,10 @@
 """The rows of one network of the `sparsity` experiment: errors, topology, and its bounds in three partitions."""
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import numpy as np
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import PARTITIONS
@@ -11,7 +12,6 @@ from sparsebounds.bounds.registry import evaluated
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.experiments.shared.layers import layer_means
 from sparsebounds.experiments.shared.rows import Row, errors_row
-from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import Dataset
 from sparsebounds.nets.topology import defined_share, network_score, network_topology
 
@@ -66,6 +66,8 @@ def bound_rows(model: Any, data: Dataset, *, delta: float, mask_fixed: bool, bit
 
 def _table(graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]) -> Iterator[Row]:
     for name, bound in bounds.BOUNDS.items():
+        if name == QUANTISED:  # of the network with a codebook, see `_quantised`
+            continue
         for nodes in PARTITIONS if name in BY_NODES else PARTITIONS[:1]:
             found = evaluated(bound, graph.partition(nodes), sample, options)
             needed: float = math.nan
@@ -81,9 +83,8 @@ def _table(graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any
 def _quantised(graph: bounds.Graph, sample: bounds.Sample, data: Dataset, options: Mapping[str, Any], bits: int) -> Row:
     """The Occam bound of another network, the one with fewer values: the inputs are the same, its margins are not."""
     small = bounds.quantise(graph, bits)
-    own = margins(lambda x: bounds.evaluate(small, x), data.x_train, data.y_train, batch=BATCH)
-    scores = None if sample.probe_inputs is None else bounds.evaluate(small, sample.probe_inputs)
-    found = evaluated(bounds.occam, small, dataclasses.replace(sample, margins=own, probe_scores=scores), options)
+    own = Margins.measure(lambda x: bounds.evaluate(small, np.asarray(x)), data.x_train, data.y_train, batch_size=BATCH)
+    found = evaluated(bounds.BOUNDS[QUANTISED], graph, sample, {**options, "quantised": bounds.Quantised(small, own)})
     return _row(QUANTISED, "", found) | {"samples_needed": math.nan}
 
 

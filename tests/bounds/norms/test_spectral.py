@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import networks
 import norms_oracle as oracle
@@ -318,3 +320,16 @@ def test_a_wide_dense_layer_is_not_copied(monkeypatch):
     wide = bounds.read_graph(lambda x: x @ weights, np.ones((1, 300)))
     monkeypatch.setattr(type(wide.dot(1)), "with_strengths", None)
     assert norms.spectral_upper(wide, 1) == usual >= np.linalg.norm(weights.astype(np.float64), 2)
+
+
+def test_a_depthwise_convolution_counts_what_it_reads_alone():
+    """512 channels behind 33 000 elements: a table of all elements for each channel would take 130 MB."""
+    first, second = draw(1, 1, 1, 4, 512), draw(2, 3, 3, 1, 512)
+    f = lambda x: flat(conv(jax.nn.relu(conv(x, first)), second, padding="SAME", groups=512))  # noqa: E731
+    graph = bounds.read_graph(f, np.ones((1, 8, 8, 4), np.float32))
+    tracemalloc.start()
+    found = norms.spectral_upper(graph, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    alone = max(norms.convolution_upper(second[..., i : i + 1], (8, 8), padding="SAME") for i in range(0, 512, 100))
+    assert peak < 40e6 and found >= alone

@@ -13,7 +13,7 @@ from sparsebounds import bounds
 from sparsebounds.bounds.theorems.description.beyond_layers import text_bits
 from sparsebounds.bounds.theorems.description.code_length import graph_code, number_format, part_code, parts
 
-NEED_NO_GRAPH = {"occam", "parameter_count", "held_out"}
+NEED_NO_GRAPH = {"occam", "occam_quantised", "parameter_count", "held_out"}
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 6)).astype(np.float32)
 Y = (X[:, 0] > 0).astype(int)
