@@ -61,8 +61,8 @@ def certified_row(
     try:
         found = split(Arrays(data.x_train, data.y_train, data.x_test, data.y_test), LEFT_OUT)
         fitted = fit_near(
-            network_of(network.model, network.name, augment=JITTER), found, RECIPES["report"], choices, seed=seed, delta=delta,
-            folder=_trained(network, folder), keep=keep, tell=tell,
+            network_of(network.model, network.name, augment=JITTER), found, RECIPES["report"], choices,
+            seed=seed, delta=delta, folder=_trained(network, folder), keep=keep, tell=tell,
             preprocessing=data.preprocessing, repetitions=repetitions,
         )  # fmt: skip
     except (Problem, ValueError) as error:  # too few images for ten classes, for example
