@@ -62,22 +62,11 @@ def reference_of(network: OwnNetwork, found: Split, recipe: Recipe, seed: int, f
     if network.train is not None:
         return network.with_params(_own_training(network, x, y, key))
     epochs = recipe.epochs("reference", len(y))
+    settings: dict[str, Any] = {"key": key, "epochs": epochs, "learning_rate": recipe.rate, "batch_size": BATCH}
+    settings |= {"augment": network.augment, "directory": folder}
     if network.module is None:
-        params = nets.train_reference(
-            network.f,
-            network.params,
-            x,
-            y,
-            key=key,
-            epochs=epochs,
-            batch_size=BATCH,
-            augment=network.augment,
-            directory=folder,
-        )
-        return network.with_params(params)
-    nets.train_module(
-        network.module, x, y, key=key, epochs=epochs, batch_size=BATCH, augment=network.augment, directory=folder
-    )
+        return network.with_params(nets.train_reference(network.f, network.params, x, y, **settings))
+    nets.train_module(network.module, x, y, **settings)
     return network.again()
 
 

@@ -22,6 +22,7 @@ class Recipe:
         steps: the least number of steps of reference, scales, near, and of each half with nothing left out.
         strengths: step sizes λ that are tried with rehearsed draws, see `nets.train_near`.
         rehearsals: budgets that are tried with each of them.
+        rate: learning rate of the reference.
     """
 
     reference: int
@@ -31,6 +32,7 @@ class Recipe:
     steps: tuple[int, int, int, int]
     strengths: tuple[float, ...]
     rehearsals: int
+    rate: float = 2e-3
 
     def epochs(self, stage: str, samples: int) -> int:
         """Of a stage on so many samples.
@@ -55,6 +57,6 @@ def _passes(steps: int, samples: int) -> int:
 
 RECIPES = {
     "quick": Recipe(3, 1, 1, (2, 2), (600, 300, 200, 600), (1.0,), 1),
-    "report": Recipe(8, 4, 2, (8, 8), (1500, 800, 400, 800), (0.3,), 2),
+    "report": Recipe(8, 4, 2, (8, 8), (3000, 800, 400, 800), (0.3,), 2, rate=1e-2),
     "cpu": Recipe(12, 6, 3, (12, 12), (2000, 1000, 500, 4000), (0.1, 0.3, 1.0), 2),
 }
