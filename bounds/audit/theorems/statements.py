@@ -28,8 +28,8 @@ from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
     theorem_1_complexity,
     theorem_1_factor,
-    theorem_2_complexity,
 )
+from sparsebounds.bounds.theorems.rademacher.golowich_l1 import theorem_2_complexity
 from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
 from sparsebounds.bounds.theorems.rademacher.neyshabur import frobenius_complexity, l1_complexity
 from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity

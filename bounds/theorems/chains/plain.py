@@ -21,7 +21,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Activation, Linear, label
 from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.margin import slopes
-from sparsebounds.bounds.norms.entries import linear_layer
+from sparsebounds.bounds.norms.entries import biases
 
 ASSUMES = (
     slopes.ASSUMES,
@@ -71,6 +71,15 @@ def read_levels(graph: Graph, *, lipschitz: bool = False) -> tuple[Level, ...]:
     if top.fixed or top.activated or len(top.indices) > 1:
         raise NotCovered(f"the last layer, {label(graph.layers[-1])}, is not a learned linear map of one layer below")
     return levels
+
+
+def is_chain(graph: Graph) -> bool:
+    """Whether a graph has levels: no max pooling, skips, or activations other than leaky ReLU."""
+    try:
+        read_levels(graph)
+    except NotCovered:
+        return False
+    return True
 
 
 def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
@@ -123,19 +132,6 @@ def read_data(levels: tuple[Level, ...], energies: Float64[np.ndarray, " ..."], 
     constant = float(m) if any(level.biased for level in levels) else 0.0
     total, largest = float(np.sum(energies)) + constant, max(float(np.max(energies)), constant)
     return DataNorms(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
-
-
-def biases(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
-    """|b| of every element of a layer, 0 where there are none: float64 (size,).
-
-    Raises:
-        ValueError: biases that are not finite.
-    """
-    layer = linear_layer(graph, index)
-    bias = np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
-    if not np.isfinite(bias).all():
-        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
-    return bias
 
 
 def level_biases(graph: Graph, level: Level) -> Float64[np.ndarray, " size"]:
