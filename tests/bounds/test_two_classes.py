@@ -34,6 +34,8 @@ SPELLINGS = {
     "vector": lambda x: logit(x)[:, 0],
     "sigmoid of a column": lambda x: jax.nn.sigmoid(logit(x)),
     "sigmoid of a vector": lambda x: 1 / (1 + jnp.exp(-logit(x)[:, 0])),
+    "sigmoid of a column, as a vector": lambda x: jax.nn.sigmoid(logit(x))[:, 0],
+    "sigmoid of a vector, as a column": lambda x: jax.nn.sigmoid(logit(x)[:, 0])[:, None],
     "zeros beside it": lambda x: jnp.stack([jnp.zeros(len(x)), logit(x)[:, 0]], axis=-1),
     "nothing of it beside it": lambda x: (lambda s: jnp.concatenate([0 * s, s], axis=1))(logit(x)),
     "complement": lambda x: pair(jax.nn.sigmoid(logit(x)[:, 0])),
