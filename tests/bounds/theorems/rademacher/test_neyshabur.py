@@ -184,13 +184,13 @@ CHAINS = ["neyshabur_frobenius", "neyshabur_l1", "neyshabur_two_layer", "golowic
 CHAINS += ["path_norm_layered"]
 
 
-@pytest.mark.parametrize("bound", ["neyshabur_two_layer", "path_norm_layered"])
 @pytest.mark.parametrize(
-    ("name", "reason"),
+    ("bound", "name", "reason"),
     [
-        ("max_pooled", "max pooling in max pool"),
-        ("residual_post_activation", "skip"),
-        ("residual_pre_activation", "skip"),
+        ("neyshabur_two_layer", "max_pooled", "max pooling in max pool"),
+        ("neyshabur_two_layer", "residual_post_activation", "skip"),
+        ("path_norm_layered", "residual_post_activation", "skip"),
+        ("path_norm_layered", "residual_pre_activation", "skip"),
     ],
 )
 def test_a_network_outside_is_refused(bound, name, reason):
