@@ -226,7 +226,8 @@ def everything(inputs: int, max_pool: str) -> Architecture:
 
     Args:
         inputs: coordinates.
-        max_pool: path norm of a maximum over 2: the "sum", or 2 times the "max".
+        max_pool: path norm of a maximum over 2: the "sum", or 2 times the "max"; "layers": in place of path norms the
+            largest of each layer.
     """
     shapes = ((4, inputs + 1), (2, 2 + inputs))
 
@@ -243,4 +244,10 @@ def everything(inputs: int, max_pool: str) -> Architecture:
         p = jnp.sum(pairs, axis=1) if max_pool == "sum" else 2 * jnp.max(pairs, axis=1)
         return jnp.concatenate([c[:, :2] @ p + jnp.sum(c[:, 2:], axis=1), p, jnp.ones(inputs)])
 
-    return Architecture((inputs,), shapes, features, {}, paths=paths)
+    def layers(weights: Any) -> Any:
+        a, c = (jnp.abs(w) for w in weights)
+        p = 2 * jnp.max(jnp.sum(a, axis=1))
+        g = jnp.max(jnp.sum(c[:, :2], axis=1) * p + jnp.sum(c[:, 2:], axis=1))
+        return jnp.concatenate([jnp.stack([g, g, p, p]), jnp.ones(inputs)])
+
+    return Architecture((inputs,), shapes, features, {}, paths=layers if max_pool == "layers" else paths)
