@@ -44,7 +44,7 @@ def _at_zero(form: Form) -> Factor:
 
 _WINDOW = (Twin("a max pool without its K", _windows),)
 _ROWS, _COLUMNS = (partial(cases.maxout_cases, order=order) for order in (2, 1))
-_EVERYTHING = partial(cases.dag_cases, max_pool="layers")
+_EVERYTHING, _NODES = (partial(cases.dag_cases, max_pool=gains) for gains in ("layers", "nodes"))
 MAXIMA, GRAPH, HALVES = "a maximum of linear maps", "skips, biases and max pools", "sigmoid"
 
 LAYER_STATEMENTS: tuple[Statement, ...] = (
@@ -52,6 +52,7 @@ LAYER_STATEMENTS: tuple[Statement, ...] = (
     Statement("neyshabur_l1", MAXIMA, "path", ROWS_L1, value_of(first_moment_form), _COLUMNS, _WINDOW),
     Statement("golowich_l1", MAXIMA, "path", ROWS_L1, value_of(exponential_form), _COLUMNS, _WINDOW),
     Statement("path_norm_layered", MAXIMA, "path", ROWS_L1, value_of(layered_complexity), _COLUMNS, _WINDOW),
+    Statement("neyshabur_frobenius", GRAPH, "path", ROWS_L1, value_of(_in_squares), _NODES),
     Statement("neyshabur_l1", GRAPH, "path", ROWS_L1, value_of(first_moment_form), _EVERYTHING),
     Statement("golowich_l1", GRAPH, "path", ROWS_L1, value_of(exponential_form), _EVERYTHING),
     Statement("neyshabur_l1", HALVES, "l1", ROWS_L1, value_of(first_moment_form), cases.sigmoid_cases,

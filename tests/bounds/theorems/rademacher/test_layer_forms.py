@@ -162,6 +162,41 @@ def test_sampled_networks_stay_below_the_claim(name):
     assert all(0 < best[k].mean() <= claims[k] for k in best)
 
 
+def of_one_class(rng, order, scale):
+    """Weights whose rows all have the norm `scale`, biases of size 1, the parts of the last layer of norm 1 each."""
+
+    def rows(*shape):
+        w = rng.normal(size=shape) if rng.integers(2) else np.eye(shape[0])[rng.integers(shape[0], size=shape[1])].T
+        return scale * w / np.linalg.norm(w, order, axis=0) * rng.choice([-1, 1], size=shape[1])
+
+    top = np.concatenate([rows(3, 1), rows(4, 1)]) / scale
+    return rows(3, 4), rows(4, 4), rng.choice([-1.0, 1.0], size=(1, 4)), top
+
+
+FIXED = {
+    "joined": lambda a, b, c, v: lambda x: jnp.concatenate([x, jnp.tanh(x @ a + c)], axis=1) @ v,
+    "two tanh": lambda a, b, c, v: lambda x: (h := jnp.tanh(x @ a + c)) @ v[3:] + jnp.tanh(h @ b) @ v[3:],
+    "two GELU": lambda a, b, c, v: lambda x: jax.nn.gelu(jax.nn.gelu(x @ a) @ b) @ v[3:],
+    "sigmoid": lambda a, b, c, v: lambda x: jax.nn.sigmoid(x @ a) @ v[3:],
+    "maxima": lambda a, b, c, v: lambda x: pairs(jnp.tanh(x @ a + c)) @ v[:3],
+}
+
+
+@pytest.mark.parametrize("name", FIXED)
+@pytest.mark.parametrize("order", [1, 2])
+def test_the_supremum_over_a_class_of_fixed_numbers(name, order):
+    """Every row has its number: all drawn networks are of one class, with one claim for the best of them."""
+    rng, best, claims = np.random.default_rng(2), 0.0, []
+    for _ in range(12):
+        weights = [w.astype(np.float32) for w in of_one_class(rng, order, 2.0)]
+        f = FIXED[name](*weights)
+        graph = score_difference(graph_of(lambda x, f=f: f(x) @ np.float32([[0.0, 1.0]])))
+        best = np.maximum(best, np.abs(SIGNS @ bounds.evaluate(graph, X)[:, 0]))
+        one = [frobenius_forms(graph, ENERGIES, M)[0]] if order == 2 else [first_moment_form(graph, ENERGIES, M)]
+        claims.append([form.value for form in [*one, *([exponential_form(graph, ENERGIES, M)] if order == 1 else [])]])
+    assert 0 < best.mean() <= np.min(claims)
+
+
 def test_a_max_pool_without_its_window_is_refuted():
     """f = max over sixteen linear maps on sixteen one-hot inputs: E sup ≥ 8, and 5.7 without the factor 16.
 
