@@ -24,7 +24,8 @@ from sparsebounds.bounds.theorems.description.quantised import occam_quantised
 from sparsebounds.bounds.theorems.held_out import held_out
 from sparsebounds.bounds.theorems.pac_bayes import pac_bayes
 from sparsebounds.bounds.theorems.rademacher.galanti import galanti, galanti_best, galanti_published
-from sparsebounds.bounds.theorems.rademacher.golowich import golowich, golowich_l1, golowich_sharp
+from sparsebounds.bounds.theorems.rademacher.golowich import golowich, golowich_sharp
+from sparsebounds.bounds.theorems.rademacher.golowich_l1 import golowich_l1
 from sparsebounds.bounds.theorems.rademacher.gonon import gonon
 from sparsebounds.bounds.theorems.rademacher.neyshabur import neyshabur_frobenius, neyshabur_l1
 from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import neyshabur_two_layer

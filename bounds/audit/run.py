@@ -11,7 +11,7 @@ import numpy as np
 from sparsebounds.bounds.audit.search.ascent import Found, search, worst_inputs
 from sparsebounds.bounds.audit.search.families import Ball, representative, scores
 from sparsebounds.bounds.audit.theorems.cases import NORMALISE, Case, Preset
-from sparsebounds.bounds.audit.theorems.statements import Statement
+from sparsebounds.bounds.audit.theorems.statement import Statement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 

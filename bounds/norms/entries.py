@@ -33,6 +33,19 @@ def linear_layer(graph: Graph, index: int, number: int | None = None) -> Linear:
     return layer if number is None else replace(layer, terms=(layer.terms[number],))
 
 
+def biases(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
+    """|b| of every element of a layer, 0 where there are none: float64 (size,).
+
+    Raises:
+        ValueError: biases that are not finite.
+    """
+    layer = linear_layer(graph, index)
+    bias = np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
+    if not np.isfinite(bias).all():
+        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
+    return bias
+
+
 def power_of_two(values: Real[np.ndarray, " ..."]) -> float:
     """The power of two above max |value|; dividing by it is exact, and squares of the quotients never overflow."""
     largest = max(float(np.max(values, initial=0.0)), -float(np.min(values, initial=0.0)))  # without a copy

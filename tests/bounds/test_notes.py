@@ -61,10 +61,10 @@ NETWORKS = {
                            nnx.Linear(5, 3, rngs=RNGS)),
 }  # fmt: skip
 NAMED = {
-    "max pooling": {"neyshabur_l1": r"max pooling in layers\.2$", "golowich_l1": r"max pooling in layers\.2$"},
+    "max pooling": {"neyshabur_two_layer": r"max pooling in layers\.2$"},
     "leaky": {},
-    "skip": {"neyshabur_l1": r"body\.layers\.2 adds or joins"},
-    "two heads": {"neyshabur_l1": r"not covered: deep\+wide adds"},
+    "skip": {"path_norm_layered": r"body\.layers\.2 adds or joins"},
+    "two heads": {"path_norm_layered": r"not covered: deep\+wide adds"},
     "activated at the end": {"ledent": r"layers\.2, is not"},
     "deep": {"neyshabur_two_layer": r"\(layers\.0\.layers\.0; layers\.1; layers\.3\)"},
 }

@@ -80,7 +80,7 @@ def test_delta_and_preprocessing_reach_the_bounds(net, data):
 
 
 def test_a_bound_that_does_not_cover_the_network_is_a_row(data):
-    frame = table(network("max_pooled").f, *data, names=["neyshabur_frobenius", "galanti_published"])
+    frame = table(network("max_pooled").f, *data, names=["neyshabur_two_layer", "galanti_published"])
     assert frame["value"].isna().all() and frame["note"].str.contains("max pooling").all()
     assert frame["test_error"].notna().all()
 

@@ -34,6 +34,8 @@ SPELLINGS = {
     "vector": lambda x: logit(x)[:, 0],
     "sigmoid of a column": lambda x: jax.nn.sigmoid(logit(x)),
     "sigmoid of a vector": lambda x: 1 / (1 + jnp.exp(-logit(x)[:, 0])),
+    "sigmoid of a column, as a vector": lambda x: jax.nn.sigmoid(logit(x))[:, 0],
+    "sigmoid of a vector, as a column": lambda x: jax.nn.sigmoid(logit(x)[:, 0])[:, None],
     "zeros beside it": lambda x: jnp.stack([jnp.zeros(len(x)), logit(x)[:, 0]], axis=-1),
     "nothing of it beside it": lambda x: (lambda s: jnp.concatenate([0 * s, s], axis=1))(logit(x)),
     "complement": lambda x: pair(jax.nn.sigmoid(logit(x)[:, 0])),
@@ -62,7 +64,8 @@ def test_both_signs_of_a_logit_are_twice_the_logit():
     signs = lambda x: (lambda s: jnp.concatenate([-s, s], axis=1))(logit(x))  # noqa: E731
     graph, twice = (bounds.read_graph(f, X[:2]) for f in (logit, signs))
     sample, other = (bounds.Sample.measure(f, X, Y) for f in (logit, signs))
-    for name in ("path_norm", "path_norm_layered", "neyshabur_l1", "neyshabur_frobenius", "neyshabur_two_layer"):
+    norms = ("neyshabur_l1", "neyshabur_frobenius", "neyshabur_two_layer", "golowich_l1")
+    for name in ("path_norm", "path_norm_layered", *norms):
         ours = bounds.BOUNDS[name](graph, sample, delta=0.01)
         theirs = bounds.BOUNDS[name](twice, other, delta=0.01, gamma=2.0)
         assert theirs.value == pytest.approx(ours.value, rel=1e-6), name

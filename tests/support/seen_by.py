@@ -7,7 +7,7 @@ numbers worked out independently that fails for it.
 from collections.abc import Iterable
 
 from sparsebounds.bounds.audit import Row, closest
-from sparsebounds.bounds.audit.theorems.statements import HALF
+from sparsebounds.bounds.audit.theorems.statement import HALF
 
 HALF_COMPLEXITY, NO_UNION, HALF_BITS = "half the complexity", "without the union", "half the bits"
 

@@ -119,9 +119,14 @@ def frobenius(w: Any) -> Any:
     return jnp.sqrt(jnp.sum(w**2) + TINY)
 
 
+def two_norms(w: Any) -> Any:
+    """ℓ2 norms of rows."""
+    return jnp.sqrt(jnp.sum(w**2, axis=1) + TINY)
+
+
 def two_one(w: Any) -> Any:
     """Σ over rows of their ℓ2 norm."""
-    return jnp.sum(jnp.sqrt(jnp.sum(w**2, axis=1) + TINY))
+    return jnp.sum(two_norms(w))
 
 
 @cache
@@ -226,7 +231,8 @@ def everything(inputs: int, max_pool: str) -> Architecture:
 
     Args:
         inputs: coordinates.
-        max_pool: path norm of a maximum over 2: the "sum", or 2 times the "max".
+        max_pool: path norm of a maximum over 2: the "sum", or 2 times the "max"; "layers": in place of path norms the
+            largest of each layer; "nodes": those of the node pass with a node for each layer.
     """
     shapes = ((4, inputs + 1), (2, 2 + inputs))
 
@@ -243,4 +249,18 @@ def everything(inputs: int, max_pool: str) -> Architecture:
         p = jnp.sum(pairs, axis=1) if max_pool == "sum" else 2 * jnp.max(pairs, axis=1)
         return jnp.concatenate([c[:, :2] @ p + jnp.sum(c[:, 2:], axis=1), p, jnp.ones(inputs)])
 
-    return Architecture((inputs,), shapes, features, {}, paths=paths)
+    def layers(weights: Any) -> Any:
+        a, c = (jnp.abs(w) for w in weights)
+        p = 2 * jnp.max(jnp.sum(a, axis=1))
+        g = jnp.max(jnp.sum(c[:, :2], axis=1) * p + jnp.sum(c[:, 2:], axis=1))
+        return jnp.concatenate([jnp.stack([g, g, p, p]), jnp.ones(inputs)])
+
+    def nodes(weights: Any) -> Any:
+        a, c = weights
+        h = two_norms(a[:, :-1]) + jnp.abs(a[:, -1])
+        p = two_norms(2 * jnp.max(h.reshape(1, 2, 2), axis=2))[0]
+        g = two_norms((two_norms(c[:, :2]) * p + two_norms(c[:, 2:]))[None])[0]
+        return jnp.concatenate([jnp.stack([g, g, p, p]), jnp.ones(inputs)])
+
+    gains = {"layers": layers, "nodes": nodes}.get(max_pool, paths)
+    return Architecture((inputs,), shapes, features, {}, paths=gains)

@@ -14,6 +14,7 @@ from jaxtyping import Shaped
 from sparsebounds.bounds.audit.search.architectures import Architecture, convolutional, dense, everything, unshared
 from sparsebounds.bounds.audit.search.ascent import half_signs, some_signs
 from sparsebounds.bounds.audit.search.inputs import KINDS, inputs, sign_patterns
+from sparsebounds.bounds.audit.search.maxima import maxout, sigmoids
 
 Preset = Literal["quick", "full"]
 
@@ -121,6 +122,31 @@ def dag_cases(preset: Preset, max_pool: str) -> tuple[Case, ...]:
         *found,
         _one("skip, biases, max pool, all sign patterns", everything(patterns.shape[1], max_pool), patterns),
     )
+
+
+@cache
+def maxout_cases(preset: Preset, order: int) -> tuple[Case, ...]:
+    """The maximum of as many linear maps as there are one-hot inputs: each map may light one of them."""
+    counts = (8, 64) if preset == "full" else (64,)
+    return tuple(
+        Case(
+            f"{n} maps on {n} one-hot inputs",
+            maxout(n, n, order),
+            np.eye(n),
+            some_signs(12, n),
+            False,
+            restarts=1,
+            steps=150,
+        )
+        for n in counts
+    )
+
+
+@cache
+def sigmoid_cases(preset: Preset) -> tuple[Case, ...]:
+    """Inputs so small that ½ is all there is, and others."""
+    sizes = (0.01, 1.0) if preset == "full" else (0.01,)
+    return tuple(_one(f"sigmoid, inputs of size {s}", sigmoids(3, 2), s * inputs("random", 5, (3,))) for s in sizes)
 
 
 def unit_energy(x: Any) -> Any:

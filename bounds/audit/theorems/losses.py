@@ -22,7 +22,7 @@ from sparsebounds.bounds.audit.search.ascent import Found, all_signs, search
 from sparsebounds.bounds.audit.search.families import losses
 from sparsebounds.bounds.audit.search.inputs import inputs
 from sparsebounds.bounds.audit.theorems.cases import Preset
-from sparsebounds.bounds.audit.theorems.statements import HALF
+from sparsebounds.bounds.audit.theorems.statement import HALF
 from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph

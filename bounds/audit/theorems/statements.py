@@ -8,14 +8,14 @@ of the inputs' energies, and the cases to search (`cases`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1, Ball
+from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FROBENIUS, ROWS, ROWS_L1
 from sparsebounds.bounds.audit.theorems import cases
+from sparsebounds.bounds.audit.theorems.layer_statements import LAYER_STATEMENTS
+from sparsebounds.bounds.audit.theorems.statement import Claim, Statement, twins, value_of
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
@@ -28,48 +28,13 @@ from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
     theorem_1_complexity,
     theorem_1_factor,
-    theorem_2_complexity,
 )
+from sparsebounds.bounds.theorems.rademacher.golowich_l1 import theorem_2_complexity
 from sparsebounds.bounds.theorems.rademacher.gonon import constant_of
 from sparsebounds.bounds.theorems.rademacher.neyshabur import frobenius_complexity, l1_complexity
 from sparsebounds.bounds.theorems.rademacher.neyshabur_two_layer import unit_complexity
 from sparsebounds.bounds.theorems.rademacher.node_forms import summed
 from sparsebounds.bounds.theorems.rademacher.path_norm import dag_complexities, layered_complexity
-
-Factor = Callable[[Graph, np.ndarray, int], float]
-Claim = Factor
-"""(a network of the class, Σ_i x_ij² per coordinate, m) → the bound on E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i)."""
-
-
-@dataclass(frozen=True)
-class Twin:
-    """A mistake that someone could make: the claim divided by `factor`."""
-
-    name: str
-    factor: Factor
-
-
-@dataclass(frozen=True)
-class Statement:
-    """E_ξ sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ claim, over all networks whose norms are not above the given one's."""
-
-    bound: str
-    what: str
-    norm: str
-    """Of the hidden layers: a norm of the architectures, or "path"."""
-    ball: Ball
-    """Of the last layer."""
-    claim: Claim
-    cases: Callable[[cases.Preset], tuple[cases.Case, ...]]
-    twins: tuple[Twin, ...] = ()
-    refuted: bool = False
-    """A printed form or a twin that is known to be violated."""
-    moment: float = 1.0
-    """p: the statement is about (E sup (…)^p)^(1/p)."""
-
-
-def _two(graph: Graph, energies: np.ndarray, m: int) -> float:
-    return 2.0
 
 
 def _root_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
@@ -130,19 +95,6 @@ def _unit_classes(graph: Graph, energies: np.ndarray, m: int) -> float:
 def _stages(graph: Graph, energies: np.ndarray, m: int) -> float:
     """√(2 logs) of the path norm bounds."""
     return math.sqrt(2 * float(layered_complexity(graph, energies, m).terms["logs"]))
-
-
-HALF = "half of it"
-"""A factor 2 missing, or m doubled."""
-
-
-def twins(factors: Mapping[str, Factor] | None = None) -> tuple[Twin, ...]:
-    """Twins by name; every bound has the one that is half as large."""
-    return tuple(Twin(name, factor) for name, factor in ({HALF: _two} | dict(factors or {})).items())
-
-
-def _value(complexity: Callable[[Graph, np.ndarray, int], ClassSize]) -> Claim:
-    return lambda graph, energies, m: complexity(graph, energies, m).value
 
 
 def _form(name: str) -> Claim:
@@ -230,19 +182,19 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement("galanti", "a twin without √C: ‖W_L‖_F for Σ_r ‖w_r‖", "nodes", FROBENIUS, _frobenius_for_rows, nodes,
               refuted=True),
     Statement("galanti", "shared form, nodes are scalars", "nodes", ROWS, _partitioned(("scalar",)), nodes, twins()),
-    Statement("galanti", "gains and paths of scalars, chains", "path", ROWS_L1, _value(_scalar_form), chain,
+    Statement("galanti", "gains and paths of scalars, chains", "path", ROWS_L1, value_of(_scalar_form), chain,
               twins({"without 1 + √(2 log N)": _paths})),
-    Statement("galanti", "gains and paths of scalars, skips and max pools", "path", ROWS_L1, _value(_scalar_form), _MAX,
-              twins({"without 1 + √(2 log N)": _paths})),
+    Statement("galanti", "gains and paths of scalars, skips and max pools", "path", ROWS_L1, value_of(_scalar_form),
+              _MAX, twins({"without 1 + √(2 log N)": _paths})),
     Statement("galanti_best", "best partition", "nodes", ROWS, _partitioned(PARTITIONS), nodes, twins()),
     Statement("peeling", "second moment", "nodes", FROBENIUS, _moment(2.0), cases.single_cases, twins(), moment=2.0),
     Statement("peeling", "fourth moment", "nodes", FROBENIUS, _moment(4.0), cases.single_cases, twins(), moment=4.0),
     Statement(
-        "neyshabur_frobenius", "‖W_L‖_F", "frobenius", FROBENIUS, _value(frobenius_complexity), chain,
+        "neyshabur_frobenius", "‖W_L‖_F", "frobenius", FROBENIUS, value_of(frobenius_complexity), chain,
         twins({"without √C": _root_classes, "without 2 per activation": _activations}),
     ),
     Statement(
-        "neyshabur_l1", "rows added", "l1", ROWS_L1, _value(l1_complexity), chain,
+        "neyshabur_l1", "rows added", "l1", ROWS_L1, value_of(l1_complexity), chain,
         twins({"without 2 per activation": _activations}),
     ),
     Statement(
@@ -250,18 +202,18 @@ STATEMENTS: tuple[Statement, ...] = (
         twins({"without √C": _unit_classes}),
     ),
     Statement(
-        "golowich", "largest row", "frobenius", EACH_ROW, _value(theorem_1_complexity), chain,
+        "golowich", "largest row", "frobenius", EACH_ROW, value_of(theorem_1_complexity), chain,
         twins({"without C": _classes, "without 1 + √(2 L log 2)": _depth}),
     ),
     Statement("golowich_sharp", "largest row", "frobenius", EACH_ROW, _form("one by one"), chain, _NO_C),
     Statement("golowich_sharp", "rows added", "frobenius", ROWS, _form("rows"), chain, _NO_LOG_C),
     Statement("golowich_sharp", "‖W_L‖_F", "frobenius", FROBENIUS, _form("frobenius"), chain, _NO_ROOT_C),
     Statement(
-        "golowich_l1", "largest row", "l1", EACH_ROW_L1, _value(theorem_2_complexity), chain,
+        "golowich_l1", "largest row", "l1", EACH_ROW_L1, value_of(theorem_2_complexity), chain,
         _NO_C,
     ),
     Statement(
-        "path_norm_layered", "chains", "path", ROWS_L1, _value(layered_complexity), chain,
+        "path_norm_layered", "chains", "path", ROWS_L1, value_of(layered_complexity), chain,
         twins({"without √(2 logs)": _stages}),
     ),
     Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins()),
@@ -269,4 +221,5 @@ STATEMENTS: tuple[Statement, ...] = (
     Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins()),
     Statement("gonon", "chains", "path", ROWS_L1, _gonon, chain, twins()),
     Statement("gonon", "max pool as a sum", "path", ROWS_L1, _gonon, _SUM, twins()),
+    *LAYER_STATEMENTS,
 )  # fmt: skip

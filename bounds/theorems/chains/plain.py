@@ -18,10 +18,10 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Activation, Linear, label
+from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool, label
 from sparsebounds.bounds.graph.nonlinearities import Nonlinearity
 from sparsebounds.bounds.margin import slopes
-from sparsebounds.bounds.norms.entries import linear_layer
+from sparsebounds.bounds.norms.entries import biases
 
 ASSUMES = (
     slopes.ASSUMES,
@@ -44,28 +44,32 @@ class Level:
     """Whether there is a bias, be it zero, or an activation that is not 0 at 0."""
     activation: float | Nonlinearity | None
     """The slope of its leaky ReLU, or another function; None without one."""
+    maximum: bool = False
+    """Max pools alone."""
 
 
-def read_levels(graph: Graph, *, lipschitz: bool = False) -> tuple[Level, ...]:
+def read_levels(graph: Graph, *, lipschitz: bool = False, maxima: bool = False) -> tuple[Level, ...]:
     """The levels above the input, in order; the last one is the last layer alone.
 
     Args:
         graph: any network.
         lipschitz: whether activations that are layers of their own may stand in it, be they homogeneous or not.
+        maxima: whether max pools may be levels.
 
     Raises:
         NotCovered: max pooling, a skip, activations of several kinds side by side, or a last
             layer that is not a learned linear map.
     """
     depth: dict[int, int] = {0: 0}
+    known = (Linear, *([Activation] if lipschitz else []), *([MaxPool] if maxima else []))
     for i, layer in graph.computed():
-        if not isinstance(layer, Linear | Activation if lipschitz else Linear):
+        if not isinstance(layer, known):
             raise NotCovered(f"{'max pooling' if layer.maximum else layer.kind} in {label(layer)}")
         below = {depth[s] for s in graph.sources(i)} or {0}
         if len(below) != 1:
             raise NotCovered(f"{label(layer)} adds or joins layers of different depth (a skip)")
         # An activation in a layer of its own belongs to the level of what it reads.
-        depth[i] = below.pop() + isinstance(layer, Linear)
+        depth[i] = below.pop() + isinstance(layer, Linear | MaxPool)
     levels = tuple(_level(graph, d, depth) for d in range(1, max(depth.values()) + 1))
     top = levels[-1]
     if top.fixed or top.activated or len(top.indices) > 1:
@@ -73,8 +77,19 @@ def read_levels(graph: Graph, *, lipschitz: bool = False) -> tuple[Level, ...]:
     return levels
 
 
+def is_chain(graph: Graph) -> bool:
+    """Whether a graph has levels: no max pooling, skips, or activations other than leaky ReLU."""
+    try:
+        read_levels(graph)
+    except NotCovered:
+        return False
+    return True
+
+
 def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
     own = [i for i, d in depths.items() if d == depth]
+    if any(graph.layers[i].maximum for i in own):
+        return _maxima(graph, own)
     indices = tuple(i for i in own if isinstance(graph.layers[i], Linear))
     layers, applied = [graph.linear(i) for i in indices], _applied(graph, [i for i in own if i not in indices], depths)
     names = ", ".join(label(layer) for layer in layers)
@@ -84,6 +99,13 @@ def _level(graph: Graph, depth: int, depths: dict[int, int]) -> Level:
     activation = layers[0].slope if layers[0].activated else applied
     biased = any(layer.bias is not None for layer in layers) or (applied is not None and applied.at_zero != 0)
     return Level(indices, names, activation is not None, fixed.pop(), biased, activation)
+
+
+def _maxima(graph: Graph, own: list[int]) -> Level:
+    names = ", ".join(label(graph.layers[i]) for i in own)
+    if not all(graph.layers[i].maximum for i in own):
+        raise NotCovered(f"{names}: max pooling beside other layers, or right below an activation")
+    return Level(tuple(own), names, False, True, False, None, maximum=True)
 
 
 def _applied(graph: Graph, indices: list[int], depths: dict[int, int]) -> Nonlinearity | None:
@@ -123,19 +145,6 @@ def read_data(levels: tuple[Level, ...], energies: Float64[np.ndarray, " ..."], 
     constant = float(m) if any(level.biased for level in levels) else 0.0
     total, largest = float(np.sum(energies)) + constant, max(float(np.max(energies)), constant)
     return DataNorms(energies.size + (constant > 0), math.sqrt(total), math.sqrt(largest))
-
-
-def biases(graph: Graph, index: int) -> Float64[np.ndarray, " size"]:
-    """|b| of every element of a layer, 0 where there are none: float64 (size,).
-
-    Raises:
-        ValueError: biases that are not finite.
-    """
-    layer = linear_layer(graph, index)
-    bias = np.zeros(layer.size) if layer.bias is None else np.abs(layer.bias)
-    if not np.isfinite(bias).all():
-        raise ValueError(f"layer {label(layer)} has biases that are not finite; needed finite ones: retrain it")
-    return bias
 
 
 def level_biases(graph: Graph, level: Level) -> Float64[np.ndarray, " size"]:

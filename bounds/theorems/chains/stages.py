@@ -62,6 +62,20 @@ class Stages:
                 grown = float(np.logaddexp(log_growth(kind[1], scales) + grown, before))
         return math.log(2.0) + grown + math.log(inputs * outputs)
 
+    def log_first_moments(self) -> float:
+        """log of how much E sup |…| grows from 1 at the inputs: 2x + 1 a stage of activations, or 3x where values may
+        be negative; 3x one of max pools, their values divided by their windows.
+
+        Example:
+            >>> round(math.exp(Stages((("activation", 0.0), ("max", 4)), True).log_first_moments()), 9)
+            9.0
+        """
+        grown = 0.0
+        for stage in self.kinds:
+            tripled = stage[0] == "max" or not self.nonnegative
+            grown = grown + math.log(3.0) if tripled else float(np.logaddexp(grown + math.log(2.0), 0.0))
+        return grown
+
 
 def kind(layer: Layer) -> Kind | None:
     """What a layer is, to a stage; None for what is linear."""

@@ -58,6 +58,12 @@ class Way:
     """Whether a row counts by the norms of its blocks everywhere, not only where it reads inputs."""
     numbers: FixedNumbers | None = None
     """Where the class fixes norms layer by layer, as activations that are not homogeneous need it."""
+    squares: bool = False
+    """Whether N bounds E sup ‖Σ_n ξ_n z_j(x_n)‖² / κ_j² in place of E exp(μ …), by the same rules."""
+
+    def nats(self, low: float, high: float, odd: bool = False) -> float:
+        """log of what an activation with slopes [low, high] multiplies N by."""
+        return squared_nats(low, high, odd) if self.squares else activation_nats(low, high, odd)
 
 
 @dataclass(frozen=True)
@@ -131,6 +137,16 @@ def activation_nats(low: float, high: float, odd: bool = False) -> float:
     return 0.0 if odd else (high - low) / (2 * max(abs(low), abs(high))) * LOG2
 
 
+def squared_nats(low: float, high: float, odd: bool = False) -> float:
+    """log of 2², the factor 2 of an activation in first and second moments, squared; none for a linear or odd one.
+
+    Example:
+        >>> [round(squared_nats(*slopes) / LOG2, 4) for slopes in ((0, 1), (1, 1), (-1, 1))]
+        [2.0, 0.0, 2.0]
+    """
+    return 0.0 if odd or low == high else 2 * LOG2
+
+
 def _linear(state: NodePass, index: int, layer: Linear) -> Values:
     """g_e = Σ_i ‖w_{e,i}‖ κ_i + |b_e|, κ_j = ‖g‖ over the node, or less where fixed maps are all that is read."""
     terms, below, way = LayerTerms(state.nodes, index, state.way.blocks), state.values, state.way
@@ -149,7 +165,7 @@ def _linear(state: NodePass, index: int, layer: Linear) -> Values:
     count, energy = terms.counts(below.count, way.structural), terms.largest(below.energy, way.structural)
     if state.reads_constant(layer):
         count, energy = np.logaddexp(count, 0.0), np.maximum(energy, state.constant)
-    return Values(rows, gain, count + activation_nats(layer.slope, 1.0), energy)
+    return Values(rows, gain, count + way.nats(layer.slope, 1.0), energy)
 
 
 def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
@@ -200,7 +216,7 @@ def _activation(state: NodePass, index: int, layer: Activation) -> Values:
         np.maximum.at(largest, local, rows)
         rows = largest[local]
     rows = rows + math.log(one.lipschitz)
-    found = _shown(state, index, rows, layer.elements, activation_nats(one.low, one.high, one.odd))
+    found = _shown(state, index, rows, layer.elements, state.way.nats(one.low, one.high, one.odd))
     if not one.at_zero:
         return found
     rows = np.logaddexp(rows, state.log_biases(np.array([one.at_zero])))

@@ -39,3 +39,10 @@ def largest_score(state: NodePass) -> Output:
     """Of any one score, at most: max_r κ_r, max_r N_r."""
     found = each_score(state)
     return Output(float(found.gain.max()), max(float(found.count.max()), 0.0), float(found.energy.max()))
+
+
+def scores_in_squares(state: NodePass) -> Output:
+    """Of (Σ_r κ_r²)^½, E (Σ_r G_r²)^½ ≤ (Σ_r N_r E)^½ for a pass in second moments: log N is not raised to 0 here."""
+    found = each_score(state)
+    gain = float(np.logaddexp.reduce(2 * found.gain)) / 2
+    return Output(gain, float(np.logaddexp.reduce(found.count)), float(found.energy.max()))

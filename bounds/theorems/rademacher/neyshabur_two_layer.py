@@ -7,27 +7,34 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import label
+from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
 from sparsebounds.bounds.margin.contraction import contracted
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import RAMP, Payment
-from sparsebounds.bounds.norms import row_norms
-from sparsebounds.bounds.norms.entries import layer_scale, linear_layer
+from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
+from sparsebounds.bounds.theorems.chains.two_layers import read_two_layers
+from sparsebounds.bounds.theorems.rademacher.node_forms import COVERS
 
 
 @declare(
     summary="two layers, product of the norms into and out of every hidden unit",
     guarantee="certificate",
-    assumes=("two layers, nothing between them", plain_chain.ASSUMES[0], "the last layer is linear"),
+    assumes=(
+        "two layers, between them one activation and fixed linear maps",
+        slopes.ASSUMES,
+        "other Lipschitz activations: the class then fixes the largest norm of what comes into a hidden unit",
+        "the last layer is linear",
+    ),
     source="Neyshabur, Li, Bhojanapalli, LeCun, Srebro, The Role of Over-Parametrization in Generalization of Neural "
     "Networks, ICLR 2019, Theorem 1 with zero initial weights",
+    covers=COVERS,
 )
 def neyshabur_two_layer(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) -> Bound:
     """Σ over hidden units of ‖incoming‖ ‖outgoing‖.
@@ -35,7 +42,9 @@ def neyshabur_two_layer(graph: Graph, sample: Sample, *, delta: float, gamma: Ga
     err ≤ mean ramp φ_γ on S + (2/m) c_j (2√(2C) + 2) √Σ_i ‖x_i‖² + 2 √(log(1/δ_j)/2m), c = Σ_k ‖v_k‖ ‖u_k‖ / γ ≤ c_j,
     u_k what comes into hidden unit k, v_k what goes from it to the C scores; with biases the inputs are (x, 1) and
     one more hidden unit is constantly 1. (The theorem allows initial weights u⁰_k; its class then fixes ‖v_k‖ and
-    ‖u_k − u⁰_k‖ for every unit, and the price of all these numbers is more than they save.)
+    ‖u_k − u⁰_k‖ for every unit, and the price of all these numbers is more than they save.) Units of a convolution are
+    those of all its positions; v_k goes through the average pools above them. Activations other than ReLU: λ‖u_k‖ for
+    ‖u_k‖; where they are not homogeneous max_k ‖u_k‖ for every ‖u_k‖, one number more. σ(0) is part of the last bias.
 
     Example:
         >>> b = neyshabur_two_layer(graph, sample, delta=0.001)
@@ -58,44 +67,26 @@ def unit_complexity(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int)
     E sup Σ_i ξ_i d(x_i) ≤ Σ_k |v_k| ‖u_k‖ · s ‖X‖_F.
 
     Args:
-        graph: a network of two layers.
+        graph: a network of two layers, with fixed linear maps between them or none.
         energies: Σ_i x_ij² per input coordinate.
         m: number of inputs, the energy of the constant that biases read.
 
     Raises:
         NotCovered: other networks.
     """
-    levels = plain_chain.read_levels(graph)
-    if len(levels) != 2 or not levels[0].activated:
-        names = "; ".join(level.names for level in levels)
-        raise NotCovered(f"{len(levels)} layers ({names}) where there must be two, an activation between them")
-    incoming, outgoing = np.zeros(int(graph.offsets[-1])), _outgoing(graph)
-    for i in levels[0].indices:
-        incoming[graph.offsets[i] : graph.offsets[i + 1]] = np.hypot(row_norms(graph, i), plain_chain.biases(graph, i))
-    with np.errstate(divide="ignore"):
-        logs = np.log(incoming) + np.log(outgoing)
-        constant = np.log(math.hypot(*plain_chain.biases(graph, len(graph.layers) - 1)))  # a unit that is always 1
-    log_scale, data = level_norms.log_sum(np.append(logs, constant)), plain_chain.read_data(levels, energies, m)
+    layers = read_two_layers(graph)
+    outgoing, offset = layers.outgoing()
+    incoming, prices = layers.incoming()
+    logs = log_of(incoming) + log_of(outgoing) + math.log(layers.function.lipschitz)
+    log_scale = level_norms.log_sum(np.append(logs, log_of(offset)))  # a unit that is always 1
+    data = plain_chain.read_data(layers.levels, energies, m)
     one = graph.classes == 1
-    slope = graph.layers[levels[0].indices[0]].slope
-    factor = (1 + slope) / 2 + (1 - slope) / math.sqrt(2) if one else 2 * math.sqrt(2 * graph.classes) + 2
+    factor = layers.contraction if one else 2 * math.sqrt(2 * graph.classes) + 2
     terms = {
-        "hidden units": int(sum(graph.layers[i].size for i in levels[0].indices)),
+        "hidden units": int(sum(graph.layers[i].size for i in layers.hidden)),
         "sum_k ||v_k|| ||u_k||": exp_or_inf(log_scale),
         "classes C": graph.classes,
         "contraction s" if one else "2 sqrt(2C) + 2": factor,
         "||X||_F": data.frobenius,
     }
-    return ClassSize(log_scale, factor * data.frobenius, terms=terms)
-
-
-def _outgoing(graph: Graph) -> Float64[np.ndarray, " units"]:
-    """ℓ2 norm of the last layer's column, for every element of the graph."""
-    last = linear_layer(graph, len(graph.layers) - 1)
-    if last.single_dot is None:
-        raise NotCovered(f"a last layer, {label(last)}, that adds several maps")
-    scale = layer_scale(last)
-    squares = last.single_dot.apply_transposed(
-        np.ones(last.size), lambda w: np.square(w / scale), int(graph.offsets[-1])
-    )
-    return np.sqrt(squares) * scale
+    return ClassSize(log_scale, factor * data.frobenius, prices, terms=terms)

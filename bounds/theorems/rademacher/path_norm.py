@@ -40,7 +40,7 @@ LIPSCHITZ = "any Lipschitz activation (one that is not homogeneous pays for the 
 @declare(
     summary="path norm of a layered network",
     guarantee="certificate",
-    assumes=(LIPSCHITZ, *plain_chain.ASSUMES[1:]),
+    assumes=(LIPSCHITZ, plain_chain.ASSUMES[1], "max pools are layers of their own", plain_chain.ASSUMES[-1]),
     source="path norm of Neyshabur, Tomioka, Srebro, COLT 2015, peeled as in Golowich, Rakhlin, Shamir, COLT 2018",
     covers=COVERS,
 )
@@ -49,7 +49,8 @@ def path_norm_layered(graph: Graph, sample: Sample, *, delta: float, gamma: Gamm
 
     err ≤ mean ramp φ_γ on S + (4/m) c_j max_j √Σ_i x_ij² √(2(a/2 log 2 + log(2DC))) + 2 √(log(1/δ_j)/2m),
     c = 1ᵀ|A_L|⋯|A_1|1 / γ ≤ c_j, a activations (L − 1), D inputs (the constant 1 that biases read among them), C
-    classes; ReLU costs ½ log 2, other activations what `log_growth` says. Two classes: 2/m, the one output f_1 − f_0.
+    classes; ReLU costs ½ log 2, other activations what `log_growth` says, a layer of max pools log 2, with K times the
+    largest path norm in place of that of a maximum over K. Two classes: 2/m, the one output f_1 − f_0.
 
     Returns:
         A certificate; `path_norm` covers more networks.
@@ -83,24 +84,34 @@ def layered_logs(log_growths: Sequence[float], inputs: int, classes: int, carrie
     return math.log(2) + grown + math.log(inputs * classes)
 
 
+def _log_growth(level: plain_chain.Level, scales: int) -> float | None:
+    """log g of a level; None for a linear one, which adds nothing. A maximum over K, divided by K, costs two signs."""
+    if level.maximum:
+        return math.log(2.0)
+    return None if level.activation is None else log_growth(level.activation, scales)
+
+
 def layered_complexity(
     graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, largest: float | None = None
 ) -> ClassSize:
     """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ r (max_j ‖X_j‖ √(2 logs) + what rounding the scales changes).
 
-    For a plain chain, and m inputs with these Σ_i x_ij² per coordinate, none above `largest`; biases read a constant of
-    energy m.
+    For a chain, max pools among its layers, and m inputs with these Σ_i x_ij² per coordinate, none above `largest`;
+    biases read a constant of energy m.
     """
-    levels = plain_chain.read_levels(graph, lipschitz=True)
-    data, scales = plain_chain.read_data(levels, energies, m), read_scales(graph, m)
+    levels = plain_chain.read_levels(graph, lipschitz=True, maxima=True)
+    data, scales = plain_chain.read_data(levels, energies, m), read_scales(graph, m, "max")
     activated = [level.activation for level in levels if level.activation is not None]
-    carried = any(level.biased for level in levels) and not all(map(keeps_one, activated))
-    logs = layered_logs([log_growth(a, scales.count) for a in activated], data.inputs, graph.classes, carried)
-    log_scale = log_path_norm(graph)
+    pools = sum(level.maximum for level in levels)
+    carried = any(level.biased for level in levels) and not (pools == 0 and all(map(keeps_one, activated)))
+    growths = [_log_growth(level, scales.count) for level in levels]
+    logs = layered_logs([nats for nats in growths if nats is not None], data.inputs, graph.classes, carried)
+    log_scale = log_path_norm(graph, max_pool="max")
     terms = {
         "path norm": exp_or_inf(log_scale),
         "log path norm": log_scale,
         "activations": len(activated),
+        **({"max pools": pools} if pools else {}),
         **scales.terms,
         "inputs D": data.inputs,
         "classes C": graph.classes,

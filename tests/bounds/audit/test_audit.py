@@ -19,7 +19,8 @@ from sparsebounds.bounds.audit.search.families import EACH_ROW, EACH_ROW_L1, FRO
 from sparsebounds.bounds.audit.search.inputs import inputs, sign_patterns
 from sparsebounds.bounds.audit.theorems import simulate
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses, loss_cases
-from sparsebounds.bounds.audit.theorems.statements import HALF, STATEMENTS
+from sparsebounds.bounds.audit.theorems.statement import HALF
+from sparsebounds.bounds.audit.theorems.statements import STATEMENTS
 from sparsebounds.bounds.bound import Bound, declare
 from sparsebounds.bounds.theorems.chains import sparse, sparse_forms
 from sparsebounds.bounds.theorems.rademacher import neyshabur
@@ -41,6 +42,8 @@ KEPT = {
     "one unit, one-hot, C=100",
     "one unit, one-hot",
     "skip, biases, max pool, all sign patterns",
+    "64 maps on 64 one-hot inputs",
+    "sigmoid, inputs of size 0.01",
 }
 
 
@@ -110,6 +113,12 @@ def test_the_search_is_sharp(found):
         ("path_norm_layered", HALF),
         ("path_norm", HALF),
         ("gonon", HALF),
+        ("neyshabur_frobenius", "a max pool without its K"),
+        ("neyshabur_l1", "a max pool without its K"),
+        ("golowich_l1", "a max pool without its K"),
+        ("path_norm_layered", "a max pool without its K"),
+        ("neyshabur_l1", "without σ(0)"),
+        ("golowich_l1", "without σ(0)"),
     ],
 )
 def test_a_broken_twin_is_caught(found, bound, twin):

@@ -34,8 +34,8 @@ def weight(j):
         ("neyshabur_l1", UP8, 8, 2 * math.sqrt(2 * math.log(2 * 2)) * math.sqrt(50) / 2),
         ("path_norm_layered", UP8, 8, math.sqrt(2 * (LOG2 / 2 + math.log(4))) * math.sqrt(50) / 2),
         ("path_norm", UP8, 8, math.sqrt(2 * math.log(4 * (ROOT + 1))) * math.sqrt(50) / 2),
-        # ℓ1,∞ norms 1/√2 and √2.
-        ("golowich_l1", 1.0, 0, 2 * 2 * math.sqrt(3 + LOG2) * math.sqrt(50)),
+        # ℓ1 norms 1/√2 and, of the difference of the rows, 2√2.
+        ("golowich_l1", UP8, 8, 2 * math.sqrt(3 + LOG2) * math.sqrt(50) / 2),
     ],
 )
 def test_two_layers_by_hand(name, c, j, unit):

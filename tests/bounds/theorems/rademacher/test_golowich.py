@@ -18,9 +18,8 @@ from sparsebounds.bounds.theorems.rademacher.golowich import (
     sharp_complexities,
     theorem_1_complexity,
     theorem_1_factor,
-    theorem_2_complexity,
-    theorem_2_factor,
 )
+from sparsebounds.bounds.theorems.rademacher.golowich_l1 import theorem_2_complexity, theorem_2_factor
 
 M = 50
 FLOAT32_INSIDE = {"weight_norm"}

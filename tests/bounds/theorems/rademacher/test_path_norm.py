@@ -121,6 +121,39 @@ def test_a_layered_network_is_never_above_theorem_2_of_golowich():
         )
 
 
+def pooled(weights):
+    """ReLU with a bias, overlapping maxima of three, a dense layer."""
+    a, b, c = (w.astype(np.float32) for w in weights)
+
+    def f(x):
+        h = jax.nn.relu(x @ a + b)
+        return jax.lax.reduce_window(h, -jnp.inf, jax.lax.max, (1, 3), (1, 1), "VALID") @ c
+
+    return bounds.read_graph(f, np.ones((2, 2), np.float32))
+
+
+def test_a_chain_with_max_pools_by_hand():
+    """Path norms 2, 3, 5, 4, 2, the biases counted; three maxima 3 · 5, so that r = 15 · (1 + 2 + 4); D = 3."""
+    a, b = np.array([[1.0, -2.0, 4.0, 3.0, 0.0], [1.0, 1.0, 0.0, 0.0, 2.0]]), np.array([0.0, 0.0, -1.0, 1.0, 0.0])
+    graph = pooled([a, b, np.array([[1.0, 0.0], [0.0, 2.0], [4.0, 0.0]])])
+    form = layered_complexity(graph, np.array([9.0, 1.0]), 4)
+    logs = math.log(2 * (2 * (math.sqrt(2) + 1 / 3) + 1 / 3) * 3 * 2)
+    assert math.exp(form.log_scale) == pytest.approx(105) and form.unit == pytest.approx(3 * math.sqrt(2 * logs))
+    twice = layered_complexity(pooled([4 * a, 4 * b, np.eye(3, 2)]), np.array([9.0, 1.0]), 4)
+    assert math.exp(twice.log_scale) == pytest.approx(4 * 30) and twice.unit == form.unit
+
+
+def test_sampled_chains_with_max_pools_stay_below_the_claim():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 2)).astype(np.float32)
+    signs, best = np.array(list(itertools.product((-1.0, 1.0), repeat=6))), 0.0
+    for _ in range(8):
+        graph = pooled([rng.normal(size=s) for s in ((2, 5), (5,), (3, 2))])
+        form = layered_complexity(graph, np.square(x).sum(axis=0), 6)
+        best = np.maximum(best, np.abs(signs @ bounds.evaluate(graph, x)).max(axis=1) / math.exp(form.log_scale))
+    assert 0 < best.mean() <= form.unit
+
+
 # ---- stages ------------------------------------------------------------------------------------
 
 
