@@ -82,7 +82,7 @@ def ledent(
     Source: as above; the original text was not at hand.
     """
     _check_last(graph)
-    own = read_numbers(graph, reference, _filters, norms=_lipschitz, biases=_biases)
+    own = read_numbers(graph, reference, _filters, norms=_lipschitz, biases=_biases, scores=True)
     chain = homogeneous_chain(graph) is not None
     start = largest_norm(sample, input_bound, pixel_range)
     if chain and (first := dot_at(graph, next(iter(own.norms)))) is not None and own.layers[0] == 1:
