@@ -9,7 +9,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
-from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Dot
@@ -37,7 +37,7 @@ def score_difference(graph: Graph, mask_fixed: bool = False) -> Graph:
         A graph of one class: for norms, not for margins.
 
     Raises:
-        ValueError: another number of classes.
+        ValueError: another number of classes, or a last layer with an activation (`read_graph` makes none).
 
     Example:
         >>> from sparsebounds.bounds import read_graph
@@ -49,6 +49,8 @@ def score_difference(graph: Graph, mask_fixed: bool = False) -> Graph:
     if graph.classes != 2:
         raise ValueError(f"the network has {graph.classes} scores; the difference of two is needed")
     last = graph.linear(-1)
+    if last.activated:
+        raise ValueError(f"the last layer, {label(last)}, has an activation; needed a linear one above it")
     dense = len(last.dots) == len(last.terms) and all(dot.dense for dot in last.dots)
     trace = TRACE if mask_fixed else 0.0
     terms = tuple(_row(dot, trace) for dot in last.dots) if dense else (_whole_row(graph, trace),)

@@ -61,7 +61,8 @@ def outputs_in_l2(graph: Graph, *, mask_fixed: bool = False) -> tuple[Callable[[
 
     Source: docs/covers.md, "Two classes".
     """
-    last = graph.linear(-1)
-    if graph.classes == 2 and len(last.dots) == len(last.terms) and all(dot.dense for dot in last.dots):
+    last = graph.layers[-1]
+    rows = bool(last.dots) and len(last.dots) == len(last.terms) and all(dot.dense for dot in last.dots)
+    if graph.classes == 2 and rows and last.affine:
         return partial(score_difference, mask_fixed=mask_fixed), 1.0
     return lambda same: same, LIPSCHITZ
