@@ -18,6 +18,7 @@ from sparsebounds.bounds.graph.head import dense_head
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import outputs_in_l2
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
@@ -102,9 +103,10 @@ def _with_dense_head(reference: object) -> object:
 
 
 def _lipschitz(graph: Graph, place: Place) -> float:
-    """s_i: of the last layer its largest row norm."""
+    """s_i: of the last layer its largest row norm; of the others the norms that other theorems ask for too."""
     if place.layer < len(graph.layers) - 1:
-        return term_upper(graph, place)
+        outputs, _ = outputs_in_l2(graph)
+        return term_upper(outputs(graph), place)
     return float(row_norms(graph, place.layer, place.term).max())
 
 
