@@ -11,6 +11,7 @@ from sparsebounds.bounds.audit.certificates.boxes import audit_boxes
 from sparsebounds.bounds.audit.certificates.distance import audit_distance
 from sparsebounds.bounds.audit.certificates.search import audit_search
 from sparsebounds.bounds.audit.certificates.signs import audit_orthants
+from sparsebounds.bounds.audit.moments.activations import activation_cases
 from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, graph_cases, rule_cases
 from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins
 from sparsebounds.bounds.audit.moments.theorem_3 import audit_coverage
@@ -19,6 +20,9 @@ from sparsebounds.bounds.audit.slips.slips import audit_slips
 from sparsebounds.bounds.audit.theorems.cases import Preset
 from sparsebounds.bounds.audit.theorems.losses import LOSSES, audit_losses
 from sparsebounds.bounds.audit.theorems.passes import WALKED, audit_passes
+from sparsebounds.bounds.audit.theorems.programs import audit_programs
+from sparsebounds.bounds.audit.theorems.scales import BOUND as SCALED
+from sparsebounds.bounds.audit.theorems.scales import audit_scales
 from sparsebounds.bounds.audit.theorems.simulate import CODES, audit_certificate, audit_code, audit_held_out
 from sparsebounds.bounds.audit.theorems.statements import STATEMENTS
 from sparsebounds.bounds.registry import BOUNDS
@@ -53,6 +57,7 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
             yield from audit_statement(statement, preset)
     if bound == "peeling":
         yield from audit_nets(rule_cases(preset))
+        yield from audit_nets(activation_cases())
         yield from audit_nets(graph_cases(preset))
         yield from audit_orthants(preset)
         yield from audit_boxes(preset)
@@ -60,6 +65,8 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         yield from audit_coverage()
         yield from audit_search(preset)
         yield from audit_distance(preset)
+    if bound == SCALED:
+        yield from audit_scales()
     for loss in LOSSES:
         if loss.bound == bound:
             yield from audit_losses(loss, row_of, preset)
@@ -67,6 +74,7 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         yield from audit_passes(bound, preset)
     if bound in CODES:
         yield from audit_code(bound, row_of, preset)
+        yield from audit_programs(bound, row_of)
     if bound == "held_out":
         yield from audit_held_out()
     elif row_of.declaration.guarantee == "certificate":

@@ -29,7 +29,8 @@ class Cut:
 def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
     """All ways to cut off a tail that has one argument and no constant arrays.
 
-    The argument has the shape of the result, or is one number per input where the result is one or two.
+    The argument has the shape of the result, or is one number per input, as a vector or a column, where the result is
+    one or two.
 
     Args:
         program: of one result.
@@ -74,9 +75,8 @@ def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
 
 def _like(at: Any, out: Any) -> bool:
     given, found = at.aval.shape, out.aval.shape
-    single = len(found) == 2 and found[1] == 2 and given in (found[:1], (found[0], 1))
-    laid_out = {given, found} == {given[:1], (*given[:1], 1)}  # one number per input, as a vector or as a column
-    return (given == found or single or laid_out) and jnp.issubdtype(at.aval.dtype, jnp.floating)
+    one = found[1:] in ((), (1,), (2,)) and given in (found[:1], (found[0], 1))
+    return (given == found or one) and jnp.issubdtype(at.aval.dtype, jnp.floating)
 
 
 def _finer(new: Any, old: Any) -> bool:

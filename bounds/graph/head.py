@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,10 @@ from jaxtyping import Bool, Float64, Int64
 from sparsebounds.bounds.graph.blocks import joined
 from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.taps import Taps
+from sparsebounds.bounds.graph.terms import Dot
 
 
 @dataclass(frozen=True)
@@ -64,3 +68,29 @@ def read_head(graph: Graph) -> Head:
     nodes = present_elements(node)
     bias = None if last.bias is None else last.bias.astype(np.float64)
     return Head(read, np.ascontiguousarray(weights[:, :-1]), bias, nodes, np.searchsorted(nodes, node))
+
+
+@per_graph
+def dense_head(graph: Graph) -> Graph:
+    """The network with a dense map for its last layer, where nothing of it is learned: pooled scores, shown elements.
+
+    Args:
+        graph: any network.
+
+    Returns:
+        The same function, as one of the class whose last layer is learned; the graph itself where it is.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from sparsebounds.bounds import read_graph
+        >>> pooled = read_graph(lambda x: jnp.mean(x.reshape(-1, 2, 2), axis=1), np.ones((1, 4), np.float32))
+        >>> dense_head(pooled).layers[-1].terms[0].weight[0].T.tolist()
+        [[0.5, 0.0, 0.5, 0.0], [0.0, 0.5, 0.0, 0.5]]
+    """
+    last = graph.linear(-1)
+    if last.dots:
+        return graph
+    head = read_head(graph)
+    term = Dot(Taps.spelled(head.elements[None, None]), head.weights.T[None])
+    top = Linear(1, last.size, (term,), head.bias, name=last.name, where=last.where, number=last.number)
+    return replace(graph, layers=(*graph.layers[:-1], top))

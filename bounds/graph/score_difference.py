@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
-from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.graph.layers import Linear, label
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Dot
 
+Numbers = Float64[np.ndarray, "*shape"]
+TRACE = float(np.finfo(np.float32).tiny)
+"""What is left of a weight that both rows have, where weights are counted: no norm feels it."""
+
 
 @per_graph
-def score_difference(graph: Graph) -> Graph:
+def score_difference(graph: Graph, mask_fixed: bool = False) -> Graph:
     """The network with the one output d = f_1 − f_0 in place of two scores; margins are −d and d.
 
     Where the scores are rows of dense maps, d has the difference of the two rows; otherwise (two pooled channels, two
@@ -24,12 +29,15 @@ def score_difference(graph: Graph) -> Graph:
 
     Args:
         graph: two scores, the last layer without activation.
+        mask_fixed: whether zeros of this graph will be taken as fixed in advance, as those of the scores are. Then a
+            weight or bias that both rows have and that cancels is no zero, but `TRACE`: that two are equal was not
+            fixed.
 
     Returns:
         A graph of one class: for norms, not for margins.
 
     Raises:
-        ValueError: another number of classes.
+        ValueError: another number of classes, or a last layer with an activation (`read_graph` makes none).
 
     Example:
         >>> from sparsebounds.bounds import read_graph
@@ -41,19 +49,26 @@ def score_difference(graph: Graph) -> Graph:
     if graph.classes != 2:
         raise ValueError(f"the network has {graph.classes} scores; the difference of two is needed")
     last = graph.linear(-1)
+    if last.activated:
+        raise ValueError(f"the last layer, {label(last)}, has an activation; needed a linear one above it")
     dense = len(last.dots) == len(last.terms) and all(dot.dense for dot in last.dots)
-    terms = tuple(_row(dot) for dot in last.dots) if dense else (_whole_row(graph),)
-    bias = None if last.bias is None else np.diff(last.bias.astype(np.float64))
+    trace = TRACE if mask_fixed else 0.0
+    terms = tuple(_row(dot, trace) for dot in last.dots) if dense else (_whole_row(graph, trace),)
+    bias = None if last.bias is None else _minus(last.bias[:1], last.bias[1:], trace)
     top = Linear(1, 1, terms, bias, name=last.name, where=last.where)
     return replace(graph, layers=(*graph.layers[:-1], top))
 
 
-def _row(dot: Dot) -> Dot:
+def _row(dot: Dot, trace: float) -> Dot:
     first, second = np.argsort(dot.places)
-    weight = dot.weight.astype(np.float64)
-    return Dot(dot.taps, weight[:, :, second, None] - weight[:, :, first, None])
+    return Dot(dot.taps, _minus(dot.weight[:, :, first, None], dot.weight[:, :, second, None], trace))
 
 
-def _whole_row(graph: Graph) -> Dot:
+def _whole_row(graph: Graph, trace: float) -> Dot:
     head = read_head(graph)
-    return Dot(Taps.spelled(head.elements[None, None]), np.diff(head.weights, axis=0).T[None])
+    return Dot(Taps.spelled(head.elements[None, None]), _minus(head.weights[0], head.weights[1], trace)[None, :, None])
+
+
+def _minus(first: Numbers, second: Numbers, trace: float) -> Numbers:
+    """second − first, not 0 where both are the same number other than 0."""
+    return np.where((first == second) & (first != 0), trace, second.astype(np.float64) - first.astype(np.float64))

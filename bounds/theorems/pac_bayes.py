@@ -1,8 +1,9 @@
 """The PAC-Bayes bound of Neyshabur, Bhojanapalli, Srebro (ICLR 2018) on any graph, every constant written out.
 
-Gaussian noise on all weights and biases moves the scores by at most γ/2√2 in ℓ2, and margins by γ/2, with probability
-1 − p. McAllester's theorem pays for the divergence between the noisy network and a Gaussian around 0. The variances
-must be fixed without the sample: they are functions of norms that stand on grids, and of γ (docs/covers.md).
+Gaussian noise on all weights and biases moves the scores by at most γ/2√2 in ℓ2 (of two classes their difference by
+γ/2), and margins by γ/2, with probability 1 − p. McAllester's theorem pays for the divergence between the noisy network
+and a Gaussian around 0. The variances must be fixed without the sample: they are functions of norms that stand on
+grids, and of γ (docs/covers.md).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, NotCovered
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.conclude import bound_from_step
+from sparsebounds.bounds.margin.contraction import outputs_in_l2
 from sparsebounds.bounds.margin.grids import ROUNDING, exp_or_inf, grid_delta, grid_index, grid_up
 from sparsebounds.bounds.margin.slopes import ASSUMES
 from sparsebounds.bounds.margin.step import MarginStep
@@ -31,8 +33,6 @@ from sparsebounds.bounds.theorems.passes.sizes import log_sum
 
 FAILURE = 0.05
 """p: how likely the noise may move a margin by more than γ/2. KL is divided by 1 − p, and κ grows with √log(1/p)."""
-LIPSCHITZ = math.sqrt(2.0)
-"""Of the margin in ℓ2."""
 INPUT_ROUNDING = 1 + 1e-6
 """Inputs normalised in float32 exceed their bound by its rounding; it is raised by this factor."""
 UP = 1 + 1e-9
@@ -51,6 +51,8 @@ class Way:
     ratio: float
     sharing: str
     class_: NoisyClass
+    lipschitz: float
+    """Of the margin in ℓ2."""
     nats: float
     """Of all numbers but γ, and of the choice of the way."""
 
@@ -80,7 +82,7 @@ class Way:
 
     def levels(self, log_c: float) -> dict[Array, float]:
         """log σ of each array at log c = log(scale/γ)."""
-        change = -log_c - math.log(2 * LIPSCHITZ)
+        change = -log_c - math.log(2 * self.lipschitz)
         tau = self.class_.bearing.bearable(self.shares, change)
         return {a: tau[a] - self.kappas[a] for a in tau}
 
@@ -116,8 +118,9 @@ def pac_bayes(
 
     err ≤ (share of margins ≤ γ) + √(((KL + H(p))/(1 − p) + log(2 m/δ') ) / (2(m−1))), p = 1/20, H(p) in nats,
     KL = Σ_a ‖w_a‖²/2σ_a² over all arrays of weights and biases, σ_a κ_a = ω_a γ/(2√2 Λ_a χ_a) unless noise on the maps
-    above is felt, Σ ω_a = 1. χ_a bounds what the map reads, for every input, Λ_a how the scores move with what it
-    computes: both from norms on grids, as in the covering theorems. κ_a is the norm of its noise, see `passes.noise`.
+    above is felt, Σ ω_a = 1. Two classes: 2 for 2√2, and w_1 − w_0 for the rows of the last layer. χ_a bounds what the
+    map reads, for every input, Λ_a how the scores move with what it computes: both from norms on grids, as in the
+    covering theorems. κ_a is the norm of its noise, see `passes.noise`.
     δ' is δ times the weights of all grid points, γ's included.
 
     Args:
@@ -147,6 +150,7 @@ def pac_bayes(
 
 def _ways(graph: Graph, chi: float) -> Iterator[Way]:
     """All ways to write the class, each with its whole price."""
+    outputs, lipschitz = outputs_in_l2(graph)
     for ratio, sharing in WAYS:
         prices: list[float] = [math.log(len(WAYS))]
 
@@ -157,12 +161,12 @@ def _ways(graph: Graph, chi: float) -> Iterator[Way]:
             prices.append(price)
             return found
 
-        class_ = noisy_class(graph, chi, up)
+        class_ = noisy_class(outputs(graph), chi, up)
         if not class_.noisy:
             raise NotCovered("the network has no learned layer")
         if not all(one < math.inf for one in (*class_.own.values(), class_.log_scale)):
             up(math.inf)
-        yield Way(ratio, sharing, class_, math.fsum(prices) + class_.nats)
+        yield Way(ratio, sharing, class_, lipschitz, math.fsum(prices) + class_.nats)
 
 
 def _step(way: Way, gamma: float, chi: float, paid: Mapping[str, float], sample: Sample, delta: float) -> MarginStep:

@@ -221,7 +221,8 @@ def test_one_logit_is_two_scores():
     def below(x):
         return jnp.stack([jnp.zeros(len(x)), logits(x)[:, 0]], axis=-1)
 
-    for f in (flat, lambda x: flat(x)[:, None]):
+    column = lambda x: jax.nn.sigmoid(logits(x)[:, :1])[:, 0]  # noqa: E731 the axis goes after the end
+    for f in (flat, lambda x: flat(x)[:, None], column):
         graph = bounds.read_graph(f, X[:2])
         assert graph.ends == ("sigmoid",) and graph.classes == 2
         np.testing.assert_allclose(bounds.evaluate(graph, X), below(X), rtol=1e-4, atol=1e-6)

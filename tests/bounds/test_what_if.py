@@ -124,16 +124,17 @@ def test_a_pruned_network_has_a_mask_and_margins_of_its_own(two, option):
 
 
 def test_terms_say_what_was_assumed_of_the_zeros_and_what_they_cost(two):
-    """One linear layer, scalar nodes: 2 of 4 blocks are there, log(5 · 6) nats for the mask, log 3 for the form."""
-    _, sample, x, y = two
-    graph = bounds.read_graph(linear(np.eye(2)), x[:2]).partition("scalar")
+    """One linear layer, scalar nodes: 2 of 6 blocks are there, log(7 · 15) nats for the mask, log 3 for the form."""
+    _, _, x, y = two
+    three = linear(np.eye(2, 3))  # of two scores the difference would count, which has no zero
+    graph, sample = bounds.read_graph(three, x[:2]).partition("scalar"), bounds.Sample.measure(three, x, y)
     fixed = bounds.galanti(graph, sample, delta=0.01, mask_fixed=True)
     assert (fixed.terms["mask"], fixed.terms["nats for the mask"]) == (MASK_FIXED, 0.0)
     few = bounds.galanti(graph, sample, delta=0.01)
     many = bounds.what_if_samples(bounds.galanti, graph, sample, 10**8, delta=0.01)
     assert few.terms["logs"] == pytest.approx(math.log(2)) and few.terms["mask"] == MASK_PAID
-    assert few.terms["nats for the mask"] == many.terms["nats for the mask"] == pytest.approx(math.log(5 * 6))
-    assert few.terms["nats paid for choices"] == pytest.approx(math.log(5 * 6) + 2 * math.log(3))
+    assert few.terms["nats for the mask"] == many.terms["nats for the mask"] == pytest.approx(math.log(7 * 15))
+    assert few.terms["nats paid for choices"] == pytest.approx(math.log(7 * 15) + 2 * math.log(3))
     assert few.value > fixed.value
     f = linear([[1.0, 0.5], [0.5, 1.0]])
     whole = bounds.read_graph(f, x[:2]).partition("scalar")
@@ -185,9 +186,9 @@ def test_galanti_needs_the_samples_of_the_formula(two):
     graph, sample, *_ = two
     now = bounds.galanti(graph, sample, delta=0.001).terms
     root = 1 + math.sqrt(2 * now["logs"])
-    a = 4 * now["c_j"] * root * math.sqrt(now["largest energy read"] / sample.m)
+    a = 2 * now["c_j"] * root * math.sqrt(now["max path prod |pred| * energy"] / sample.m)
     b = math.sqrt(2 * (math.log(1 / now["delta_j"]) + now["nats paid for choices"]))
-    assert now["c_j"] == pytest.approx(1.1**8, rel=1e-5)  # Σ_r ‖w_r‖ = 2 ≤ 1.1⁸
+    assert now["c_j"] == pytest.approx(1.1**4, rel=1e-5)  # ‖w_1 − w_0‖ = √2 ≤ 1.1⁴, shared form
     needed = bounds.samples_needed(bounds.galanti, graph, sample)
     assert needed == math.floor((a + b) ** 2) + 1
     uncapped = math.ceil(a**2) + 1  # from here on the complexity is below 1

@@ -38,7 +38,9 @@ def test_the_page_shows_what_was_computed():
         assert first[name] >= number
 
 
-@pytest.mark.parametrize("name", ["perceptron", "CNN, GELU", "bag of embeddings", "SwiGLU"])
+@pytest.mark.parametrize(
+    "name", ["perceptron", "CNN, GELU", "bag of embeddings", "SwiGLU", "one logit behind a sigmoid"]
+)
 def test_a_network_gets_the_rows_of_the_page(name):
     mine = COMMITTED[COMMITTED["network"] == name].set_index("bound")
     with jax.numpy_dtype_promotion("standard"):  # networks of users promote types

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -10,14 +13,34 @@ import jax.numpy as jnp
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.nonlinearities import ABS, GELU, SIGMOID, TANH, Nonlinearity, two_slopes
 from sparsebounds.bounds.graph.score_difference import score_difference
 from sparsebounds.bounds.moments import Columns, forward, own_numbers, read_plan
+from sparsebounds.bounds.moments.peeling import COVERS
 from sparsebounds.bounds.reader import read_graph
 
 Kind = Literal["point", "pair", "dense", "residual", "post", "mean", "max"]
-Form = Literal["layer", "tap", "scalar"]
+Form = Literal["layer", "tap", "scalar", "rows"]
 BIAS = 0.7
 """Norm of every bias."""
+
+
+@dataclass(frozen=True)
+class Function:
+    """An activation that is no leaky ReLU."""
+
+    known: Nonlinearity
+    traced: Callable[[Any], Any]
+    """The same as a function of JAX."""
+
+
+FUNCTIONS: dict[str, Function] = {
+    "tanh": Function(TANH, jnp.tanh),
+    "GELU": Function(GELU, partial(jax.nn.gelu, approximate=False)),
+    "sigmoid": Function(SIGMOID, jax.nn.sigmoid),
+    "abs": Function(ABS, jnp.abs),
+    "PReLU": Function(two_slopes(-0.5, 1.0), lambda t: jnp.where(t < 0, -0.5 * t, t)),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,8 @@ class Op:
     channels: int = 1
     slope: float = 0.0
     biased: bool = False
+    function: str = ""
+    """A key of `FUNCTIONS`, applied where `slope` is 1."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +62,7 @@ class Net:
     """Operations on (positions, channels), and what the class fixes of each map.
 
     "layer": the norm of a node's weights is 1; "tap": that of every block is 1; "scalar": nodes are single
-    coordinates, each of norm 1.
+    coordinates, each of norm 1; "rows": each of the c rows of a node has norm 1/√c, and its bias in proportion.
     """
 
     positions: int
@@ -68,11 +93,15 @@ class Net:
     def project(self, weights: list[np.ndarray]) -> list[np.ndarray]:
         """Scaled to the norms of the class."""
         half = len(weights) // 2
-        axes = {"layer": (-3, -2, -1), "tap": (-2, -1), "scalar": (-3, -2)}[self.form]
-        return [
-            *(w / _norm(w, axes) for w in weights[:half]),
-            *(BIAS * np.sign(b) if self.form == "scalar" else BIAS * b / _norm(b, (-1,)) for b in weights[half:]),
-        ]
+        axes = {"layer": (-3, -2, -1), "tap": (-2, -1), "scalar": (-3, -2), "rows": (-3, -2)}[self.form]
+
+        def share(w: np.ndarray) -> float:
+            return 1 / math.sqrt(w.shape[-1]) if self.form == "rows" else 1.0
+
+        def bias(b: np.ndarray) -> np.ndarray:
+            return BIAS * (share(b) * np.sign(b) if self.form in ("scalar", "rows") else b / _norm(b, (-1,)))
+
+        return [*(share(w) * w / _norm(w, axes) for w in weights[:half]), *map(bias, weights[half:])]
 
 
 def _norm(w: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -93,9 +122,16 @@ def run(net: Net, weights: list[Any], x: Any, xp: Any = np) -> Any:
             t = t + weights[half + place][..., None, None, :]
         place += 1
         t = t + z if op.kind == "post" else t
-        t = t if op.slope == 1.0 else xp.maximum(t, op.slope * t) if op.slope else xp.maximum(t, 0.0)
+        t = _applied(op, t, xp)
         z = t + z if op.kind == "residual" else t
     return z.reshape(*z.shape[:-2], -1)
+
+
+def _applied(op: Op, t: Any, xp: Any) -> Any:
+    if op.function:
+        function = FUNCTIONS[op.function]
+        return function.known.apply(t) if xp is np else function.traced(t)
+    return t if op.slope == 1.0 else xp.maximum(t, op.slope * t) if op.slope else xp.maximum(t, 0.0)
 
 
 def _mapped(op: Op, z: Any, w: Any, xp: Any) -> Any:
@@ -129,7 +165,7 @@ def graph_of(net: Net, weights: list[np.ndarray]) -> Graph:
 
 def claims(net: Net, graph: Graph, energies: np.ndarray, m: int, moments: tuple[float, ...]) -> np.ndarray:
     """Theorem 1: √(Σ q_i²) over what the last layer reads, for every p."""
-    plan, last = read_plan(graph), graph.sources(len(graph.layers) - 1)
+    plan, last = read_plan(graph, covers=COVERS), graph.sources(len(graph.layers) - 1)
     numbers = own_numbers(plan, net.form == "tap")
     q = forward(plan, numbers, Columns.of_moments(graph.node_sums(0, energies), m, np.array(moments)))
     (source,) = last

@@ -27,6 +27,12 @@ FORMS: tuple[Form, ...] = ("layer", "tap", "scalar")
 KINDS_OF_OPS: tuple[Kind, ...] = ("point", "pair", "dense", "residual", "post", "mean", "max")
 
 
+Twins = tuple[tuple[str, float], ...]
+"""Names, and by how much each is smaller than the claim."""
+Broken = Callable[[float, float], Twins]
+"""(p, claim) → twins."""
+
+
 @dataclass(frozen=True, eq=False)
 class NetCase:
     """A network, inputs, and how long to search."""
@@ -38,6 +44,8 @@ class NetCase:
     rounds: int = 60
     moved: int = 0
     """Rounds in which the inputs move too."""
+    broken: Broken | None = None
+    """None: those that `_twins` knows of networks of ReLU."""
 
 
 def suprema(net: Net, x: np.ndarray, rounds: int, seed: int = 0) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -88,19 +96,24 @@ def _rows(case: NetCase) -> Iterator[Row]:
     best, kept = suprema(net, x, case.rounds)
     graph = graph_of(net, [w[0] for w in kept])
     _check(case, graph, x, best, kept)
-    activations = sum(op.slope < 1 for op in net.ops if op.kind not in ("mean", "max"))
-    slopes = [op.slope for op in net.ops if op.kind not in ("mean", "max")]
     for p, claim in zip(MOMENTS, claims(net, graph, np.square(x).sum(axis=0), len(x), MOMENTS), strict=True):
-        s = float(np.prod([contraction(p, slope) for slope in slopes])) if activations else 1.0
-        # Without s everywhere the bound is smaller by exactly this where nothing joins a later layer: no skip, no bias.
-        chain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
-        plain = chain and (len(net.ops) == 1 or not any(op.biased for op in net.ops))
-        twins: tuple[tuple[str, float], ...] = (("s → 1", s),) if activations and plain else ()
-        pooled = [op.kind for op in net.ops] == ["point", "max"] and not activations
-        twins += (("c → 1", float(window(p, 2))),) if pooled else ()
-        twins += (("B dropped", float(khintchine(p))),) if p > 2 else ()
+        twins = _twins(net, p) if case.broken is None else case.broken(p, float(claim))
         lower = float(np.mean(best**p) ** (1 / p))
         yield Row("peeling", case.statement, f"{case.name}, p = {p:g}", lower, float(claim), 0.0, False, twins)
+
+
+def _twins(net: Net, p: float) -> Twins:
+    """Of networks of leaky ReLU."""
+    activations = sum(op.slope < 1 for op in net.ops if op.kind not in ("mean", "max"))
+    slopes = [op.slope for op in net.ops if op.kind not in ("mean", "max")]
+    s = float(np.prod([contraction(p, slope) for slope in slopes])) if activations else 1.0
+    # Without s everywhere the bound is smaller by exactly this where nothing joins a later layer: no skip, no bias.
+    chain = all(op.kind in ("point", "pair", "dense") for op in net.ops)
+    plain = chain and (len(net.ops) == 1 or not any(op.biased for op in net.ops))
+    twins: Twins = (("s → 1", s),) if activations and plain else ()
+    pooled = [op.kind for op in net.ops] == ["point", "max"] and not activations
+    twins += (("c → 1", float(window(p, 2))),) if pooled else ()
+    return twins + ((("B dropped", float(khintchine(p))),) if p > 2 else ())
 
 
 def _check(case: NetCase, graph: Graph, x: np.ndarray, best: np.ndarray, kept: list[np.ndarray]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -129,25 +129,32 @@ def two_one(w: Any) -> Any:
     return jnp.sum(two_norms(w))
 
 
+def _by_difference(hidden: Callable[[Any], Any], weights: Any) -> Any:
+    """The difference of the two rows of the last layer scaled to norm 1, the layers below it by `hidden`."""
+    return [*hidden(weights[:-1]), weights[-1] / frobenius(weights[-1][0] - weights[-1][1])]
+
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {"ReLU": jax.nn.relu, "tanh": jnp.tanh, "ELU": jax.nn.elu}
+
+
 @cache
-def dense(widths: tuple[int, ...], biased: bool = False) -> Architecture:
-    """ReLU layers of these widths, inputs first. A bias is a weight from the constant 1, of the first layer alone."""
+def dense(widths: tuple[int, ...], biased: bool = False, function: str = "ReLU") -> Architecture:
+    """Layers of these widths, inputs first. A bias is a weight from the constant 1, of the first layer alone."""
+    activation = ACTIVATIONS[function]
 
     def features(weights: Any, x: Any) -> Any:
         for k, w in enumerate(weights):
             bias = k == 0 and biased
             x = x @ (w[:, :-1] if bias else w).T
-            x = jax.nn.relu(x + w[:, -1] if bias else x)
+            x = activation(x + w[:, -1] if bias else x)
         return x
 
     shapes = tuple((out, into + (k == 0 and biased)) for k, (into, out) in enumerate(itertools.pairwise(widths)))
     rows = lambda w: jnp.sum(jnp.abs(w), axis=1, keepdims=True)  # noqa: E731
     norms = {"frobenius": scaled_to(frobenius), "l1": scaled_to(rows), "two_one": scaled_to(two_one)}
     norms["nodes"] = norms["frobenius"]
-    norms["rows"] = lambda weights: [*norms["frobenius"](weights[:-1]), weights[-1] / two_one(weights[-1])]
-    norms["difference"] = lambda weights: [
-        *norms["frobenius"](weights[:-1]), weights[-1] / frobenius(weights[-1][0] - weights[-1][1])
-    ]  # fmt: skip
+    norms["difference"] = partial(_by_difference, norms["frobenius"])
+    norms["two_one difference"] = partial(_by_difference, norms["two_one"])
     norms["l1 path"] = lambda weights: [
         *norms["l1"](weights[:-1]),
         weights[-1] / (jnp.sum(jnp.abs(weights[-1])) + TINY),

@@ -17,6 +17,7 @@ from sparsebounds.bounds.audit.search.inputs import KINDS, inputs, sign_patterns
 from sparsebounds.bounds.audit.search.maxima import maxout, sigmoids
 
 Preset = Literal["quick", "full"]
+SMOOTH = ("tanh", "ELU")
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +163,17 @@ def unit_columns(x: Any) -> Any:
 NORMALISE: dict[str, Callable[[Any], Any]] = {"frobenius": unit_energy, "nodes": unit_energy, "l1": unit_columns}
 NORMALISE["path"] = unit_columns
 """The data factor of the theorems that fix a norm, for the search over inputs."""
+
+
+@cache
+def smooth_cases(preset: Preset) -> tuple[Case, ...]:
+    """Activations that are not homogeneous, below rows of ℓ1 norm 1: every gain is 1, so that scales are fixed."""
+    found = []
+    for name in SMOOTH:
+        found.append(_one(f"one unit of {name}, all sign patterns", dense((16, 1), False, name), sign_patterns(5)))
+        if preset == "full":
+            found.append(_one(f"three layers of {name}", dense((6, 4, 3), False, name), inputs("random", 5, (6,))))
+    return tuple(found)
 
 
 @cache

@@ -133,16 +133,16 @@ def sample_of(graph: Graph, x: np.ndarray) -> Sample:
 
 INPUTS = (("input_bound", 1.0),)
 LOSSES: tuple[LossStatement, ...] = (
-    LossStatement("bartlett", "two_one"),
-    LossStatement("bartlett_dudley", "two_one"),
-    LossStatement("graf_norms", "two_one"),
-    LossStatement("graf_params", "two_one"),
-    LossStatement("graf_dudley", "two_one"),
+    LossStatement("bartlett", "two_one difference"),
+    LossStatement("bartlett_dudley", "two_one difference"),
+    LossStatement("graf_norms", "two_one difference"),
+    LossStatement("graf_params", "two_one difference"),
+    LossStatement("graf_dudley", "two_one difference"),
     LossStatement("ledent", "two_one", INPUTS),
     LossStatement("neyshabur_two_layer", "units"),
     LossStatement("neyshabur_frobenius", "frobenius"),
-    LossStatement("golowich_sharp", "rows"),
-    LossStatement("galanti", "rows"),
+    LossStatement("golowich_sharp", "difference"),
+    LossStatement("galanti", "difference"),
     LossStatement("peeling", "difference"),
     LossStatement("path_norm_layered", "l1 path"),
 )

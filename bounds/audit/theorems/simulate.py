@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64, Int64
 
 from sparsebounds.bounds.audit.run import Row
 from sparsebounds.bounds.audit.search.architectures import dense
@@ -46,10 +47,16 @@ class Draw:
 
     graph: Graph
     sample: Sample
+    answer: Float64[np.ndarray, " points"]
+    """−1 or 1, score 0 of each point; score 1 is 0."""
+    which: Int64[np.ndarray, " m"]
+    """The points of the sample."""
+    labels: Int64[np.ndarray, " m"]
 
 
 @cache
-def _draws(points: int, m: int, count: int) -> tuple[Draw, ...]:
+def draws(points: int, m: int, count: int) -> tuple[Draw, ...]:
+    """Samples of m among so many points, the same ones each time."""
     rng = np.random.default_rng(points)
     return tuple(_draw(rng, points, m) for _ in range(count))
 
@@ -57,12 +64,12 @@ def _draws(points: int, m: int, count: int) -> tuple[Draw, ...]:
 def _draw(rng: np.random.Generator, points: int, m: int) -> Draw:
     which, labels = rng.integers(0, points, m), rng.integers(0, 2, m)
     ones = np.bincount(which, weights=2.0 * labels - 1, minlength=points)
-    answer = np.where(ones > 0, -1.0, 1.0)  # of score 0; score 1 is 0
+    answer = np.where(ones > 0, -1.0, 1.0)
     graph = dense((points,)).graph([], np.stack([answer, np.zeros(points)]))
     margins = answer[which] * (1.0 - 2.0 * labels)
     by_class = np.stack([np.bincount(which[labels == r], minlength=points) for r in (0, 1)]).astype(np.float64)
     counts = np.bincount(labels, minlength=2)
-    return Draw(graph, Sample(m, 2, by_class.sum(axis=0), by_class, margins, counts))
+    return Draw(graph, Sample(m, 2, by_class.sum(axis=0), by_class, margins, counts), answer, which, labels)
 
 
 def _quantile(values: np.ndarray) -> float:
@@ -85,7 +92,7 @@ def audit_certificate(bound: str, row_of: Callable[..., Any], preset: Preset = "
     for points, m in PROPORTIONS[preset]:
         found = [
             row_of(draw.graph, draw.sample, delta=DELTA, **_options(row_of, bound), **_measured(row_of, draw))
-            for draw in _draws(points, m, DRAWS[preset] if points < 1000 else 10)
+            for draw in draws(points, m, DRAWS[preset] if points < 1000 else 10)
         ]
         if not all(row.covered for row in found):
             return []
@@ -129,22 +136,26 @@ def audit_code(bound: str, row_of: Callable[..., Any], preset: Preset = "quick")
     Args:
         bound, row_of, preset: as in `audit_certificate`; a bound whose terms have "bits".
     """
-    rows = []
+    rows: list[Row] = []
     fixed = {"mask_fixed": True} if bound == "occam" else {}
     for points, m in ((64, 64), (1000, 1000), (1000, 1500), *(((4000, 5000),) if preset == "full" else ())):
-        needed, paid = [], []
-        for draw in _draws(points, m, 40 if points < 1000 else 10):
-            terms = row_of(draw.graph, draw.sample, delta=DELTA, **fixed, **_measured(row_of, draw)).terms
-            needed.append(-log_binomial_cdf(terms["errors"], m, 0.5))
-            paid.append(math.log(1 / DELTA) + terms["bits"] * math.log(2))
-        claim = float(np.mean(paid))
-        lower = _quantile(np.array(needed) / np.array(paid)) * claim
+        found = draws(points, m, 40 if points < 1000 else 10)
+        given = {"delta": DELTA, **fixed}
+        lower, claim = nats([row_of(d.graph, d.sample, **given, **_measured(row_of, d)) for d in found])
         half = claim / (math.log(1 / DELTA) + (claim - math.log(1 / DELTA)) / 2)
         broken = (("half the bits", half), ("without the union", claim / math.log(1 / DELTA)))
         rows.append(
             Row(bound, "nats of the code", f"by heart, {points} points, m = {m}", lower, claim, 0.0, False, broken)
         )
     return rows
+
+
+def nats(rows: Sequence[Bound]) -> tuple[float, float]:
+    """Of networks that know their samples by heart: nats that they need, nats that their codes pay."""
+    needed = [-log_binomial_cdf(row.terms["errors"], row.terms["m"], 0.5) for row in rows]
+    paid = [math.log(1 / DELTA) + row.terms["bits"] * math.log(2) for row in rows]
+    claim = float(np.mean(paid))
+    return _quantile(np.array(needed) / np.array(paid)) * claim, claim
 
 
 def audit_held_out() -> list[Row]:
@@ -154,7 +165,7 @@ def audit_held_out() -> list[Row]:
 
 def _limit(k: int, n: int, delta: float) -> Row:
     """The true error is a hair above the limit for k errors: the certificate fails if there are k errors or fewer."""
-    draw = _draws(1, 40, 1)[0]
+    draw = draws(1, 40, 1)[0]
 
     def value(errors: int) -> float:
         margins = np.where(np.arange(n) < errors, -1.0, 1.0)

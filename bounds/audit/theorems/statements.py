@@ -216,6 +216,10 @@ STATEMENTS: tuple[Statement, ...] = (
         "path_norm_layered", "chains", "path", ROWS_L1, value_of(layered_complexity), chain,
         twins({"without √(2 logs)": _stages}),
     ),
+    Statement(
+        "path_norm_layered", "chains, not homogeneous", "l1", ROWS_L1, value_of(layered_complexity), cases.smooth_cases,
+        twins({"without √(2 logs)": _stages}),
+    ),
     Statement("path_norm", "chains", "path", ROWS_L1, _dag("sum"), chain, twins()),
     Statement("path_norm", "max pool as a sum", "path", ROWS_L1, _dag("sum"), _SUM, twins()),
     Statement("path_norm", "max pool as K · max", "path", ROWS_L1, _dag("max"), _MAX, twins()),

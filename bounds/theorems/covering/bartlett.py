@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
@@ -31,7 +32,7 @@ from sparsebounds.bounds.theorems.covering.hull_cover import (
 from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS, OwnNumbers, read_numbers
 from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import operator_hull
-from sparsebounds.bounds.theorems.passes.maps import term_upper
+from sparsebounds.bounds.theorems.passes.maps import Place, term_upper
 from sparsebounds.bounds.theorems.passes.sizes import log
 
 SOURCE = "Bartlett, Foster, Telgarsky, Spectrally-normalized margin bounds for neural networks, NeurIPS 2017"
@@ -47,7 +48,8 @@ def bartlett(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, 
 
     err ≤ mean ramp φ_γ on S + 8/m + (24 H_{m−1}/√m) √log(2 W₂) (Σ_i ⌈C_i^{2/3}⌉)^{3/2} + 2 √(log(1/δ')/2m),
     C_i = 2 · (√2/γ) · (‖X‖_F/√m) · Π_j ρ_j s_j · b_i/s_i, s_i ≥ ‖A_i‖ (spectral), b_i ≥ ‖(A_i − M_i)^⊤‖_{2,1} = Σ over
-    rows of their ℓ2 norm, A_i the operator of the layer, W₂ = the most (elements read) · (elements) of a layer,
+    rows of their ℓ2 norm, A_i the operator of the layer (two classes: the last one the difference of two rows, and 1/γ
+    for √2/γ), W₂ = the most (elements read) · (elements) of a layer,
     H_k = Σ_{j≤k} 1/j. All norms stand on their grids; δ' is δ times the weights of the grid points. With biases or
     branches C_i = 2 · (√2/γ) · Λ_i (Σ b_i B_i/√m + ζ_i), see `hull_cover`: Λ_i what a change of layer i does to the
     scores, B_i the size of what its maps read, ζ_i = Σ_g √size_g |b_g| of its bias. The complexity is at most 1.
@@ -57,8 +59,8 @@ def bartlett(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0, 
 
     Example:
         >>> b = bartlett(graph, sample, delta=0.001)
-        >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8
-        ('certificate', [2.144, 2.144])
+        >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8; one row
+        ('certificate', [2.144, 1.0])
 
     Source: as above. Theorem 3.3 and lemma 3.2 are as printed; lemma A.8 is quoted from memory and re-derived.
     """
@@ -101,19 +103,24 @@ def bartlett_dudley(
 def _form(graph: Graph, sample: Sample, reference: object, payment: Payment, rademacher: Rademacher) -> ClassSize:
     own = read_numbers(graph, reference, operator_hull)
     terms: dict[str, Any] = {"generators": tuple(own.kinds(i) for i in own.layers)}
-    return hull_class(own, sample, rademacher, {**terms, **_as_printed(own, sample, payment.gamma)}, payment)
+    printed = _as_printed(graph, reference, own, sample, payment.gamma)
+    return hull_class(own, sample, rademacher, {**terms, **printed}, payment)
 
 
-def _as_printed(own: OwnNumbers, sample: Sample, gamma: Gamma) -> dict[str, float]:
-    """Lemma A.8, which knows chains without biases, at one γ."""
+def _as_printed(graph: Graph, reference: object, own: OwnNumbers, sample: Sample, gamma: Gamma) -> dict[str, float]:
+    """Lemma A.8, which knows chains without biases and the scores of two classes as two, at one γ."""
     chain = homogeneous_chain(own.graph)
     if chain is None or own.offsets or isinstance(gamma, str):
         return {}
+    norms, hulls, last = dict(own.norms), dict(own.hulls), Place(len(graph.layers) - 1, 0)
+    if last in norms:
+        moved = graph if reference is None else difference(graph, reference)
+        norms[last], hulls[last] = term_upper(graph, last), operator_hull(moved, last)
     value = lemma_a8(
         exp_or_inf(data_size(sample).total),
-        tuple(own.norms.values()),
-        [hull.radius for hull in own.hulls.values()],
-        math.sqrt(max(hull.kinds for hull in own.hulls.values()) / 2),
+        tuple(norms.values()),
+        [hull.radius for hull in hulls.values()],
+        math.sqrt(max(hull.kinds for hull in hulls.values()) / 2),
         sample.m,
         gamma=gamma,
         log_fixed=math.fsum(log(term_upper(own.graph, step.place)) for step in chain if not step.learned),

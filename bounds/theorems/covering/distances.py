@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.reference import fixed_weights
+from sparsebounds.bounds.margin.contraction import outputs_in_l2
 from sparsebounds.bounds.theorems.covering.own_numbers import check_layers
 from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import bias_norm
@@ -27,6 +29,9 @@ class Distances:
     """A network beside its reference; learned scales are measured from zero."""
 
     graph: Graph
+    """Of the outputs: the scores, or the difference of two."""
+    lipschitz: float
+    """Of the margin in the ℓ2 norm of the outputs."""
     centred: bool
     """Whether the reference is zero."""
     moved: Mapping[Place, float]
@@ -60,12 +65,17 @@ def read_distances(graph: Graph, reference: object, mask_fixed: bool) -> Distanc
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
+    moved, start = graph if reference is None else difference(graph, reference), fixed_weights(reference)
+    counted, lipschitz = outputs_in_l2(graph, mask_fixed=mask_fixed)
+    outputs, _ = outputs_in_l2(graph)
+    free = [counted(one) for one in (graph, start) if mask_fixed and one is not None]
+    graph, moved, start = outputs(graph), outputs(moved), None if start is None else outputs(start)
     biased = biased_layers(graph)
     places = check_layers(graph, absorbed=homogeneous_chain(graph) is not None and not biased)
-    moved, start = graph if reference is None else difference(graph, reference), fixed_weights(reference)
-    counts = {place: _counts(graph, moved, start, place, mask_fixed) for place in places}
+    counts = {place: _counts(moved, free, place) for place in places}
     return Distances(
         graph=graph,
+        lipschitz=lipschitz,
         centred=start is None,
         moved={place: term_upper(moved, place) for place in places},
         start={place: _start(start, place) for place in places},
@@ -81,12 +91,12 @@ def _start(start: Graph | None, place: Place) -> float:
     return 0.0 if start is None or dot_at(start, place) is None else term_upper(start, place)
 
 
-def _counts(graph: Graph, moved: Graph, start: Graph | None, place: Place, mask_fixed: bool) -> tuple[int, int]:
-    """Weights of the class, and those that differ from the reference."""
-    own, shift = (g.linear(place.layer).terms[place.term].strengths for g in (graph, moved))
-    free = np.ones(shift.shape, dtype=bool)
-    if mask_fixed:
-        free = own != 0
-        if start is not None:
-            free |= start.linear(place.layer).terms[place.term].strengths != 0
-    return int(free.sum()), int((shift != 0).sum())
+def _counts(moved: Graph, masked: list[Graph], place: Place) -> tuple[int, int]:
+    """Weights of the class (those that are not zero in one of the masked graphs), and those that have moved."""
+    shift = _strengths(moved, place)
+    free = [_strengths(graph, place) != 0 for graph in masked] or [np.ones(shift.shape, dtype=bool)]
+    return int(np.any(free, axis=0).sum()), int((shift != 0).sum())
+
+
+def _strengths(graph: Graph, place: Place) -> Float64[np.ndarray, " ..."]:
+    return graph.linear(place.layer).terms[place.term].strengths

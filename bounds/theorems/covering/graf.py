@@ -39,15 +39,15 @@ def graf_norms(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0
     C_i = (2√2/γ) (‖X‖_F/√m) Π_j ρ_j s_j · b_i/s_i, s_i ≥ Lipschitz constant of layer i,
     b_i = Σ_{taps, o} (Σ_c (K_i − K_i⁰)²)^½, W the most weights of a layer, H_k = Σ_{j≤k} 1/j.
     The paper has 4/γ for 2√2/γ: it takes 2 for the margin's Lipschitz constant √2. All norms stand on their grids; δ'
-    is δ times the weights of the grid points. With biases or branches C_i is as in `bartlett`.
+    is δ times the weights of the grid points. With biases or branches, and for two classes, C_i is as in `bartlett`.
 
     Args:
         reference: the kernels K⁰, a Graph with weights fixed without the sample; None: 0.
 
     Example:
         >>> b = graf_norms(graph, sample, delta=0.001)
-        >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8
-        ('certificate', [2.144, 2.144])
+        >>> b.guarantee, [round(r, 3) for r in b.terms["b_i/s_i of the class"]]  # 2 → 1.1^8; one row
+        ('certificate', [2.144, 1.0])
 
     Source: as above.
     """

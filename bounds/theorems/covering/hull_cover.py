@@ -2,7 +2,8 @@
 
 Theorem G: cover the learned maps one after the other, each on the data that the covers before it produce. With Λ_t the
 multiplier of the layer where map t ends, all that changes there by ε_t moves the losses by (√2/γ) Λ_t ε_t at most, so
-their covering number at Σ_t (√2/γ) Λ_t ε_t is at most the product of those of the maps, each a hull of radius R_t.
+their covering number at Σ_t (√2/γ) Λ_t ε_t is at most the product of those of the maps, each a hull of radius R_t. Two
+classes: the one output f_1 − f_0, and 1/γ for √2/γ.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ from sparsebounds.bounds.theorems.covering.unions import FixedClass, classes
 from sparsebounds.bounds.theorems.passes.reach import Reach, reaches
 from sparsebounds.bounds.theorems.passes.sizes import Size, log
 
-LIPSCHITZ = math.sqrt(2.0)
-"""Of the margin in ℓ2; the papers use 2."""
 INTERNAL = 2.0
 """Covers whose elements lie in the class have twice the radius of those that need not (their norms are used below)."""
 CAP = 1.0
@@ -39,7 +38,7 @@ Rademacher = Callable[[np.ndarray, np.ndarray, int], float]
 def hull_class(
     own: OwnNumbers, sample: Sample, rademacher: Rademacher, terms: Mapping[str, Any], payment: Payment
 ) -> ClassSize:
-    """C_t = INTERNAL · (√2/γ) · Λ_t R_t/√m, R_t = Σ a_i B_i + ζ √m, of the class that is used.
+    """C_t = INTERNAL · (√2/γ, or 1/γ) · Λ_t R_t/√m, R_t = Σ a_i B_i + ζ √m, of the class that is used.
 
     Args:
         own: the network's numbers.
@@ -50,7 +49,7 @@ def hull_class(
     """
     kinds = np.array([own.kinds(i) for i in own.layers])
     data, m = data_size(sample), sample.m
-    unit = INTERNAL * LIPSCHITZ / math.sqrt(m)
+    unit = INTERNAL * own.lipschitz / math.sqrt(m)
 
     def size_of(fixed: FixedClass) -> ClassSize:
         found = reaches(Reach(fixed.fixed, fixed.radii, fixed.shifts), own.layers, data, m)

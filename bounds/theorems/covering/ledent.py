@@ -7,15 +7,18 @@ norms and δ are paid for as in all other bounds.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float64
 
-from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
+from sparsebounds.bounds.bound import Bound, Gamma, declare
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Linear, label
+from sparsebounds.bounds.graph.head import dense_head
+from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import outputs_in_l2
 from sparsebounds.bounds.margin.grids import exp_or_inf
 from sparsebounds.bounds.margin.payment import RAMP, Payment
 from sparsebounds.bounds.norms import frobenius_norm, kernel_two_one_norm, row_norms
@@ -41,7 +44,7 @@ EXTENDED = "; extended by this library beyond chains without biases"
     guarantee="published",
     assumes=(
         *ASSUMES,
-        "the last layer is learned and linear",
+        "the last layer is linear; a fixed one, such as pooled scores, counts as learned",
         "a bound on the norm of every input that can occur (input_bound or pixel_range)",
     ),
     covers=COVERS,
@@ -81,8 +84,8 @@ def ledent(
 
     Source: as above; the original text was not at hand.
     """
-    _check_last(graph)
-    own = read_numbers(graph, reference, _filters, norms=_lipschitz, biases=_biases)
+    graph, reference = dense_head(graph), _with_dense_head(reference)
+    own = read_numbers(graph, reference, _filters, norms=_lipschitz, biases=_biases, scores=True)
     chain = homogeneous_chain(graph) is not None
     start = largest_norm(sample, input_bound, pixel_range)
     if chain and (first := dot_at(graph, next(iter(own.norms)))) is not None and own.layers[0] == 1:
@@ -93,16 +96,17 @@ def ledent(
     return conclude(ledent, [preferred(sizes, sample, payment)], graph, sample, payment, note=note)
 
 
-def _check_last(graph: Graph) -> None:
-    last = graph.layers[-1]
-    if not isinstance(last, Linear) or not last.dots or last.activated:
-        raise NotCovered(f"the last layer, {label(last)}, is not a learned linear map")
+def _with_dense_head(reference: object) -> object:
+    if isinstance(reference, Reference):
+        return replace(reference, graph=dense_head(reference.graph))
+    return dense_head(reference) if isinstance(reference, Graph) else reference
 
 
 def _lipschitz(graph: Graph, place: Place) -> float:
-    """s_i: of the last layer its largest row norm."""
+    """s_i: of the last layer its largest row norm; of the others the norms that other theorems ask for too."""
     if place.layer < len(graph.layers) - 1:
-        return term_upper(graph, place)
+        outputs, _ = outputs_in_l2(graph)
+        return term_upper(outputs(graph), place)
     return float(row_norms(graph, place.layer, place.term).max())
 
 

@@ -22,7 +22,6 @@ from sparsebounds.bounds.sample.limits import Range, largest_norm
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.choice import preferred
 from sparsebounds.bounds.theorems.covering.distances import Distances, read_distances
-from sparsebounds.bounds.theorems.covering.hull_cover import LIPSCHITZ
 from sparsebounds.bounds.theorems.covering.layered_balls import Balls, log_covering, parts_of, roundings
 from sparsebounds.bounds.theorems.covering.own_numbers import ASSUMES, COVERS
 from sparsebounds.bounds.theorems.passes.chain import Step, homogeneous_chain
@@ -61,7 +60,8 @@ def long_sedghi(
     W the number of weights of the learned layers, ρ the Lipschitz constants of the fixed maps. Where weights of
     A − A⁰ are zero, a second form counts the k others and pays log C(W, k) for their places and log W for k. (The root
     of the sum is written as a sum of roots, so that δ is spent as in all other bounds.) That is for chains without
-    biases; any other network takes a ball for each map and each bias, see `layered_balls.log_covering`.
+    biases; any other network takes a ball for each map and each bias, see `layered_balls.log_covering`. Two classes:
+    the one output f_1 − f_0 with the difference of two rows, and 1/γ for √2/γ.
 
     Args:
         reference: the initial weights, a Graph fixed without the sample; None: distance from 0, with ν = 0.
@@ -77,8 +77,8 @@ def long_sedghi(
 
     Example:
         >>> b = long_sedghi(graph, sample, delta=0.001, pixel_range=(0.0, 1.0))
-        >>> b.guarantee, b.terms["W"], round(b.terms["beta"], 3)  # half of the weights are zero
-        ('certificate', 4, 2.144)
+        >>> b.guarantee, b.terms["W"], round(b.terms["beta"], 3)  # 1 + √2; of six weights two are zero
+        ('certificate', 4, 2.594)
 
     Source: as above.
     """
@@ -120,7 +120,7 @@ def _one_number(own: Distances, chain: tuple[Step, ...], chi: float, m: int, mas
     nu = max(0.0, max(own.start.values()) - 1.0)
     layers, weights = len(own.moved), sum(mask.weights.values())
     log_fixed = math.fsum(log(term_upper(own.graph, step.place)) for step in chain if not step.learned)
-    # c = χ √2 / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
+    # c = χ √2 / γ, or χ / γ; what the weights say stands beside it in the logarithm, where it cannot overflow.
     log_weights = log(beta) + nu * layers + beta + log_fixed
     terms = {
         "chi": chi,
@@ -139,12 +139,12 @@ def _one_number(own: Distances, chain: tuple[Step, ...], chi: float, m: int, mas
         return covering_gap(weights, log(c) + log_weights, m, epsilon=1.0 / m, nats=mask.places)
 
     prices = {"beta on its grid": nats, **mask.prices}
-    return ClassSize(math.log(chi * LIPSCHITZ), 0.0, prices, terms=terms, curve=at)
+    return ClassSize(math.log(chi * own.lipschitz), 0.0, prices, terms=terms, curve=at)
 
 
 def _layered(own: Distances, balls: Balls, chi: float, m: int, mask: _Mask) -> ClassSize:
     """Of any network: β_t and η_t."""
-    parts, outer = parts_of(own, balls, chi, mask.weights), math.log(LIPSCHITZ)
+    parts, outer = parts_of(own, balls, chi, mask.weights), math.log(own.lipschitz)
     terms = {
         "chi": chi,
         "||A_t - A_t0||": tuple(own.moved.values()),

@@ -11,6 +11,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Normalise, label
 from sparsebounds.bounds.graph.reference import fixed_weights
 from sparsebounds.bounds.margin import slopes
+from sparsebounds.bounds.margin.contraction import LIPSCHITZ, outputs_in_l2
 from sparsebounds.bounds.theorems.passes.chain import homogeneous_chain
 from sparsebounds.bounds.theorems.passes.hulls import Hull, Hulls, bias_hull, bias_norm
 from sparsebounds.bounds.theorems.passes.maps import Place, biased_layers, learned_terms, term_upper
@@ -30,6 +31,9 @@ class OwnNumbers:
     """A network as the covering theorems see it, every number its own."""
 
     graph: Graph
+    """Of the outputs: the scores, or the difference of two."""
+    lipschitz: float
+    """Of the margin in the ℓ2 norm of the outputs."""
     centred: bool
     """Whether distances are taken from zero."""
     norms: Mapping[Place, float]
@@ -61,6 +65,7 @@ def read_numbers(
     *,
     norms: Callable[[Graph, Place], float] = term_upper,
     biases: Biases = bias_hull,
+    scores: bool = False,
 ) -> OwnNumbers:
     """All of them.
 
@@ -70,6 +75,7 @@ def read_numbers(
         hulls: of the learned maps.
         norms: Lipschitz constants of the learned maps.
         biases: hulls of the biases.
+        scores: whether two scores stay two, as printed theorems have it.
 
     Returns:
         OwnNumbers.
@@ -78,12 +84,18 @@ def read_numbers(
         NotCovered: no learned map at all.
         ValueError: weights that are not finite, or a reference of another structure.
     """
-    biased = biased_layers(graph)
-    places = check_layers(graph, absorbed=homogeneous_chain(graph) is not None and (reference is None or not biased))
     moved = graph if reference is None else difference(graph, reference)
     start = fixed_weights(reference)
+    outputs, lipschitz = outputs_in_l2(graph)
+    if scores:
+        lipschitz = LIPSCHITZ
+    else:
+        graph, moved, start = outputs(graph), outputs(moved), None if start is None else outputs(start)
+    biased = biased_layers(graph)
+    places = check_layers(graph, absorbed=homogeneous_chain(graph) is not None and (reference is None or not biased))
     return OwnNumbers(
         graph=graph,
+        lipschitz=lipschitz,
         centred=start is None,
         norms={place: norms(graph, place) for place in places},
         hulls={place: hulls(moved, place) for place in places},

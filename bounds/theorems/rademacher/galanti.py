@@ -33,7 +33,8 @@ from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import bound_from_step, conclude
-from sparsebounds.bounds.margin.payment import Payment, alternative
+from sparsebounds.bounds.margin.contraction import contracted
+from sparsebounds.bounds.margin.payment import alternative
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
@@ -75,6 +76,7 @@ def galanti(
     an input node, or m. On chains also the form "shared", an alternative: c = (Σ_r ‖w_r‖)(Π_{l<L} max_j ‖W^l_j‖_F)/γ,
     D² = max over paths of Π_{l≤L} |pred(l, j_l)| · Σ_i ‖x_{i,j_0}‖², Λ = (activations) ½ log 2 + Σ_l log max_j
     |pred(l,j)| + log C. Biases are one more predecessor that carries the constant 1, or for its price another one.
+    Two classes: 2/m, and the one output f_1 − f_0 for the scores, its row w_1 − w_0.
 
     Args:
         nodes: partition of the layers into nodes; None: the graph's own; "best": the best of three, for log 3.
@@ -88,7 +90,8 @@ def galanti(
 
     Source: as above, Theorem 3.3 in its sound form; theorem N of docs/theory.md.
     """
-    return conclude(galanti, _forms(graph, sample, nodes, mask_fixed), graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma, mask_fixed=mask_fixed)
+    return conclude(galanti, _forms(outputs, sample, nodes, mask_fixed), graph, sample, payment)
 
 
 def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iterator[ClassSize]:
@@ -157,7 +160,7 @@ def galanti_best(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool
         A certificate. Near 1 it says nothing: a γ so large that every margin is below it.
 
     Example:
-        >>> galanti_best(graph, sample, delta=0.001).value < galanti(graph, sample, delta=0.001).value
+        >>> galanti_best(graph, sample, delta=0.001).value < galanti(graph, sample, delta=0.001, gamma=0.3).value
         True
 
     Source: see `galanti`.

@@ -2,7 +2,7 @@
 
 Peeling inside E exp(λ sup …) turns the factor 2 per activation into log 2 under a root. The theorems speak of one
 output; for the C scores theorem 1 and theorem 2 are summed over the classes (their class then has the largest row of
-the last layer), the sharpened form has other ways too.
+the last layer), the sharpened form has other ways too. Two classes are one output, f_1 − f_0, and 2/m stands before it.
 
 One number: a ReLU network does not change when a layer is multiplied by t > 0 and another divided by it, so every
 class here is fixed by the product of its norms (over γ). On graphs that are no chains the product becomes the gain of
@@ -24,8 +24,9 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
+from sparsebounds.bounds.margin.contraction import contracted
 from sparsebounds.bounds.margin.grids import exp_or_inf
-from sparsebounds.bounds.margin.payment import Payment, alternative
+from sparsebounds.bounds.margin.payment import alternative
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import level_norms
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
@@ -66,12 +67,13 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
 
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r; theorem N of docs/theory.md.
     """
-    levels, found = plain_levels(graph), one_by_one_complexities(graph, sample.energies, sample.m)
+    outputs, payment = contracted(graph, delta, gamma)
+    levels, found = plain_levels(outputs), one_by_one_complexities(outputs, sample.energies, sample.m)
     if levels is not None:
-        others = found if biased(graph) else []
-        found = [theorem_1_complexity(graph, sample.energies, sample.m), *others]
+        others = found if biased(outputs) else []
+        found = [theorem_1_complexity(outputs, sample.energies, sample.m), *others]
     note = DAG if levels is None else ""
-    return conclude(golowich, _first_free(found), graph, sample, Payment(delta, gamma), note=note)
+    return conclude(golowich, _first_free(found), graph, sample, payment, note=note)
 
 
 def _first_free(forms: list[ClassSize]) -> list[ClassSize]:
@@ -162,8 +164,9 @@ def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma =
 
     Source: as above; theorem N of docs/theory.md. For 2^a √C see `neyshabur_frobenius`.
     """
-    forms = sharp_complexities(graph, sample.energies, sample.m)
-    return conclude(golowich_sharp, forms, graph, sample, Payment(delta, gamma))
+    outputs, payment = contracted(graph, delta, gamma)
+    forms = sharp_complexities(outputs, sample.energies, sample.m)
+    return conclude(golowich_sharp, forms, graph, sample, payment)
 
 
 def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:

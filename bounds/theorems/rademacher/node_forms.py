@@ -33,8 +33,7 @@ Run = Callable[[float], NodePass]
 def summed(state: NodePass) -> ClassSize:
     """E_ξ sup Σ_n Σ_r ξ_nr f_r(x_n) ≤ c (1 + √(2 log N)) √E, c = Σ_r κ_r, N = Σ_r N_r.
 
-    The one place that decides how the scores are added up. With two scores all depends on f_1 − f_0, the one score of
-    `score_difference`, with 2/m before it in place of 4/m: that is not used yet.
+    The one place that decides how the scores are added up.
     """
     return size(all_scores(state), "sum_r kappa_r", state)
 

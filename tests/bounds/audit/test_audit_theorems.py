@@ -11,6 +11,7 @@ from seen_by import without_a_test
 
 from sparsebounds import bounds
 from sparsebounds.bounds.audit import closest
+from sparsebounds.bounds.audit.moments.activations import activation_cases
 from sparsebounds.bounds.audit.moments.nets import Net, Op, graph_of, run, top
 from sparsebounds.bounds.audit.moments.theorem_1 import audit_nets, drawn_case, rule_cases, suprema
 from sparsebounds.bounds.audit.moments.theorem_2 import audit_margins, margin_cases
@@ -22,6 +23,7 @@ from sparsebounds.bounds.audit.moments.theorem_3 import (
     lucky,
     without_union,
 )
+from sparsebounds.bounds.audit.theorems.scales import audit_scales
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.margin.slopes import slope_prices
 from sparsebounds.bounds.moments.energies import energies_upper, energy_forms
@@ -75,6 +77,21 @@ def test_s_of_one_and_a_missing_b_are_caught(rules):
 def test_twins_of_a_rule_inside_its_slack_have_a_test(rules):
     inside = {name for rows in rules.values() for c in closest(rows) for name, _ in c.inside}
     assert inside == {"s → 1", "B dropped"} and not without_a_test(row for rows in rules.values() for row in rows)
+
+
+def test_theorem_m_is_attained_or_nearly_and_its_twins_are_caught():
+    """Odd functions and constants attain it; |t| of u, v and u + v 3/4; GELU of large inputs what a ReLU attains."""
+    least = {"odd": 1.0, "homogeneous": 0.789, "not homogeneous": 0.731, "not 0 at 0": 0.999}
+    found = {c.statement.removeprefix("Theorem M, "): c for c in closest(audit_nets(activation_cases()))}
+    assert set(found) == set(least) and not any(c.violated for c in found.values())
+    assert all(c.row.ratio > least[kind] - 1e-3 and c.caught and not c.inside for kind, c in found.items())
+
+
+def test_scales_of_activations():
+    """Two scales of tanh attain 0.72 of √2; rounding along chains of sigmoids contradicts a further λ each."""
+    moments, chains = closest(audit_scales())
+    assert not moments.violated and moments.caught == ("no factor",) and moments.row.ratio > 0.72
+    assert not chains.violated and chains.caught == ("a further λ per activation",) and chains.row.ratio > 0.88
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

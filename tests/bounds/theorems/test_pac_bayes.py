@@ -59,8 +59,14 @@ def gap(kl, m, delta, nats):
 
 
 def literal(weights, chi, margins, gamma, delta):
-    """A chain of dense layers without biases, line by line: all norms 1, scores divided by Π s χ."""
+    """A chain of dense layers without biases, line by line: all norms 1, scores divided by Π s χ.
+
+    Two scores are their difference, in which margins are 1-Lipschitz.
+    """
     matrices = [np.asarray(w, np.float64) for w in weights]
+    outer = math.sqrt(2)
+    if matrices[-1].shape[1] == 2:
+        matrices[-1], outer = np.diff(matrices[-1]), 1.0
     spectral = [np.linalg.svd(w, compute_uv=False)[0] for w in matrices]
     count, best = len(matrices), math.inf
     kappas = [sum(map(math.sqrt, w.shape)) + math.sqrt(2 * math.log(count / P)) for w in matrices]
@@ -68,10 +74,10 @@ def literal(weights, chi, margins, gamma, delta):
     for ratio in (1.01, 1.1, math.e):
         c, price = grid(np.prod(spectral) * chi * (1 + 1e-6) / gamma, ratio)
         for shares in ([1 / count] * count, [p / sum(proxies) for p in proxies]):
-            tau = [omega / (2 * math.sqrt(2) * c) for omega in shares]
+            tau = [omega / (2 * outer * c) for omega in shares]
             above = [math.prod(1 + t for t in tau[i + 1 :]) for i in range(count)]
             change = sum(t * a for t, a in zip(tau, above, strict=True))
-            shrink = min(1.0, 1 / (2 * math.sqrt(2) * c) / change)
+            shrink = min(1.0, 1 / (2 * outer * c) / change)
             sigma = [shrink * t / k for t, k in zip(tau, kappas, strict=True)]
             squares = [np.sum(w**2) / s**2 for w, s in zip(matrices, spectral, strict=True)]
             kl = sum(q / (2 * s**2) for q, s in zip(squares, sigma, strict=True))
@@ -115,7 +121,10 @@ def test_never_above_the_form_for_chains(widths, gamma):
 
 
 def test_a_skip_with_biases_by_hand():
-    """f = E (h + B h) + b', h = x A + b: s on grids, Λ_A = s_E(1 + s_B), Λ_B = s_E, χ_h = s_A χ + η, χ_out = …"""
+    """d = e (h + B h), h = tanh(A x + b), e = (−1.5, 1) the difference of the rows of E: s on grids, the margin is ±d.
+
+    Λ_A = s_e(1 + s_B), Λ_B = s_e, χ_h = s_A χ + η or √2.
+    """
     a, b, e = (np.diag(v).astype(np.float32) for v in ((2.0, 1.0), (0.5, 0.25), (1.5, 1.0)))
     shift = np.float32([0.3, 0.4])
 
@@ -126,19 +135,21 @@ def test_a_skip_with_biases_by_hand():
     graph, sample = measured(f, 2)
     t = (row := bounds.pac_bayes(graph, sample, delta=0.01, gamma=0.5, input_bound=1.0)).terms
     ratio, chi = t["grid ratio"], 1 + 1e-6
-    (s_a, p_a), (s_b, p_b), (s_e, p_e), (eta, p_eta) = (grid(v * (1 + 1e-9), ratio) for v in (2.0, 0.5, 1.5, 0.5))
+    (s_a, p_a), (s_b, p_b), (s_e, p_e), (eta, p_eta) = (
+        grid(v * (1 + 1e-9), ratio) for v in (2.0, 0.5, math.sqrt(3.25), 0.5)
+    )
     c, p_c = grid(2.0, ratio)
     h = min(s_a * chi + eta, math.sqrt(2))  # tanh of two elements
     reach = {"a": s_e * (1 + s_b) * chi, "b": s_e * h, "e": (1 + s_b) * h, "bias": s_e * (1 + s_b)}
     tail = math.sqrt(2 * math.log(4 / P))
     kappas = {"a": 2 * math.sqrt(2) + tail, "bias": math.sqrt(2) + tail}
-    kappas |= {"b": kappas["a"], "e": kappas["a"]}
+    kappas |= {"b": kappas["a"], "e": math.sqrt(2) + 1 + tail}
     root = math.sqrt(2)
-    norms = {"a": s_a * root, "b": s_b * root, "e": s_e * root, "bias": eta}
+    norms = {"a": s_a * root, "b": s_b * root, "e": s_e, "bias": eta}
     by_size = {k: (reach[k] * kappas[k] * norms[k]) ** (2 / 3) for k in reach}
     total = sum(by_size.values())
     shares = dict.fromkeys(reach, 0.25) if t["noise is shared"] == "equal" else {k: by_size[k] / total for k in reach}
-    change = 1 / (2 * root * c)
+    change = 1 / (2 * c)
     tau = {k: shares[k] * change / reach[k] for k in reach}
     wide, up = {"b": s_b + tau["b"], "e": s_e + tau["e"]}, {}
     up["a"], up["b"] = wide["e"] * (1 + wide["b"]) * chi, wide["e"] * h

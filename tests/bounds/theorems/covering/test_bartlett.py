@@ -13,10 +13,10 @@ from samples import of_any_network
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.layers import Linear
+from sparsebounds.bounds.margin.contraction import LIPSCHITZ
 from sparsebounds.bounds.margin.grids import grid_delta, grid_index, grid_up
 from sparsebounds.bounds.theorems.covering.bartlett import lemma_a8
 from sparsebounds.bounds.theorems.covering.dudley import closed_form
-from sparsebounds.bounds.theorems.covering.hull_cover import LIPSCHITZ
 
 SPECTRAL = ["bartlett", "bartlett_dudley", "graf_norms", "graf_params", "graf_dudley"]
 KNOWN_INPUTS = {"long_sedghi": {"pixel_range": (-9.0, 9.0)}, "ledent": {"pixel_range": (-9.0, 9.0)}}
@@ -129,7 +129,10 @@ def test_every_factor_is_in_the_terms(gamma):
 
 
 def test_by_hand():
-    """Two identities on two inputs: s = 1, ‖·‖_{2,1} = 2 → 1.1^8 (weight 1/180), ‖X‖²_F = m, c = 1 (weight 1/4)."""
+    """Two identities on two inputs, ‖X‖²_F = m; two classes are the row (−1, 1) in place of the second.
+
+    s = 1, √2; c = √2 → 1.1^4 (weight 1/60); ‖·‖_{2,1}/s = 2 → 1.1^8 (weight 1/180), and √2/√2 = 1 (weight 1/4).
+    """
     x = np.eye(2, dtype=np.float32)[[0, 1] * 500]
     eye = np.eye(2, dtype=np.float32)
 
@@ -139,13 +142,16 @@ def test_by_hand():
     sample = bounds.Sample.measure(f, x, np.array([0, 1] * 500))
     bound = bounds.bartlett(bounds.read_graph(f, x[:2]), sample, delta=0.001)
     assert bound.margin_error == 0.0
-    # C_i = 2√2 · 1.1^8 = 6.063; ⌈6.063^{2/3}⌉ = ⌈3.325⌉ = 4, twice; 2 · 2 · 2 = 8 signed generators; H_999 = 7.48447.
-    by_hand = 8 / 1000 + 24 * 7.484470860550345 / math.sqrt(1000) * math.sqrt(math.log(8)) * 8**1.5
+    # C_1 = 2 · 1.1^12 = 6.277, ⌈6.277^{2/3}⌉ = ⌈3.403⌉ = 4; C_2 = 2 · 1.1^4 = 2.928, ⌈2.928^{2/3}⌉ = ⌈2.047⌉ = 3;
+    # 2 · 2 · 2 = 8 signed generators at most; H_999 = 7.48447.
+    by_hand = 8 / 1000 + 24 * 7.484470860550345 / math.sqrt(1000) * math.sqrt(math.log(8)) * 7**1.5
     assert bound.terms["complexity uncapped"] == pytest.approx(by_hand, rel=1e-9) and bound.complexity == 1.0
-    assert bound.confidence == pytest.approx(2 * math.sqrt(math.log(1000 * 4 * 180**2) / 2000), rel=1e-6)
+    assert bound.confidence == pytest.approx(2 * math.sqrt(math.log(1000 * 60 * 180 * 4) / 2000), rel=1e-6)
     # The printed lemma lies below it: covers outside the class, no ceilings, no union.
     tight = lemma_a8(math.sqrt(1000), (1, 1), (2, 2), 2, 1000, tight=True)
     assert tight < bound.terms["complexity uncapped"]
+    # As printed it knows two scores, not their difference.
+    assert bound.terms["lemma A.8 as printed"] == pytest.approx(lemma_a8(math.sqrt(1000), (1, 1), (2, 2), 2, 1000))
 
 
 def test_numeric_is_at_most_the_closed_form():

@@ -2,6 +2,7 @@
 
 import math
 
+import jax.numpy as jnp
 import networks
 import numpy as np
 import pytest
@@ -69,17 +70,28 @@ def test_needs_a_bound_on_the_inputs():
     assert by_range.terms["complexity uncapped"] < by_norm.terms["complexity uncapped"]
 
 
-def test_the_last_layer_is_learned():
-    kernel = networks.draw(310, 2, 2, 2, 4)
+@pytest.mark.parametrize("end", ["pooled", "activated"])
+def test_a_fixed_last_layer_is_one_of_the_learned_ones(end):
+    """Scores pooled over positions, or values of an activation: the row of the network that ends in that matrix."""
+    kernel, tail = networks.draw(310, 2, 2, 2, 4), np.eye(4, dtype=np.float32)
 
-    def f(x):
-        import jax.numpy as jnp
+    def below(x):
+        return jnp.tanh(networks.conv(x, kernel)).reshape(len(x), -1, 4)
 
-        return jnp.mean(networks.conv(x, kernel), axis=(1, 2))
-
-    net = networks.Network("pooled_last", f, networks.images())
-    graph, sample = bounds.read_graph(f, net.x[:2]), measured(net)
-    row = bounds.ledent(graph, sample, delta=0.01, input_bound=40.0)
-    last = graph.layers[-1]
-    learned = hasattr(last.terms[0], "weight")
-    assert row.covered if learned else ("not a learned linear map" in row.note and last.name in row.note)
+    positions = below(networks.images()[:1]).shape[1]
+    if end == "pooled":
+        tail = np.tile(tail, (positions, 1)) / positions
+        f, dense = lambda x: below(x).mean(axis=1), lambda x: below(x).reshape(len(x), -1) @ tail
+    else:
+        f, dense = lambda x: below(x)[:, 0], lambda x: below(x)[:, 0] @ tail
+    found = []
+    for g in (f, dense):
+        net = networks.Network(end, g, networks.images())
+        graph = bounds.read_graph(g, net.x[:2], selections_fixed=True)
+        own = bounds.ledent(graph, measured(net), delta=0.01, input_bound=40.0)
+        known = bounds.Reference(graph, fixed="before training")
+        still = bounds.ledent(graph, measured(net), delta=0.01, input_bound=40.0, reference=known)
+        found.append((own.value, own.terms["complexity uncapped"], still.value))
+        assert own.covered and still.terms["complexity uncapped"] == pytest.approx(8 / len(net.x))
+        assert own.terms["b_i"][-1] == pytest.approx(np.linalg.norm(tail), rel=1e-6)
+    assert found[0] == pytest.approx(found[1], rel=1e-5)

@@ -83,14 +83,18 @@ def test_literal(name):
 
 
 def test_the_row_takes_the_smallest_form_and_pays_for_it():
-    """Linear: √C of the whole matrix; deep, equal rows: one by one; deep, one large row: the sum of rows."""
-    shallow, large_row = chains.graph_of([np.eye(4, 3)]), np.eye(2, 3) * [[1], [1e-3]]
-    equal = chains.graph_of([np.eye(3)] * 5 + [np.eye(2, 3)])
+    """Linear: √C of the whole matrix; deep, equal rows: one by one; deep, one large row: the sum of rows.
+
+    Two scores are one output, of which the first form is all there is.
+    """
+    shallow, large_row = chains.graph_of([np.eye(4, 3)]), np.eye(3) * [[1], [1e-3], [1e-3]]
+    equal = chains.graph_of([np.eye(3)] * 5 + [np.eye(3)])
     uneven = chains.graph_of([np.eye(3)] * 5 + [large_row])
     for graph, form, nats in (
         (shallow, "frobenius", math.log(6)),
         (equal, "one by one", 0.0),
         (uneven, "rows", math.log(6)),
+        (chains.graph_of([np.eye(3)] * 5 + [large_row[:2]]), "one by one", 0.0),
     ):
         sample = sample_of(np.full(3, 50.0), 50, graph.classes)
         b = bounds.golowich_sharp(graph, sample, delta=0.01)
