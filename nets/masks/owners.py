@@ -40,8 +40,9 @@ def by_owner(model: nnx.Module) -> dict[str, Layout | None]:
     held = holders(model, owned)
     found = {}
     for path, places in held.items():
-        said = [(place, _of(path, place, module, name, owned, shapes), module, name) for place, module, name in places]
-        found[path] = agreed([(place, own, _is_silent(own, module, name)) for place, own, module, name in said])
+        found[path] = agreed(
+            [(place, _of(path, place, module, name, owned, shapes), _is_own(module)) for place, module, name in places]
+        )
     return found | _declared(model, owned, held, shapes)
 
 
@@ -81,9 +82,9 @@ def _chain(model: nnx.Module, path: tuple[Any, ...]) -> list[tuple[Any, str]]:
     return chain
 
 
-def _is_silent(said: Layout | None, module: Any, attribute: str) -> bool:
-    """Whether a module of its own keeps a parameter of which its layer of Flax may speak."""
-    return said is not None and said.kind == "unknown" and attribute not in made_by(module)
+def _is_own(module: Any) -> bool:
+    """Whether it is no layer of Flax, so that it says nothing of a parameter that a layer makes."""
+    return not (made_by(module) or gains_of(module) or isinstance(module, bridge.ToNNX))
 
 
 def _of(path: str, place: str, owner: Any, attribute: str, owned: Mapping[str, Any], shapes: Shapes) -> Layout | None:

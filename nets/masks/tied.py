@@ -39,7 +39,8 @@ def agreed(readings: Sequence[tuple[str, Layout | None, bool]]) -> Layout | None
     """What a parameter is that modules read so.
 
     Args:
-        readings: of every holder its path, what its module says, and whether this is a module that says nothing.
+        readings: of every holder its path, what is said of it there, and whether this is a module of its own, which is
+            asked only where no layer of Flax speaks.
 
     Returns:
         What all that speak say; unknown where they differ.
@@ -49,7 +50,7 @@ def agreed(readings: Sequence[tuple[str, Layout | None, bool]]) -> Layout | None
         >>> agreed([("a.w", first, False), ("b.w", second, False)]).reason
         "layers share it that read it differently: a.w as 'in out', b.w as 'out in'"
     """
-    speaking = [(path, said) for path, said, silent in readings if not silent] or [readings[0][:2]]
+    speaking = [(path, said) for path, said, own in readings if not own] or [readings[0][:2]]
     first = speaking[0][1]
     unknown = next((said for _, said in speaking if said is not None and said.kind == "unknown"), None)
     if unknown is not None or first is None or all(said == first for _, said in speaking):

@@ -48,7 +48,8 @@ class Method:
         name: in `METHODS`.
         summary: one line.
         source: the paper.
-        data: whether it looks at a batch of the sample, so that the mask depends on the data.
+        data: whether it looks at a batch of the sample, so that the mask depends on the data. False is not yet
+            `mask_fixed=True` of a bound: magnitudes and patterns of trained weights depend on it all the same.
         uses: names of the keyword arguments it takes.
         function: what is called.
     """

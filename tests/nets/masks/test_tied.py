@@ -39,11 +39,15 @@ class Tied(nnx.Module):
     def __init__(self) -> None:
         self.embed = nnx.Embed(12, 4, rngs=nnx.Rngs(0))
         self.a_head = self.z_head = self.embed.embedding
+        self.linear = nnx.Linear(4, 4, rngs=nnx.Rngs(1))
+        self.a_shift = self.z_shift = self.linear.bias
 
 
 def test_a_module_that_says_nothing_leaves_it_to_the_layer() -> None:
-    found = masks.kernels(Tied())
-    assert {path: own.axes for path, own in found.items()} == {"a_head": ("in", "out")}
+    found = masks.layouts(Tied())
+    assert {path: own.axes or own.kind for path, own in found.items()} == {
+        "a_head": ("in", "out"), "a_shift": "bias", "linear.kernel": ("in", "out"),
+    }  # fmt: skip
 
 
 def test_a_layer_used_twice_is_one() -> None:
