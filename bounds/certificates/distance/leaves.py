@@ -32,6 +32,9 @@ def named_leaves(tree: Any, what: str) -> Leaves:
     found: Leaves = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
         name = jax.tree_util.keystr(path, simple=True, separator=".").removesuffix(".value") or "weights"
+        kind = getattr(leaf, "dtype", None)
+        if kind is not None and jax.dtypes.issubdtype(kind, jax.dtypes.prng_key):
+            raise ValueError(f"the leaf {name} of the {what} is a random key; give the weights alone (nnx.Param)")
         array = np.asarray(leaf)
         if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
             raise ValueError(f"the leaf {name} of the {what} is {array.dtype}; needed an array of numbers")

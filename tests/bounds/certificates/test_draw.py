@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import pytest
 from flax import nnx
@@ -220,6 +221,7 @@ def test_subspace_and_adapter():
         (lambda: Prior(ZERO, 1.0, factors=()), "at least one"),
         (lambda: Prior(ZERO, 1.0, factors=(1.0, 1.0)), "different"),
         (lambda: Prior({}, 1.0), "no leaves"),
+        (lambda: Prior({"k": jax.random.key(0)}, 1.0), "is a random key; give the weights alone"),
         (lambda: Prior({"w": np.array(["a"])}, 1.0), "needed an array of numbers"),
         (lambda: Prior({"n": np.ones(2, int)}, 1.0), "whole numbers; give it the scale 0"),
         (lambda: Prior(ZERO, 1.0, own_errors=(3, 2)), "own_errors"),
