@@ -117,13 +117,13 @@ class Margins:
             labels = check_classes(labels, batch.scores.shape[1], what)
             margins[batch.where] = margins_of(batch.scores, labels[batch.where])
             probing.add(batch, margins[batch.where])
-        marks, space = (
-            (fingerprints(x), input_space(x)) if received is None else (received.fingerprints, received.input_space)
+        marks, space, moved = (
+            (fingerprints(x), input_space(x), overlapping(x))
+            if received is None
+            else (received.fingerprints, received.input_space, received.overlapping)
         )
-        return cls(
-            *(margins, marks, space, repetitions, probing.result(), near_marks(x), overlapping(x)),
-            preprocessing=preprocessing,
-        )
+        near, probes = near_marks(x), probing.result()
+        return cls(margins, marks, space, repetitions, probes, near, overlapping=moved, preprocessing=preprocessing)
 
     @property
     def error(self) -> float:

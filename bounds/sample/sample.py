@@ -164,7 +164,7 @@ class Sample:
             class_counts=np.bincount(labels, minlength=len(class_energies)),
             preprocessing=preprocessing,
             input_space=input_space(x) if received is None else received.input_space,
-            overlapping=overlapping(x),
+            overlapping=overlapping(x) if received is None else received.overlapping,
             repetitions=repetitions,
             probe_inputs=probes.inputs,
             probe_scores=probes.scores,

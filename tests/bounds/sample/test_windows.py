@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from sparsebounds import bounds
+from sparsebounds.bounds.sample.front_end import FrontEnd
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.sample.windows import SHARE, overlapping
@@ -108,3 +109,14 @@ def test_a_sample_of_windows_is_no_certificate_and_keeps_what_it_knows(tmp_path)
     with pytest.raises(ValueError, match="overlapping must be a share"):
         Sample(2, 2, np.ones(1), np.ones((2, 1)) / 2, np.ones(2), np.array([1, 1]), overlapping=1.5)
     assert Margins.measure(f, x, np.arange(len(x)) % 2).copies.excluded
+
+
+def test_windows_are_looked_for_before_a_front_end():
+    """What a front end makes of two windows shares no numbers any more."""
+    mixing = RNG.normal(size=(64, 8)).astype(np.float32)
+    received = FrontEnd(lambda v: v @ mixing).receive(WINDOWS["every step"])
+    y = np.arange(len(received)) % 2
+    assert overlapping(received.values) == 0.0
+    for measure in (Sample.measure, Margins.measure):
+        assert measure(lambda v: v[:, :2], received, y).copies.excluded
+        assert measure(lambda v: v[:, :2], received.then(np.tanh), y).copies.excluded
