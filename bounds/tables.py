@@ -62,10 +62,15 @@ def table(
         params: if given, f is a function of (params, x): a pytree of arrays, such as the variables of a Linen module.
         x_train, y_train: the m samples the bounds are about, inputs exactly as the network receives them. Drawn
             independently, and all of them: augmented or oversampled copies are no samples, however they differ, and
-            balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals.
+            balanced, filtered or cleaned ones speak of a distribution of their own. Measure the originals. One of each
+            source: frames of one video, records of one patient, windows of one series that overlap are one draw. All
+            that made the inputs (features picked, PCA, an embedding) and m itself must not come from these samples, nor
+            the architecture: which of several networks of different architectures is shown is a choice that no row of a
+            table pays for.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
             them its columns and these rows are NaN. They must have chosen nothing: neither the epoch, nor a setting,
-            nor which of several networks is shown here.
+            nor the features, nor how many they are, nor which of several networks is shown here; and they must have
+            no source (video, patient, series) in common with the training samples.
         delta: allowed probability of failure of every single row, in (0, 1): each has its own δ, and of twenty
             certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
         names: keys of `bounds.BOUNDS`, all of them by default.
@@ -82,8 +87,8 @@ def table(
             coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
         simultaneous: all rows that call themselves certificates hold together with probability 1 − δ: δ is divided by
             their number, that of the bounds asked for, covered or not.
-        pixel_range: (low, high) of a coordinate as the network receives it, known in advance, such as (0.0, 1.0);
-            theorems that need it give NaN without it.
+        pixel_range: (low, high) of a coordinate as the network receives it, known in advance, such as (0.0, 1.0), and
+            not the extremes of these samples; theorems that need it give NaN without it.
         options: further keywords, each passed to the bounds that take it, such as {"input_bound": 10.0}.
         batch_size: samples per call of f.
 
@@ -126,7 +131,9 @@ def table(
         vocabulary=graph.input.vocabulary,
         batch_size=batch_size,
     )
-    held_out = _held_out(network, test, repetitions, batch_size)
+    # Constants that come from the training sample are fixed for the test samples.
+    said = "stated" if preprocessing == "stated" else "fixed"
+    held_out = _held_out(network, test, said, repetitions, batch_size)
     errors = _errors(sample, held_out)
     given |= {"reference": reference, "mask_fixed": mask_fixed, "test": held_out}
     if "occam_quantised" in chosen:
@@ -193,13 +200,13 @@ def _deltas(chosen: Mapping[str, Theorem[...]], delta: float, simultaneous: bool
 
 
 def _held_out(
-    network: Network, test: tuple[Any, np.ndarray] | None, repetitions: str, batch_size: int
+    network: Network, test: tuple[Any, np.ndarray] | None, preprocessing: str, repetitions: str, batch_size: int
 ) -> Margins | None:
     """The margins on the test samples, for their error and for the bounds that take a `test`."""
     if test is None:
         return None
-    x, labels = test
-    return Margins.measure(network, x, labels, repetitions=repetitions, batch_size=batch_size, what="test sample")
+    said: dict[str, Any] = {"preprocessing": preprocessing, "repetitions": repetitions, "what": "test sample"}
+    return Margins.measure(network, *test, batch_size=batch_size, **said)
 
 
 def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:

@@ -31,6 +31,8 @@ from sparsebounds.bounds.sample.sample import Sample
 
 RATIOS = (1.1, 1.2, 1.5)
 """Ratios of the grid of radii that differ from row to row."""
+SAME = 1e-6
+"""Two sums over one sample, in another order, agree up to this."""
 
 
 class Family(Protocol):
@@ -133,7 +135,7 @@ def certify_family(
     check_every_class(sample)
     for marks in (left_out, family.shaped_by):
         check_left_out(sample, marks)
-    _check_energies(energies, family.energy_weights(graph), sample)
+    _check_energies(energies, family, graph, sample)
     family.check(sample)
     paid = choice_prices(choices)
     architecture = architecture_prices(graph)
@@ -151,7 +153,9 @@ def certify_family(
     return bound_from_step(step, certify_family, sample, terms=terms)
 
 
-def _check_energies(measured: Energies, needed: EnergyWeights, sample: Sample) -> None:
+def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sample) -> None:
+    """Raise ValueError unless these are the energies that the sample has in this family."""
+    needed, form = family.energy_weights(graph), family.form
     if measured.m != sample.m:
         raise ValueError(f"energies of {measured.m} samples, margins of {sample.m}; needed the same sample")
     same = all(
@@ -160,6 +164,14 @@ def _check_energies(measured: Energies, needed: EnergyWeights, sample: Sample) -
     )
     if not same:
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
+    by_class = sample.class_energies.reshape(sample.classes, -1) @ needed.inputs.T
+    by_class += sample.class_counts[:, None] * needed.constant
+    own = (form.weights @ by_class).T / sample.m
+    if measured.means.shape != own.shape or not np.allclose(measured.means, own, rtol=SAME, atol=0.0):
+        raise ValueError(
+            "the energies are those of other inputs or labels than the sample's; measure them on exactly what the "
+            "network receives, behind its front end, with the labels and the form of the family"
+        )
 
 
 def _sizes(

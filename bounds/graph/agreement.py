@@ -15,6 +15,8 @@ let through,"""
 RESOLVED = 0.1
 """but never more than this share of a gap: what rounding decides is not compared."""
 
+TURNED = 0.02
+"""Of the tolerance is left where two rows or more turn the decision round: small scores may decide many inputs."""
 TINY = 1e-33
 """A difference that is none: devices take the smallest float32 for zero."""
 
@@ -37,7 +39,8 @@ def disagreement(
 
     What all scores have in common, however large, decides nothing and hides nothing. `top` is the class that `expected`
     says; every margin is one of these differences, or minus one. With g the median over the rows of the gap between
-    the two largest scores, d = f_top − f_r may differ by tolerance · max(d, g), and by a few roundings.
+    the two largest scores, d = f_top − f_r may differ by tolerance · max(d, g), and by a few roundings; by a fiftieth
+    of that tolerance where d > 0 turns into 0 or less in more than one row, which is no chance.
 
     Args:
         found, expected: (B, C) scores, B ≥ 1.
@@ -50,6 +53,9 @@ def disagreement(
         >>> scores = np.array([[1.0, 3.0], [2.0, -2.0]])
         >>> disagreement(scores + 1e6, scores).ratio
         0.0
+        >>> small = np.array([[1e-4, 0.0], [1e-4, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+        >>> disagreement(np.where(small < 0.1, 0.0, small), small).ratio > 4
+        True
         >>> scores = np.random.default_rng(0).normal(size=(9, 2))  # in half precision less would be asked
         >>> disagreement(scores * 1.01, scores).ratio > 9, disagreement(scores + [0.0, 0.1], scores + 1e3).ratio > 3
         (True, True)
@@ -64,8 +70,12 @@ def disagreement(
     largest = np.abs(expected).max(axis=1, keepdims=True)
     largest = np.maximum(largest, np.median(largest) if gap > 0 else largest.max())
     rounding = ULPS * _resolution(expected) * largest
-    allowed = TINY + tolerance * size + (np.minimum(rounding, RESOLVED * size) if gap > 0 else rounding)
+    rounding = TINY + (np.minimum(rounding, RESOLVED * size) if gap > 0 else rounding)
     apart = np.abs(ours - theirs)
+    strict, allowed = rounding + TURNED * tolerance * size, rounding + tolerance * size
+    turned = (ours <= 0.0) & (theirs > 0.0) & (apart > strict)
+    if turned.any(axis=1).sum() > 1:
+        allowed = np.where(turned, strict, allowed)
     ratio = np.where(np.isfinite(apart), apart / allowed, np.inf)
     worst = np.unravel_index(int(ratio.argmax()), ratio.shape)
     return Disagreement(float(ratio[worst]), float(apart[worst]), float(size[worst]))

@@ -14,10 +14,10 @@ import numpy as np
 
 
 class Code(Protocol):
-    """Weights on values, declared before any data were seen."""
+    """Weights on values that sum to at most 1, declared before any data were seen."""
 
     def nats(self, value: Any) -> float | None:
-        """log(1/weight); None for a value outside the code."""
+        """log(1/weight), the natural logarithm; None for a value outside the code."""
 
     def stated(self) -> Any:
         """The declaration itself, in what JSON knows: equal codes state the same."""

@@ -151,6 +151,10 @@ def _walk(space: ConfigurationSpace, left: dict[str, Any]) -> Iterator[Paid]:
                 f"{space.name}: {one.name}={value!r} lies outside the space; needed {one.code.allowed()}. A wider "
                 "space is another one: raise its version and reprice what was claimed in it"
             )
+        if not 0.0 <= nats < math.inf:
+            raise ValueError(
+                f"{space.name}: {one.name}={value!r} costs {nats} nats; needed log(1/weight), not negative"
+            )
         yield Paid(one.name, value, nats)
         fields = [*one.under(value), *fields]
     if left:

@@ -27,6 +27,9 @@ ELEMENTWISE = frozenset(
 LINEAR = frozenset("add add_any sub neg mul div convert_element_type copy stop_gradient".split())
 """Those that give a multiple of a view plus a number, where all else is constant."""
 
+WHOLE = 1 << 24
+"""Up to here every whole number is a float32."""
+
 
 def composed(eqn: JaxprEqn, values: list[Value]) -> Pointwise | None:
     """The operation as a function of one view, or None where it is no such thing.
@@ -48,7 +51,7 @@ def composed(eqn: JaxprEqn, values: list[Value]) -> Pointwise | None:
         return None
     root = _common_root(moving)
     arguments = [_argument(v, _kind(atom)) for v, atom in zip(values, eqn.invars, strict=True)]
-    if root is None or any(a is None for a in arguments):
+    if root is None or any(a is None for a in arguments) or not all(map(_exact, values)):
         return None
     shape = tuple(eqn.outvars[0].aval.shape)  # type: ignore[attr-defined]
     if shape != root.shape:
@@ -135,6 +138,13 @@ def scalar_of(value: Value) -> Any:
     if value.given or value.names or not (array == array.flat[0]).all():
         return None
     return array.flat[0]
+
+
+def _exact(value: Value) -> bool:
+    """Whether float32 holds what a constant says: not so for long whole numbers, such as words of bits."""
+    if not isinstance(value, Const) or np.asarray(value.value).dtype.kind not in "iu":
+        return True
+    return bool((np.abs(value.array) <= WHOLE).all())
 
 
 def is_sign_test(value: Pointwise) -> bool:

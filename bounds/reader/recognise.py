@@ -51,8 +51,10 @@ def recognised(value: Pointwise) -> Recognised | None:
         value: the composed function.
 
     Returns:
-        None where no function of the table has its values.
+        None where no function of the table has its values, as none has of truth values and whole numbers.
     """
+    if not value.of_reals:
+        return None
     for variable in value.variables:
         if variable.factor == 0.0:
             continue

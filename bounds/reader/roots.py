@@ -30,7 +30,7 @@ def root_of(value: Pointwise) -> Root | None:
 
     The square of such a function, or its inverse, is linear: two values give ε and the factor, 200 others must agree.
     """
-    if value.truth:
+    if value.truth or not value.of_reals:
         return None
     kind = jnp.dtype(value.number)
     t = np.asarray(jnp.asarray(np.concatenate([[0.0, 1e6], np.logspace(-12, 8, 200)]), kind), dtype=np.float64)

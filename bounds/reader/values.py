@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float64, Int, Int32, Shaped
 
@@ -151,6 +152,11 @@ class Pointwise:
     def truth(self) -> bool:
         """Whether its values are true and false."""
         return bool(np.issubdtype(self.eqn.outvars[0].aval.dtype, np.bool_))
+
+    @property
+    def of_reals(self) -> bool:
+        """Whether the root's values are floating-point numbers, neither truth values nor whole numbers."""
+        return bool(jnp.issubdtype(jnp.dtype(self.number), jnp.floating))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ sample had a part in it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt64
 
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints
 from sparsebounds.bounds.sample.repetitions import input_space
+from sparsebounds.bounds.sample.windows import overlapping
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Received:
     fingerprints: UInt64[np.ndarray, " m"]
     input_space: float | None = None
     """How many of those inputs are possible, see `bounds.sample.repetitions`; None: unknown."""
+    overlapping: float | None = None
+    """The share of those inputs that look like windows of one series, see `bounds.sample.windows`; None: unknown."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -37,7 +40,7 @@ class Received:
 
     def then(self, apply: Callable[[Any], Any]) -> Received:
         """The same after another fixed function, as behind `FrontEnd.then`."""
-        return Received(np.asarray(apply(self.values), dtype=np.float32), self.fingerprints, self.input_space)
+        return replace(self, values=np.asarray(apply(self.values), dtype=np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ class FrontEnd:
             raise ValueError(
                 f"{shared} of these {len(x)} inputs shaped the front end; needed inputs that had no part in it"
             )
-        return Received(self.outputs(x, batch_size=batch_size), marks, input_space(x))
+        return Received(self.outputs(x, batch_size=batch_size), marks, input_space(x), overlapping(x))
 
     def outputs(self, x: Any, *, batch_size: int = 1000) -> Float32[np.ndarray, "m ..."]:
         """The outputs alone, of any inputs, also of those left out: float32 (m, …)."""

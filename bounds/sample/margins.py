@@ -16,8 +16,10 @@ from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints, near_marks
 from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.normalised import believed
 from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, Marked, input_space, within
+from sparsebounds.bounds.sample.windows import overlapping
 
 
 class Measured(Marked, Protocol):
@@ -49,6 +51,8 @@ class Margins:
         repetitions: "counted", or "natural" where the distribution itself repeats inputs.
         probes: some of the inputs and the scores that the pass gave them, or None.
         near: (n, 2) coarser fingerprints of what the network receives, or None.
+        overlapping: the share of samples that look like windows of one series, see `bounds.sample.windows`, or None.
+        preprocessing: as in `Sample`: "apparent" where the inputs look normalised by their own statistics.
     """
 
     margins: Float64[np.ndarray, " n"]
@@ -57,6 +61,8 @@ class Margins:
     repetitions: str = "counted"
     probes: Probes | None = None
     near: UInt64[np.ndarray, "n 2"] | None = None
+    overlapping: float | None = None
+    preprocessing: str = "fixed"
 
     def __post_init__(self) -> None:
         if self.fingerprints is None:
@@ -70,16 +76,26 @@ class Margins:
 
     @classmethod
     def measure(
-        cls, f: Any, x: Any, y: Any, *, repetitions: str = "counted", batch_size: int = 256, what: str = "sample"
+        cls,
+        f: Any,
+        x: Any,
+        y: Any,
+        *,
+        preprocessing: str = "fixed",
+        repetitions: str = "counted",
+        batch_size: int = 256,
+        what: str = "sample",
     ) -> Self:
         """Pass once over samples, for `held_out`.
 
         Args:
             f: function of one batched input giving (batch, C) scores, or a Flax NNX module.
             x: (n, …) inputs, exactly as the network receives them, or what `FrontEnd.receive` gives. They had no part
-                in training, in stopping, or in choosing anything, and were drawn as the training sample was: not
-                balanced, not selected.
+                in training, in stopping, or in choosing anything (features and their own number among it), share no
+                source with the training sample, and were drawn as it was: not balanced, not selected.
             y: (n,) integer labels 0..C-1.
+            preprocessing: "fixed", also where the constants of the normalisation come from the training sample;
+                "sample" if they come from these samples themselves; "stated" if they do not although it looks so.
             repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
             batch_size: samples per call of f.
             what: their name in messages.
@@ -95,15 +111,19 @@ class Margins:
             raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
         received = x if isinstance(x, Received) else None
         x, labels = check_sample(x if received is None else received.values, y, what=what)
+        preprocessing = believed(preprocessing, x)
         probing, margins = Probing(labels, int(np.prod(x.shape[1:]))), np.empty(len(labels))
         for batch in batches(Network.of(f), x, batch_size=batch_size, what=what):
             labels = check_classes(labels, batch.scores.shape[1], what)
             margins[batch.where] = margins_of(batch.scores, labels[batch.where])
             probing.add(batch, margins[batch.where])
-        marks, space = (
-            (fingerprints(x), input_space(x)) if received is None else (received.fingerprints, received.input_space)
+        marks, space, moved = (
+            (fingerprints(x), input_space(x), overlapping(x))
+            if received is None
+            else (received.fingerprints, received.input_space, received.overlapping)
         )
-        return cls(margins, marks, space, repetitions, probing.result(), near_marks(x))
+        near, probes = near_marks(x), probing.result()
+        return cls(margins, marks, space, repetitions, probes, near, overlapping=moved, preprocessing=preprocessing)
 
     @property
     def error(self) -> float:
@@ -113,7 +133,7 @@ class Margins:
     @cached_property
     def copies(self) -> Copies:
         """Inputs that repeat an earlier one."""
-        return within(self.fingerprints, self.input_space, self.repetitions)
+        return within(self.fingerprints, self.input_space, self.repetitions, self.overlapping)
 
     @property
     def unchecked(self) -> str:

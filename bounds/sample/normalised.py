@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+PREPROCESSING = ("fixed", "sample", "stated")
+APPARENT = "apparent"
+"""What becomes of "fixed" where the inputs look normalised by their own statistics."""
 NEAR, POOLED = 1e-4, 2e-5
 """How near to 0 and 1 means and variances must be: in every coordinate, and of coordinates together, which meet such
 numbers more easily. float32 is about as near."""
@@ -20,6 +23,22 @@ ROWS = 4096
 
 Numbers = Float64[np.ndarray, " ..."] | np.float64
 """Of coordinates, or of all of them together."""
+
+
+def believed(preprocessing: str, x: Any, *, numbers: bool = True) -> str:
+    """What is said of the constants of the normalisation, "apparent" where "fixed" is not believed.
+
+    Args:
+        preprocessing: one of `PREPROCESSING`.
+        x: (m, …) inputs.
+        numbers: whether they are numbers, and not tokens.
+
+    Raises:
+        ValueError: another word.
+    """
+    if preprocessing not in PREPROCESSING:
+        raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
+    return APPARENT if preprocessing == "fixed" and numbers and looks_normalised(x) else preprocessing
 
 
 def looks_normalised(x: Any) -> bool:

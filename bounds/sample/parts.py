@@ -6,12 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from sparsebounds.bounds.sample.normalised import APPARENT, PREPROCESSING
 from sparsebounds.bounds.sample.repetitions import REPETITIONS
 from sparsebounds.bounds.sample.statistics import STATISTICS
-
-PREPROCESSING = ("fixed", "sample", "stated")
-APPARENT = "apparent"
-"""What becomes of "fixed" where the inputs look normalised by their own statistics."""
 
 
 def check_parts(s: Any) -> None:
@@ -26,6 +23,7 @@ def check_parts(s: Any) -> None:
         f"preprocessing must be one of {PREPROCESSING}": s.preprocessing not in (*PREPROCESSING, APPARENT),
         f"repetitions must be one of {REPETITIONS}": s.repetitions not in REPETITIONS,
         "input_space must be at least 1": s.input_space is not None and not s.input_space >= 1,
+        "overlapping must be a share": s.overlapping is not None and not 0 <= s.overlapping <= 1,
         "probe_inputs and probe_scores must be as many of each": not _proper_probes(s),
     }
     wrong = [text for text, failed in problems.items() if failed]

@@ -11,16 +11,19 @@ some lattice by chance); else infinite. N = Π_j L_j inputs are then possible.
 * More: the samples are not taken for independent, and no row is a certificate, unless the caller states that the
   distribution itself repeats inputs (`repetitions="natural"`).
 
-Copies are found by their fingerprints, 8 bytes for every sample, whatever their labels.
+Copies are found by their fingerprints, 8 bytes for every sample, whatever their labels. Samples that overlap without
+being copies (`bounds.sample.windows`) are judged in the same way: a quarter of them is too many.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
+
+from sparsebounds.bounds.sample.windows import SHARE
 
 REPETITIONS = ("counted", "natural")
 COINCIDENCE = 1000
@@ -35,6 +38,10 @@ MADE = (
     "repeats inputs, keep all and state repetitions='natural'"
 )
 """What to do: to leave out what the distribution repeats would change what the statement is about."""
+CUT = (
+    "windows that overlap are one observation: keep some that lie apart, and split the series before it is cut, "
+    "not its windows; if the distribution itself moves the same pieces about, state repetitions='natural'"
+)
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,29 @@ def repeats(marks: np.ndarray | None) -> np.ndarray:
     return again
 
 
-def within(marks: np.ndarray | None, space: float | None, repetitions: str) -> Copies:
-    """The rule for the copies in one sample: what `Sample.copies` and `Margins.copies` are."""
+def within(marks: np.ndarray | None, space: float | None, repetitions: str, overlapping: float | None = None) -> Copies:
+    """The rule for what is not drawn apart in one sample: what `Sample.copies` and `Margins.copies` are.
+
+    Args:
+        marks: fingerprints, or None.
+        space: as `input_space` finds it.
+        repetitions: as in `judged`.
+        overlapping: as `windows.overlapping` finds it; None: not looked for.
+
+    Example:
+        >>> within(None, None, "counted", 0.9).note[:75]
+        'no certificate: 90% of the samples share runs of numbers with others, moved'
+    """
+    found = _copied(marks, space, repetitions)
+    if overlapping is None or overlapping <= SHARE or found.excluded:
+        return found
+    said = f"{overlapping:.0%} of the samples share runs of numbers with others, moved, as windows of one series do"
+    if repetitions == "natural":
+        return replace(found, note="; ".join(part for part in (found.note, f"{said}: natural, as stated") if part))
+    return Copies(found.number, excluded=True, note=f"no certificate: {said}; {CUT}")
+
+
+def _copied(marks: np.ndarray | None, space: float | None, repetitions: str) -> Copies:
     m, number = 0 if marks is None else len(marks), int(repeats(marks).sum())
     if space is not None and number > 2 * _of_uniform(m, space) + 10:
         space = math.inf  # the size of the space explains some of them, not so many

@@ -19,12 +19,13 @@ from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
 from sparsebounds.bounds.sample.margins import margins_of, unchecked
-from sparsebounds.bounds.sample.normalised import looks_normalised
-from sparsebounds.bounds.sample.parts import APPARENT, PREPROCESSING, check_parts
+from sparsebounds.bounds.sample.normalised import believed
+from sparsebounds.bounds.sample.parts import check_parts
 from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
+from sparsebounds.bounds.sample.windows import overlapping
 
 _PROBES = {"probe_inputs": np.float64, "probe_scores": np.float64}
 _DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | _PROBES
@@ -46,10 +47,11 @@ class Sample:
     which with `class_energies` gives the variance of x_ij²; `largest` (…), max_i |x_ij|; `largest_norm`, max_i ‖x_i‖₂;
     and `fingerprints` (m,), a hash of each input (see `fingerprints`; 8 bytes a sample), by which copies are found and
     samples that must not meet are told apart, and `near` (m, 2), two coarser ones of what the network receives, which
-    near copies share. Besides, `input_space`, how many inputs are possible, and `repetitions`,
-    "natural" where the caller states that the distribution itself repeats inputs (`copies` follows from these, see
-    `bounds.sample.repetitions`); and `probe_inputs` (K, …) with `probe_scores` (K, C), some inputs with the scores of
-    the pass, by which every bound checks that its graph is the network that was measured.
+    near copies share. Besides, `input_space`, how many inputs are possible, `overlapping`, the share of those that look
+    like windows of one series, and `repetitions`, "natural" where the caller states that the distribution itself
+    repeats inputs (`copies` follows from these, see `bounds.sample.repetitions`); and `probe_inputs` (K, …) with
+    `probe_scores` (K, C), some inputs with the scores of the pass, by which every bound checks that its graph is the
+    network that was measured.
 
     Example:
         >>> import numpy as np
@@ -72,6 +74,7 @@ class Sample:
     fingerprints: UInt64[np.ndarray, " m"] | None = None
     near: UInt64[np.ndarray, " m 2"] | None = None
     input_space: float | None = None
+    overlapping: float | None = None
     repetitions: str = "counted"
     probe_inputs: Shaped[np.ndarray, " probes *input"] | None = None
     probe_scores: Float64[np.ndarray, " probes C"] | None = None
@@ -80,7 +83,7 @@ class Sample:
         for name, dtype in _DTYPES.items():
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else _frozen(value, dtype))
-        for name in ("largest_norm", "input_space"):
+        for name in ("largest_norm", "input_space", "overlapping"):
             if (number := getattr(self, name)) is not None:
                 object.__setattr__(self, name, float(number))
         object.__setattr__(self, "m", int(self.m))
@@ -109,7 +112,9 @@ class Sample:
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
                 The originals alone, drawn independently: augmented copies differ from one another, so that no count of
-                copies finds them, and are no samples; a class-balanced or filtered selection speaks of its like alone.
+                copies finds them, and are no samples; nor are several records of one source (a patient, a video, a
+                series); a class-balanced or filtered selection speaks of its like alone. Features, projections and
+                embeddings that these samples chose are paid for by no bound, and m was not chosen by what they say.
             y: (m,) integer labels 0..C-1; with two classes also −1 and 1.
             preprocessing: "fixed", "sample" or "stated", see the class.
             repetitions: "natural" if the distribution itself repeats inputs; "counted": copies are counted, and more
@@ -130,12 +135,11 @@ class Sample:
             >>> Sample.measure(lambda x: x, np.eye(3), np.array([0, 1, 2]), batch_size=2).m
             3
         """
-        if preprocessing not in PREPROCESSING:
-            raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
         if repetitions not in REPETITIONS:
             raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
         received, network = x if isinstance(x, Received) else None, Network.of(f)
         x, labels = check_sample(x if received is None else received.values, y)
+        preprocessing = believed(preprocessing, x, numbers=vocabulary is None)
         if (labels == labels[0]).all():
             raise ValueError(
                 f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
@@ -151,8 +155,6 @@ class Sample:
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels[batch.where], part))
             probing.add(batch, margins_of(batch.scores, labels[batch.where]))
-        if preprocessing == "fixed" and vocabulary is None and looks_normalised(x):
-            preprocessing = APPARENT
         found, probes = gathered.result(), probing.result()
         class_energies = found["class_energies"]
         return cls(
@@ -162,6 +164,7 @@ class Sample:
             class_counts=np.bincount(labels, minlength=len(class_energies)),
             preprocessing=preprocessing,
             input_space=input_space(x) if received is None else received.input_space,
+            overlapping=overlapping(x) if received is None else received.overlapping,
             repetitions=repetitions,
             probe_inputs=probes.inputs,
             probe_scores=probes.scores,
@@ -185,7 +188,7 @@ class Sample:
             >>> Sample.measure(f, np.eye(2)[[0, 1] * 5000], np.arange(10_000) % 2).copies.excluded
             False
         """
-        return within(self.fingerprints, self.input_space, self.repetitions)
+        return within(self.fingerprints, self.input_space, self.repetitions, self.overlapping)
 
     @property
     def unchecked(self) -> str:

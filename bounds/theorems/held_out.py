@@ -35,15 +35,17 @@ def held_out(graph: Graph | Program, sample: Sample, *, delta: float, test: Meas
 
     Held-out samples whose inputs are in the training sample too, or nearly, are counted by their fingerprints: more
     than repeats within both explain leave no certificate (`bounds.sample.overlap`), those taken for coincidence count
-    as errors. What no fingerprint shows: noise, crops and other changes of an input; that is for the caller to know.
+    as errors; nor do windows of one series that overlap among themselves (`bounds.sample.windows`). What neither shows:
+    noise, crops and other changes of an input, sources in common; that is for the caller to know.
 
     Args:
         graph: every architecture, or a `Program`.
         sample: for comparison alone: the bound does not use it.
         test: `Margins.measure` (or a `Sample`) of this network on data that had no part in training, in stopping, or in
-            choosing anything: architecture, epoch, learning rate, which of several networks is shown. Drawn like the
-            data that the statement is about: a class-balanced or filtered selection speaks of its like alone.
-            Normalised by constants that do not come from these data themselves.
+            choosing anything: architecture, epoch, learning rate, features, which of several networks is shown, when
+            enough of them had been drawn. Drawn like the data that the statement is about, and from other sources
+            (patients, videos, series) than the training sample: a class-balanced or filtered selection speaks of its
+            like alone. Normalised by constants that do not come from these data themselves.
 
     Returns:
         A certificate over the draw of the held-out samples; "published", with the reason in the note, where too many of

@@ -20,6 +20,7 @@ from sparsebounds.bounds.sample.sample import Sample
 SAMPLES, INPUTS, RANGE = 400, 500, (-6.0, 6.0)
 REPEATED, TIMES, FEW_INPUTS = 200, 250, 240
 FEATURES, PICKED = 20_000, 41
+WINDOW, STRETCH, SERIES = 100, 100, 2100
 TRUTH = 0.5
 
 
@@ -72,6 +73,19 @@ def by_heart(seed: int, m: int = SAMPLES, inputs: int = INPUTS) -> Learned:
     y = rng.integers(0, 2, m)
     w = np.linalg.lstsq(x.astype(np.float64), np.eye(2)[y] - 0.5, rcond=None)[0].astype(np.float32)
     return Learned(x, y, lambda v: v @ w, rng)
+
+
+def by_neighbours(seed: int) -> Learned:
+    """Windows of one smooth series in any order, a coin for every stretch of it, and a vote of the first half of them:
+    each votes for its label in windows that are much like it, as those beside it are."""
+    rng = np.random.default_rng(seed)
+    series = np.convolve(rng.normal(size=SERIES + 7), np.full(8, 8**-0.5), "valid").astype(np.float32)
+    starts = rng.permutation(SERIES - WINDOW)
+    x = np.stack([series[i : i + WINDOW] for i in starts])
+    y = rng.integers(0, 2, SERIES // STRETCH)[(starts + WINDOW // 2) // STRETCH]
+    half = len(x) // 2
+    kept, votes = x[:half].T, (np.eye(2)[y[:half]] - 0.5).astype(np.float32)
+    return Learned(x, y, lambda v: jnp.maximum(v @ kept - 0.6 * WINDOW, 0.0) @ votes, rng)
 
 
 def _indices(best: np.ndarray) -> Callable[[Any], Any]:

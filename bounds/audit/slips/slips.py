@@ -25,13 +25,16 @@ from sparsebounds.bounds.audit.slips.networks import (
     RANGE,
     REPEATED,
     SAMPLES,
+    SERIES,
     TIMES,
     TRUTH,
+    WINDOW,
     WRITTEN,
     Believed,
     Learned,
     OfAnyNetwork,
     by_heart,
+    by_neighbours,
     voted,
 )
 from sparsebounds.bounds.audit.theorems.cases import Preset
@@ -39,6 +42,7 @@ from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.graph.pruning import pruned
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.reader.read import read_graph
+from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 DRAWS = {"quick": 5, "full": 20}
@@ -93,6 +97,14 @@ def _repeated(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:
     return _row(bound, learned.graph, Sample.measure(learned.network, x, y, repetitions=repetitions, batch_size=20_000))
 
 
+def _windows(name: str, bound: Any, learned: Learned, disarmed: bool) -> Bound:
+    """Windows that overlap were split at random."""
+    half, said = len(learned.y) // 2, "natural" if disarmed else "counted"
+    sample = Sample.measure(learned.network, learned.x[:half], learned.y[:half])
+    test = Margins.measure(learned.network, learned.x[half:], learned.y[half:], repetitions=said)
+    return _row(bound, learned.graph, sample, test=test)
+
+
 def _row(bound: Any, graph: Any, sample: Sample, **options: Any) -> Bound:
     row: Bound = bound(graph, sample, delta=DELTA, **options)
     return row
@@ -118,6 +130,7 @@ SLIPS = (
         partial(by_heart, m=REPEATED, inputs=FEW_INPUTS),
         _repeated,
     ),
+    Slip(("held_out",), "windows split at random", f"{SERIES} numbers, {WINDOW} in each", by_neighbours, _windows),
 )
 
 

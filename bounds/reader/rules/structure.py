@@ -25,8 +25,10 @@ from sparsebounds.bounds.reader.values import Const, Value, View
 def move(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Apply the operation to the numbers 0, 1, 2, … of its operand and see where they went."""
     at, view = one_view(interpreter, values)
+    if at:
+        raise interpreter.refuse("reads at places that depend on the input")
     operands = [v.value if isinstance(v, Const) else None for v in values]
-    operands[at] = jnp.arange(view.ids.size, dtype=jnp.int32).reshape(view.shape)
+    operands[0] = jnp.arange(view.ids.size, dtype=jnp.int32).reshape(view.shape)
     params = dict(eqn.params)
     if "fill_value" in params:
         params["fill_value"] = ABSENT

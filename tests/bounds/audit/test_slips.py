@@ -36,7 +36,7 @@ def test_a_bound_that_believes_all_it_is_told_is_violated(monkeypatch):
     def believing(graph, sample, *, delta, test):
         return bounds.held_out(graph, sample, delta=delta, test=Believed(test.margins))
 
-    rows = list(slips.audit_slips("held_out", believing))
+    rows = [r for r in slips.audit_slips("held_out", believing) if "trained on" in r.statement]
     assert all(row.violated for row in rows) and {c.failed for c in closest(rows)} == {True, False}
 
 
@@ -45,4 +45,6 @@ def test_slips_are_rows_of_the_audit():
         "failure probability / δ",
         "test samples trained on",
         "a twin: test samples trained on, unchecked",
+        "windows split at random",
+        "a twin: windows split at random, unchecked",
     }

@@ -223,6 +223,22 @@ def test_what_does_not_belong_together_is_refused(measured) -> None:
             certify_family(graph, sample, ball, energies, delta=0.01, choices={"front end": n})
 
 
+@pytest.mark.parametrize("what", ["smaller inputs", "other labels", "another order"])
+def test_energies_of_other_inputs_or_labels_are_refused(measured, what) -> None:
+    """As many samples, but not these: the raw inputs of a front end that makes them larger, or a test set."""
+    graph, sample, x, y = measured
+    form = tree_form(Tree.balanced(3), 3)
+    ball = Ellipsoids(form, np.ones((2, 4)))
+    weights, at = ball.energy_weights(graph), np.random.default_rng(1).permutation(len(x))
+    x, y = {"smaller inputs": (x / 10, y), "other labels": (x, (y + 1) % 3), "another order": (x[at], y[at])}[what]
+    energies = measure_energies(weights, form, x, y, weights.limits(np.full(3, 1.5)))
+    if what == "another order":
+        assert certify_family(graph, sample, ball, energies, delta=0.01).guarantee == "certificate"
+        return
+    with pytest.raises(ValueError, match="other inputs or labels than the sample's"):
+        certify_family(graph, sample, ball, energies, delta=0.01)
+
+
 def test_labels_drawn_at_random_get_no_certificate() -> None:
     rng = np.random.default_rng(8)
     x, y = rng.normal(size=(3000, 20)).clip(-2, 2).astype(np.float32), rng.integers(0, 2, size=3000)

@@ -124,6 +124,17 @@ def test_a_price_cannot_be_written_by_hand() -> None:
         bounds.Configuration(SPACE, {"front end": "pixels", "seed": 0}, ())  # type: ignore[call-arg]
 
 
+@pytest.mark.parametrize("nats", [-1.0, math.nan, math.inf])
+def test_a_code_of_ones_own_cannot_lower_a_price(nats) -> None:
+    class Given(Listed):
+        def nats(self, value):
+            return nats
+
+    space = ConfigurationSpace("widths", 1, (Field("width", Given((1, 2))),))
+    with pytest.raises(ValueError, match="needed log\\(1/weight\\), not negative"):
+        space.configuration({"width": 1})
+
+
 def test_one_path_has_no_name_twice() -> None:
     low = Field("a", Listed((1,)))
     for fields in ((low, low), (Field("a", Listed((1,)), {1: (low,)}),), (Field("b", Listed((1,)), {1: (low,)}), low)):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from sparsebounds import bounds
+from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.normalised import looks_normalised
 
 RNG = np.random.default_rng(0)
@@ -92,6 +93,31 @@ def test_no_certificate_unless_the_caller_says_that_the_constants_were_fixed():
     assert said == "certificate" and bounds.certificate(f, x, y).guarantee == "published"
     with pytest.raises(ValueError, match="preprocessing is 'apparent'"):
         bounds.Sample.measure(f, x, y, preprocessing="apparent")
+
+
+def test_held_out_samples_normalised_by_themselves_are_no_certificate():
+    """Each day's measurements have a zero of their own: the mean of the test set is no constant of the network."""
+    days = [(RNG.gamma(2.0, size=(400, 5)) + 3 * (np.arange(400) % 2)[:, None] + 50 * day) for day in (1, 2)]
+    y, w = np.arange(400) % 2, np.ones((5, 1), np.float32)
+
+    def f(x):
+        return x @ w
+
+    def row(x, test, said="fixed"):
+        return bounds.table(
+            f, x.astype(np.float32), y, test.astype(np.float32), y, names=["held_out"], preprocessing=said
+        )
+
+    train, own = scaled(days[0], 0), scaled(days[1], 0)
+    by_training = (days[0][::-1] + RNG.normal(size=(400, 5)) - days[0].mean(axis=0)) / days[0].std(axis=0)
+    assert (
+        row(train, own, "sample").guarantee.tolist() == ["published"]
+        and 'preprocessing="stated"' in row(train, own).note[0]
+    )
+    assert row(train, own, "stated").guarantee.tolist() == ["certificate"]
+    assert row(train, by_training, "sample").guarantee.tolist() == ["certificate"]
+    with pytest.raises(ValueError, match="preprocessing is 'test'"):
+        Margins.measure(f, own, y, preprocessing="test")
 
 
 def test_what_was_suspected_is_kept_in_files(tmp_path):

@@ -40,6 +40,26 @@ def test_the_pruned_network_with_the_sample_of_the_dense_one_is_refused():
     assert bounds.what_if_pruned(bounds.occam, graph, X, Y, layer=-1, density=0.3).covered
 
 
+def test_small_weights_that_decide_many_inputs_are_not_pruned_unseen():
+    """A feature that is zero in two fifths of the inputs, where weights of 10⁻⁴ know coin flips by heart."""
+    m, d = 2000, 3000
+    x = RNG.choice([-0.1, 0.1], (m, d)).astype(np.float32)
+    x[:, 0] = RNG.choice([-1.0, 0.0, 1.0], m, p=[0.3, 0.4, 0.3])
+    zero = x[:, 0] == 0
+    y = np.where(zero, RNG.integers(0, 2, m), x[:, 0] > 0)
+    heart = (x[zero, 1:] * (2 * y[zero] - 1)[:, None]).mean(axis=0)
+    heart *= 2e-4 / np.abs(x[zero, 1:] @ heart).max()
+    w = np.concatenate([[1.0], heart]).astype(np.float32)
+
+    def g(x):
+        return x @ np.stack([-w, w], axis=1)
+
+    dense, sample = bounds.read_graph(g, x[:2]), Sample.measure(g, x, y)
+    assert sample.train_error < 0.1 and bounds.occam(dense, sample, delta=0.1).value > 0.9
+    with pytest.raises(ValueError, match=REFUSED):
+        bounds.occam(bounds.pruned(dense, -1, 1 / 3000), sample, delta=0.1)
+
+
 def test_held_out_samples_of_another_network_are_refused():
     graph, sample = bounds.read_graph(f, X[:2]), Sample.measure(f, X[:200], Y[:200])
     assert held_out(graph, sample, delta=0.1, test=Sample.measure(f, X[200:], Y[200:])).covered

@@ -263,7 +263,7 @@ def test_every_field_that_is_gathered_is_declared():
     """One declaration says how it is gathered, checked, saved and scaled: no field of a measured sample is without."""
     derived = {"m", "classes", "energies", "class_counts"}
     stated = {"preprocessing", "repetitions"}
-    apart = {"input_space", "probe_inputs", "probe_scores"}  # not sums over batches
+    apart = {"input_space", "overlapping", "probe_inputs", "probe_scores"}  # not sums over batches
     assert {s.name for s in STATISTICS} | derived | stated | apart == {f.name for f in dataclasses.fields(Sample)}
     assert all(s.needed_by for s in STATISTICS)
 
