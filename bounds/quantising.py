@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -92,14 +93,24 @@ def quantised(
 
 def rounded(network: Network, bits: int) -> Network:
     """The network with its arrays on grids."""
+    seen: dict[int, tuple[Any, Any]] = {}
 
     def change(array: Any) -> Any:
-        if not hasattr(array, "dtype") or not jnp.issubdtype(array.dtype, jnp.floating):
-            return array
-        values = on_grid(np.asarray(array), bits)
-        return values if isinstance(array, np.ndarray) else jnp.asarray(values)
+        if not isinstance(array, jax.Array):  # of NumPy's every trace has a new one
+            return _rounded(array, bits)
+        if id(array) not in seen:
+            seen[id(array)] = array, _rounded(array, bits)
+        return seen[id(array)][1]
 
     return network.with_arrays(change)
+
+
+def _rounded(array: Any, bits: int) -> Any:
+    if not hasattr(array, "dtype") or not jnp.issubdtype(array.dtype, jnp.floating):
+        return array
+    values = on_grid(np.asarray(array), bits)
+    narrowed = jax.dtypes.canonicalize_dtype(values.dtype) != values.dtype
+    return values if narrowed else jnp.asarray(values)  # JAX keeps its own arrays without a copy
 
 
 def _tried(network: Network, x: np.ndarray, y: np.ndarray, m: int) -> Iterator[tuple[float, int]]:

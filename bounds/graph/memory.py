@@ -12,6 +12,9 @@ import numpy as np
 
 from sparsebounds.bounds.graph.frozen import frozen
 
+LARGE = 1 << 28
+"""Bytes; a result with more is computed anew at every call: blocks of wide dense layers are as large as the weights."""
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -35,6 +38,8 @@ G = TypeVar("G", bound=Remembers)
 
 def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
     """A function or method of a graph that computes its result once for each graph and each other arguments.
+
+    A result of more than `LARGE` bytes, an array or blocks, is not kept.
 
     Args:
         function: f(graph, …) whose other arguments are hashable and whose result nobody changes. Arrays, also those
@@ -64,12 +69,24 @@ def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[
             bound.apply_defaults()
             key = tuple(bound.arguments.values())[1:]
         memory = graph.memory
-        if (function, key) not in memory:
-            memory[function, key] = _unwritable(function(graph, *args, **kwargs))
-        found: R = memory[function, key]
+        if (function, key) in memory:
+            kept: R = memory[function, key]
+            return kept
+        found: R = _unwritable(function(graph, *args, **kwargs))
+        if _bytes(found) <= LARGE:
+            memory[function, key] = found
         return found
 
     return remembered
+
+
+def _bytes(result: Any) -> int:
+    """Of an array, or of those that a dataclass has as fields."""
+    if isinstance(result, np.ndarray):
+        return result.nbytes
+    if not is_dataclass(result):
+        return 0
+    return sum(value.nbytes for value in vars(result).values() if isinstance(value, np.ndarray))
 
 
 def _unwritable(result: Any) -> Any:

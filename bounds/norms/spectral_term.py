@@ -68,7 +68,7 @@ def sets_upper(dot: Dot, lattices: Sequence[Lattice | None], method: str) -> flo
     elements = np.concatenate([found for found, _ in reads])
     if len(np.unique(elements)) == len(elements):  # sets that share no element: the largest counts alone
         runs = _runs(lattices)
-        squares = [_squares(dot.weight[run], lattices[run[0]], method) for run in runs]
+        squares = [_squares(dot.weight[run.start : run.stop], lattices[run[0]], method) for run in runs]  # no copy
         return root_up(
             max(s * max(reads[b][1].max(initial=0) for b in run) for s, run in zip(squares, runs, strict=True))
         )

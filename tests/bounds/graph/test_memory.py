@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sparsebounds import bounds
+from sparsebounds.bounds.graph import memory
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.graph import Graph
@@ -61,6 +62,16 @@ def test_another_graph_is_computed_anew(graph: Graph) -> None:
     assert CALLS["widest"] == 4
     widest(graph)
     assert CALLS["widest"] == 4
+
+
+def test_what_is_large_is_computed_anew(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of a wide dense layer, one norm for each weight, would stay for every partition."""
+    scalar, kept = graph.partition("scalar"), graph.partition("scalar", 3)
+    blocks = kept.blocks(1)
+    monkeypatch.setattr(memory, "LARGE", blocks.norms2.nbytes)
+    first, second = scalar.blocks(1), scalar.blocks(1)
+    assert first is not second and np.array_equal(first.norms2, blocks.norms2) and kept.blocks(1) is blocks
+    assert not first.norms2.flags.writeable
 
 
 def test_an_error_is_not_kept(graph: Graph) -> None:

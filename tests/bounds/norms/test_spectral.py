@@ -333,3 +333,13 @@ def test_a_depthwise_convolution_counts_what_it_reads_alone():
     tracemalloc.stop()
     alone = max(norms.convolution_upper(second[..., i : i + 1], (8, 8), padding="SAME") for i in range(0, 512, 100))
     assert peak < 40e6 and found >= alone
+
+
+def test_a_dense_layer_takes_its_gram_matrix_and_no_copy():
+    weights = np.random.default_rng(0).normal(size=(60_000, 200)).astype(np.float32)
+    graph = bounds.read_graph(lambda x: x @ weights, np.ones((1, 60_000), np.float32))
+    tracemalloc.start()
+    norms.spectral_upper(graph, 1)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.6 * 8 * weights.size
