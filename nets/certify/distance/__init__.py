@@ -8,6 +8,7 @@ from sparsebounds.nets.certify.distance.modules import split_module
 from sparsebounds.nets.certify.distance.near import train_near
 from sparsebounds.nets.certify.distance.reference import train_module, train_reference
 from sparsebounds.nets.certify.distance.scales import FACTORS, choose_factor, train_scales
+from sparsebounds.nets.certify.distance.shifts import random_shifts
 
 __all__ = [
     "Basis",
@@ -16,6 +17,7 @@ __all__ = [
     "eigenbasis",
     "low_rank",
     "moving",
+    "random_shifts",
     "split_module",
     "train_free",
     "train_module",

@@ -149,6 +149,15 @@ def test_a_reference_learns(key: jax.Array) -> None:
     assert errors(found, x_test, y_test) < 0.08
 
 
+def test_shifts_move_every_image_by_itself(key: jax.Array) -> None:
+    x = np.full((200, 9, 9, 1), -1.0, np.float32)
+    x[:, 4, 4] = np.arange(1, 201)[:, None]
+    moved = np.asarray(nets.random_shifts(jnp.asarray(x), key))
+    places = np.argwhere(moved > 0)
+    assert moved[moved > 0].tolist() == list(range(1, 201)) and moved.min() == -1.0
+    assert set(map(tuple, places[:, 1:3] - 4)) == {(a, b) for a in range(-2, 3) for b in range(-2, 3)}
+
+
 BAD = {
     "x has shape": {"y": np.zeros(3, int)},
     "need integers": {"y": np.zeros(400)},
