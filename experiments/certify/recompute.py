@@ -31,9 +31,18 @@ def read(path: str) -> tuple[dict[str, Any], dict[str, Arrays]]:
         stated = json.loads(str(file["stated"]))
         parts = {
             part: {name: file[f"{part}.{k}"] for k, name in enumerate(stated["names"]) if f"{part}.{k}" in file}
-            for part in ("reference", "scales", "mean", "spread", "params")
+            for part in ("reference", "scales", "mean", "spread", "params", "left", "right")
         }
     return stated, parts
+
+
+def turned(step: np.ndarray, name: str, parts: Mapping[str, Arrays], *, back: bool) -> np.ndarray:
+    """Uᵀ step V, or back again, of a leaf as a matrix of its last axis; the leaf itself where it is not turned."""
+    shape, columns = step.shape, step.shape[-1] if step.ndim > 1 else 1
+    left, right = parts["left"].get(name), parts["right"].get(name)
+    found = step.reshape(-1, columns)
+    found = found if left is None else (left if back else left.T) @ found
+    return (found if right is None else found @ (right.T if back else right)).reshape(shape)
 
 
 def groups(stated: Mapping[str, Any], scales: Arrays) -> dict[str, list[str]]:
@@ -49,7 +58,8 @@ def drawn_again(stated: Mapping[str, Any], parts: Mapping[str, Arrays]) -> Array
     full = {n: np.broadcast_to(parts["scales"][n], parts["reference"][n].shape).astype(float) for n in chosen}
     scale = {n: chosen[n] * full[n] for n in chosen if chosen[n] > 0}
     where = {n: scale[n] > 0 for n in scale}
-    u = {n: (parts["mean"][n].astype(float) - parts["reference"][n].astype(float))[where[n]] for n in scale}
+    away = {n: parts["mean"][n].astype(float) - parts["reference"][n].astype(float) for n in scale}
+    u = {n: turned(step, n, parts, back=False)[where[n]] for n, step in away.items()}
     u = {n: u[n] / scale[n][where[n]] for n in scale}
     if stated["kind"] == "half-space":
         share = 1.0 - rng.random()
@@ -67,7 +77,9 @@ def drawn_again(stated: Mapping[str, Any], parts: Mapping[str, Arrays]) -> Array
         v = {n: u[n] + spread[n] * rng.standard_normal(u[n].size) for n in u}
     weights = {n: leaf.astype(float) for n, leaf in parts["reference"].items()}
     for n in v:
-        weights[n][where[n]] += scale[n][where[n]] * v[n]
+        step = np.zeros(weights[n].shape)
+        step[where[n]] = scale[n][where[n]] * v[n]
+        weights[n] += turned(step, n, parts, back=True)
     return weights
 
 
@@ -86,7 +98,8 @@ def log_ratio(stated: Mapping[str, Any], parts: Mapping[str, Arrays], w: Arrays)
             scale = np.broadcast_to(parts["scales"][n], w[n].shape).astype(float)
             where = scale > 0
             t = np.broadcast_to(parts["spread"].get(n, chosen * scale), w[n].shape)[where]
-            own += log_normal(w[n][where] - parts["mean"][n].astype(float)[where], t)
+            near = turned(w[n] - parts["mean"][n].astype(float), n, parts, back=False)
+            own += log_normal(near[where], t)
             for c in priors:
                 priors[c] += log_normal(w[n][where] - parts["reference"][n].astype(float)[where], c * scale[where])
         largest = max(priors.values())

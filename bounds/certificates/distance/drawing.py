@@ -15,6 +15,7 @@ from sparsebounds.bounds.certificates.distance.drawn import Draw
 from sparsebounds.bounds.certificates.distance.half_space import along
 from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, rebuilt
 from sparsebounds.bounds.certificates.distance.prior import Prior
+from sparsebounds.bounds.certificates.distance.turns import Turn, Turns, checked_turns, coordinates, weights
 
 BITS = 128
 """Of the seed."""
@@ -27,6 +28,7 @@ def draw(
     spread: Any = None,
     nats: float | None = None,
     factor: float | Mapping[str, float] | None = None,
+    turns: Mapping[str, Turn] | None = None,
     seed: int | None = None,
 ) -> Draw:
     """Draw one network: w = w0 + c s v, v = u + ε, u = (mean − w0)/(c s); log r = ½|u|² + u·ε and the factors' price.
@@ -46,6 +48,8 @@ def draw(
         nats: R, the constant log ratio of a half-space; None: a Gaussian.
         factor: c, one of the prior's factors; for a prior with factors of every leaf also by name. None: the only
             factor; with `spread`, where no factor is needed, the nearest.
+        turns: by leaf, orthogonal (U, V) in whose coordinates v, W − w0 = U v Vᵀ, the spread is given; chosen with the
+            samples at no price, since the prior of a leaf with one scale is the same in all of them.
         seed: of a draw that is to be made again; a draw with a given seed is marked as replayed and earns no
             certificate, since whoever knows the noise can choose the mean by it.
 
@@ -69,10 +73,13 @@ def draw(
     means, spreads = _checked_mean(prior, mean), _checked_spread(prior, spread)
     if nats is not None and spread is not None:
         raise ValueError("nats and spread were both given; a half-space has the spreads of its prior")
+    if turns is not None and spread is None:
+        raise ValueError("turns were given without a spread: they are the coordinates of spreads of one's own")
+    turned = checked_turns(turns, prior.leaves, prior.spreads)
     chosen = _chosen(prior, means, spreads, factor)
     _check_frozen(prior, means, chosen)
     entropy = secrets.randbits(BITS) if seed is None else int(seed)
-    posterior = _Posterior(prior, means, spreads, chosen)
+    posterior = _Posterior(prior, means, spreads, chosen, turned)
     if nats is None:
         steps, layers = posterior.gaussian(entropy)
         log_ratio = posterior.mixed(layers)
@@ -86,7 +93,7 @@ def draw(
     kind = "half-space" if nats is not None else "gaussian" if spread is None else "own spreads"
     return Draw(
         rebuilt(prior.reference, params), log_ratio, prior, entropy, kind, means, spreads or {}, nats, chosen,
-        layers, seed is not None, fingerprint(params),
+        layers, seed is not None, fingerprint(params), turned,
     )  # fmt: skip
 
 
@@ -100,6 +107,7 @@ class _Posterior:
     means: Leaves
     spreads: Leaves | None
     chosen: dict[str, float]
+    turns: Turns
 
     def scale(self, name: str) -> np.ndarray:
         """c s, (…) float64, of a leaf."""
@@ -113,6 +121,8 @@ class _Posterior:
     def u(self, name: str, scale: np.ndarray, where: np.ndarray) -> np.ndarray:
         """(mean − w0)/(c s) of the moving weights."""
         step = self.means[name].astype(np.float64) - self.prior.leaves[name].astype(np.float64)
+        if name in self.turns:
+            step = coordinates(step, self.turns[name])
         return np.asarray(step[where] / scale[where])
 
     def gaussian(self, seed: int) -> tuple[Leaves, dict[str, LeafSums]]:
@@ -128,6 +138,8 @@ class _Posterior:
             layers[name] = gaussian_sums(u, noise, t)
             v = u + (noise if t is None else t * noise)
             steps[name] = _placed(scale, where, v)
+            if name in self.turns:
+                steps[name] = weights(steps[name], self.turns[name])
         return steps, layers
 
     def half_space(self, seed: int, nats: float) -> tuple[Leaves, dict[str, LeafSums]]:

@@ -13,9 +13,11 @@ import numpy as np
 from sparsebounds.bounds.certificates.distance.densities import LeafSums
 from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, named_leaves, nested, rebuilt
 from sparsebounds.bounds.certificates.distance.prior import Prior
+from sparsebounds.bounds.certificates.distance.turns import Turns
 
 FORMAT = 1
 """Of the file; to be raised when its content changes meaning."""
+SIDES = ("left", "right")
 PARTS = ("reference", "scales", "mean", "spread", "params")
 
 
@@ -35,6 +37,7 @@ class Draw:
         chosen: factor of every group that the posterior was made for.
         layers: sums by leaf.
         replayed: whether the seed was given: such a draw earns no certificate.
+        turns: orthogonal coordinates of the spread, by leaf.
     """
 
     params: Any = field(repr=False)
@@ -49,6 +52,7 @@ class Draw:
     layers: dict[str, LeafSums] = field(repr=False)
     replayed: bool
     fingerprint: str
+    turns: Turns = field(default_factory=dict, repr=False)
 
     @property
     def nats_of_prior(self) -> float:
@@ -92,6 +96,9 @@ class Draw:
             for k, name in enumerate(names)
             if name in leaves
         }
+        for name, pair in self.turns.items():
+            found = zip(SIDES, pair, strict=True)
+            arrays |= {f"{side}.{names.index(name)}": turn for side, turn in found if turn is not None}
         if self.prior.shaped_by is not None:
             arrays["shaped_by"] = self.prior.shaped_by
         arrays["stated"] = np.array(json.dumps(self._stated(names)))
@@ -137,6 +144,8 @@ class Draw:
                 part: {n: file[f"{part}.{k}"] for k, n in enumerate(stated["names"]) if f"{part}.{k}" in file}
                 for part in PARTS
             }
+            names = stated["names"]
+            pairs = [(file.get(f"{SIDES[0]}.{k}"), file.get(f"{SIDES[1]}.{k}")) for k in range(len(names))]
             shaped_by = file["shaped_by"] if "shaped_by" in file else None
         if like is not None:
             matched(like, found["params"], "network")
@@ -151,6 +160,7 @@ class Draw:
         drawn = cls(
             tree(found["params"]), stated["log_ratio"], prior, int(stated["seed"], 16), stated["kind"], found["mean"],
             found["spread"], stated["nats"], stated["chosen"], layers, stated["replayed"], stated["fingerprint"],
+            {name: pair for name, pair in zip(names, pairs, strict=True) if any(side is not None for side in pair)},
         )  # fmt: skip
         if not drawn.unchanged():
             raise ValueError(f"the weights in {path} are not those that were drawn: their fingerprint is another")

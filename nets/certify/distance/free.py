@@ -50,8 +50,9 @@ def train_free(
     min over μ, s of  E mean_i loss(f(μ + s·ε, x_i), y_i) + price·K/m,
     K = Σ_l Σ_{j in l} log(σ_l/s_j),   σ_l² = mean_{j in l} (s_j² + (μ_j − center_j)²)
 
-    K is the divergence at the best σ_l. First the loss is cross-entropy, then 1 − p_y; with the latter, the price is
-    the slope of the certificate in nats over its slope in errors.
+    K is the divergence at the best σ_l. The prior is the same in all orthogonal bases of an array, so that the basis
+    may be chosen with the samples: `eigenbasis`, in which much less is paid. First the loss is cross-entropy, then
+    1 − p_y; with the latter, the price is the slope of the certificate in nats over its slope in errors.
 
     Args:
         f: (weights, inputs) → scores (B, C).

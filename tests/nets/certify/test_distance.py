@@ -149,6 +149,15 @@ def test_a_reference_learns(key: jax.Array) -> None:
     assert errors(found, x_test, y_test) < 0.08
 
 
+def test_jitter_moves_every_image_by_itself(key: jax.Array) -> None:
+    """A bright column in images that are only moved: its centre of mass follows, at most as far as said."""
+    x = np.zeros((200, 9, 9, 1), np.float32)
+    x[:, :, 4] = 1.0
+    moved = np.asarray(nets.random_jitter(0.0, 2.0, 0.0)(jnp.asarray(x), key))[:, 4, :, 0]
+    centres = moved @ np.arange(9) / moved.sum(axis=1)
+    assert np.abs(centres - 4).max() <= 2 + 1e-4 and centres.std() > 0.8 and len(set(centres.round(3))) > 150
+
+
 BAD = {
     "x has shape": {"y": np.zeros(3, int)},
     "need integers": {"y": np.zeros(400)},
