@@ -1,7 +1,7 @@
 """Orthogonal coordinates of a leaf, chosen with the samples: W − W0 = U v Vᵀ, read as a matrix of its last axis.
 
-Where the prior has one scale for the whole leaf it is the same in all of them: |U v Vᵀ| = |v|. So the posterior may be a
-Gaussian with independent coordinates v in any of them, and the log ratio is that of v.
+Where the prior has one scale for the whole leaf it is the same in all of them: |U v Vᵀ| = |v|. So the posterior may be
+a Gaussian with independent coordinates v in any of them, and the log ratio is that of v.
 """
 
 from __future__ import annotations
