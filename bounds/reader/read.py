@@ -27,6 +27,7 @@ from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
 from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Tabulated, Value, View
 from sparsebounds.bounds.reader.wiring import wirings
+from sparsebounds.bounds.sample.batches import SQUEEZED
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
 
@@ -172,6 +173,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
         raise ReadError("the function does not depend on its input; needed scores (B, C)")
     if not isinstance(out, View) or out.ids.ndim != 2 or out.shape[0] != 1:
         shape = getattr(out, "shape", "()")
+        if shape == ():
+            raise ReadError(f"for one input the function returns one number without a batch axis; {SQUEEZED}")
         raise ReadError(f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input")
     view = builder.settle(out)
     sources = builder.sources(view)
@@ -192,4 +195,7 @@ def _require_finite(graph: Graph) -> None:
     for layer in graph.layers:
         arrays = [*(term.parameters for term in layer.terms), layer.bias]
         if not all(a is None or np.isfinite(a).all() for a in arrays):
-            raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
+            raise ReadError(
+                f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it, and leave classes "
+                "out that a mask of -inf rules out"
+            )
