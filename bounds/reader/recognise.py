@@ -60,9 +60,11 @@ def recognised(value: Pointwise) -> Recognised | None:
         if variable.factor == 0.0:
             continue
         compared = _Compared(value, variable)
-        for candidate in _candidates(compared):
-            if compared.equals(candidate):
-                return candidate
+        found = (candidate for candidate in _candidates(compared) if compared.equals(candidate))
+        # In half precision several have its values: the closest is the one that was written.
+        best = next(found, None) if compared.fine else min(found, key=compared.distance, default=None)
+        if best is not None:
+            return best
     return None
 
 
@@ -75,7 +77,8 @@ class _Compared:
 
     def at(self, points: Float64[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
         """The variable and the function at points of the root near (points − offset) / factor: float64, float64."""
-        root = jnp.asarray((points - self.variable.offset) / self.variable.factor, self.type)
+        with np.errstate(over="ignore"):  # far out half precision has no numbers
+            root = jnp.asarray((points - self.variable.offset) / self.variable.factor, self.type)
         with jax.numpy_dtype_promotion("standard"):
             values = self.value.function(root)
         exact = np.asarray(root, dtype=np.float64) * self.variable.factor + self.variable.offset
@@ -83,6 +86,17 @@ class _Compared:
 
     def near(self, *points: float) -> list[float]:
         return self.at(np.array(points))[1].tolist()
+
+    @property
+    def fine(self) -> bool:
+        """Whether its values tell all functions of the table apart."""
+        return float(jnp.finfo(self.type).eps) <= float(jnp.finfo(jnp.float32).eps)
+
+    def distance(self, candidate: Recognised) -> float:
+        """The mean difference from a candidate on the coarse grid, in parts of the larger of |t| and |σ(t)|."""
+        t, values = self.at(grid_of(200))
+        expected = candidate.scale * applied(candidate.function, t)
+        return float(np.mean(np.abs(values - expected) / np.maximum(np.abs(expected), np.abs(t) + 1e-30)))
 
     def equals(self, candidate: Recognised) -> bool:
         """Whether the function is the candidate, on the coarse grid and then on the fine one."""
