@@ -51,7 +51,8 @@ def read_graph(
     how far its own scores are from that is measured on the examples (`Graph.rounding`).
 
     A softmax, log-softmax or sigmoid of all scores at the very end is taken off, here and in `Sample.measure`: the
-    largest score stays the largest, and margins are measured below it (`Graph.ends`).
+    largest score stays the largest, and margins are measured below it (`Graph.ends`); so are those of slices of them,
+    and (p, 1 − p) is the one score below p.
 
     Args:
         f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2, or one score d per
