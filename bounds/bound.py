@@ -222,6 +222,11 @@ def check_gamma(gamma: float | str) -> None:
 
 def check_match(graph: Any, sample: Any) -> None:
     """Raise ValueError unless the sample was measured on inputs and classes of the graph, and of this network."""
+    if not (hasattr(graph, "input") and hasattr(sample, "energies")):
+        raise ValueError(
+            f"came a {type(graph).__name__} and a {type(sample).__name__}; a bound takes a graph and a sample, in this "
+            "order: bounds.read_graph(f, x[:2]) and bounds.Sample.measure(f, x, y)"
+        )
     if sample.energies.shape != graph.input.coordinates:
         remedy = "measure the sample on the tensors that the network receives"
         if graph.input.vocabulary is not None:

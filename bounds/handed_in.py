@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -73,3 +74,20 @@ def _split(f: Any) -> bool:
 
 def _only_shapes(module: nnx.Module) -> bool:
     return any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(nnx.state(module)))
+
+
+def check_arrays(leaves: Iterable[tuple[str, Any]]) -> None:
+    """Raise ValueError where parameters hold what is no number, such as the name of an activation.
+
+    Example:
+        >>> check_arrays([("w", jax.numpy.ones(2)), ("act", "relu")])
+        Traceback (most recent call last):
+        ...
+        ValueError: params holds a str at act; needed arrays alone: what is none belongs into the function itself
+    """
+    for name, leaf in leaves:
+        if isinstance(leaf, str | bytes) or callable(leaf):
+            raise ValueError(
+                f"params holds a {type(leaf).__name__} at {name}; needed arrays alone: what is none belongs into the "
+                "function itself"
+            )

@@ -75,6 +75,8 @@ def spectral_norm(
 
     Source: see `norms.spectral_upper` and `norms.jacobian_estimate`.
     """
+    if not isinstance(shape, Sequence):
+        raise ValueError(f"shape is {shape!r}; needed that of one input, such as (784,) or (28, 28, 1)")
     graph = read_graph(lambda x: f(x).reshape(len(x), -1), np.ones((1, *shape), np.float32))
     _require_linear(graph)
     upper = _upper(graph, method)

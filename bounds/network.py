@@ -16,7 +16,7 @@ from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
 
 from sparsebounds.bounds.endings import stripped
-from sparsebounds.bounds.handed_in import remedy
+from sparsebounds.bounds.handed_in import check_arrays, remedy
 from sparsebounds.bounds.scopes import in_training, name_of, scoped
 from sparsebounds.bounds.untouched import untouched
 
@@ -96,6 +96,7 @@ class Network:
     def _keep(self, tree: Any) -> Any:
         """Keep the arrays of a tree with their names; its structure."""
         entries, structure = jax.tree_util.tree_flatten_with_path(tree)
+        check_arrays((name_of(path), leaf) for path, leaf in entries)
         self.arrays = tuple(_kept(leaf) for _, leaf in entries)
         self.names = tuple(name_of(path) for path, _ in entries)
         return structure
@@ -122,7 +123,8 @@ class Network:
         return other
 
     def __call__(self, x: Any) -> Any:
-        """The scores, operation by operation."""
+        """The scores, operation by operation, of an array of JAX: one of NumPy is none that a loop could index."""
+        x = jnp.asarray(x)
         if self.ends is None:
             try:
                 self.traced(x)
@@ -132,7 +134,7 @@ class Network:
             with untouched(self._given):
                 return two_scores(self._run(self.arrays, x), len(x))
         program, outputs = self.traced(x)
-        leaves = jaxpr_as_fun(program)(*jax.tree.leaves(self.arrays), jnp.asarray(x))
+        leaves = jaxpr_as_fun(program)(*jax.tree.leaves(self.arrays), x)
         return jax.tree.unflatten(jax.tree.structure(outputs), leaves)
 
     def traced(self, x: Any) -> tuple[ClosedJaxpr, Any]:

@@ -122,6 +122,8 @@ def table(
         given["pixel_range"] = pixel_range
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
+    if test is not None:
+        _check_alike(x_train, test[0])
     network = Network.of(f, params)
     # First: a refusal must not cost a pass.
     graph = _read(network, np.asarray(x_train[:2]), chosen, nodes, selections_fixed)
@@ -187,6 +189,19 @@ def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
     if x is None or y is None:
         raise ValueError("x_test and y_test go together; one of them was given alone")
     return check_sample(x, y, what="test sample")
+
+
+def _check_alike(x_train: Any, x_test: Any) -> None:
+    if x_train.shape[1:] != x_test.shape[1:]:
+        raise ValueError(
+            f"x_train has inputs of shape {x_train.shape[1:]} and x_test of shape {x_test.shape[1:]}; needed the same"
+        )
+    kinds = [np.dtype(x.dtype).kind in "iub" for x in (x_train, x_test)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"x_train is {x_train.dtype} and x_test {x_test.dtype}; needed both as the network receives them: was one "
+            "of them scaled to numbers with a point, and the other not?"
+        )
 
 
 def certificates(chosen: Mapping[str, Theorem[...]]) -> list[str]:

@@ -16,7 +16,9 @@ from scipy import special
 
 End = Callable[[Float64[np.ndarray, "B C"]], Float64[np.ndarray, "B C"]]
 SPREADS = (0.3, 1.0, 4.0, 12.0)
-"""Standard deviations of the scores on which a program is compared with the ends."""
+"""Standard deviations of the scores on which a program is compared with the ends,"""
+DRAWS = 8
+"""and how often each is drawn."""
 ROUNDINGS = 8
 """Largest difference, in units in the last place of the largest score."""
 
@@ -65,7 +67,7 @@ def _known(printed: _Printed) -> str:
     names = ["softmax", "log-softmax"] if paired else ["sigmoid"] if single else list(KNOWN)
     eps = max(float(jnp.finfo(kind).eps) for kind in (given.dtype, out.dtype))
     run, rng = jax.jit(jaxpr_as_fun(tail)), np.random.default_rng(0)
-    for spread in SPREADS:
+    for spread in SPREADS * DRAWS:
         centre = rng.normal(size=(*given.shape[:1], *(1,) * (given.ndim - 1)))
         scores = jnp.asarray(spread * (rng.normal(size=given.shape) + centre), given.dtype)
         (found,) = (np.asarray(part).astype(np.float64) for part in run(scores))

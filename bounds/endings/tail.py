@@ -52,12 +52,12 @@ def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
         eqn = rest.pop()
         if needed.isdisjoint(eqn.outvars):
             continue
-        if inner := _called(eqn):
+        if inner := called(eqn):
             constants = {v: Var(v.aval) for v in inner.jaxpr.constvars}
-            opened = _opened(eqn, inner.jaxpr, constants)
-            if opened is None:
+            parts = opened(eqn, inner.jaxpr, constants)
+            if parts is None:
                 return
-            rest += opened
+            rest += parts
             constvars += constants.values()
             consts += inner.consts
             continue
@@ -79,7 +79,7 @@ def _like(at: Any, out: Any) -> bool:
     return (given == found or one) and jnp.issubdtype(at.aval.dtype, jnp.floating)
 
 
-def _finer(new: Any, old: Any) -> bool:
+def finer(new: Any, old: Any) -> bool:
     """Whether nothing is rounded: two scores that differ still do."""
     floating = jnp.issubdtype(new, jnp.floating) and jnp.issubdtype(old, jnp.floating)
     return bool(floating and jnp.finfo(new).eps <= jnp.finfo(old).eps)
@@ -89,13 +89,13 @@ def _allowed(eqn: JaxprEqn, out: Any) -> bool:
     name = eqn.primitive.name
     if name == "convert_element_type" and eqn.outvars[0].aval.shape == out.aval.shape:  # type: ignore[attr-defined]
         # Scores are not rounded. Sums in half precision are: they are made in float32.
-        return _finer(eqn.params["new_dtype"], eqn.invars[0].aval.dtype)  # type: ignore[attr-defined]
+        return finer(eqn.params["new_dtype"], eqn.invars[0].aval.dtype)  # type: ignore[attr-defined]
     if name == "max":  # with a number it cuts off what is below it
         return not any(isinstance(v, Literal) and np.any(np.asarray(v.val) != -np.inf) for v in eqn.invars)
     return name in OPERATIONS
 
 
-def _called(eqn: JaxprEqn) -> ClosedJaxpr | None:
+def called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The program that an operation calls as it is: jit, custom derivatives, remat."""
     inner = next((eqn.params[k] for k in ("jaxpr", "call_jaxpr", "fun_jaxpr") if k in eqn.params), None)
     if eqn.primitive.name == "scan" or not isinstance(inner, Jaxpr | ClosedJaxpr):
@@ -103,7 +103,7 @@ def _called(eqn: JaxprEqn) -> ClosedJaxpr | None:
     return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, [])
 
 
-def _opened(call: JaxprEqn, inner: Jaxpr, renamed: dict[Any, Any]) -> list[JaxprEqn] | None:
+def opened(call: JaxprEqn, inner: Jaxpr, renamed: dict[Any, Any]) -> list[JaxprEqn] | None:
     """The operations of a call in its place, under its name; None where it hands an argument through.
 
     Every variable is a new one: a program that is called twice has the same variables in both.

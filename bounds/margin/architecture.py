@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.layers import Activation
+from sparsebounds.bounds.graph.layers import Activation, Attention, Layer, Normalise
 from sparsebounds.bounds.margin.slopes import CUSTOMARY, slope_prices
 
 QUICK_GELU = 1.702
@@ -40,17 +40,38 @@ def architecture_prices(graph: Graph) -> dict[str, float]:
 
 
 def function_prices(graph: Graph) -> dict[str, float]:
-    """The price of numbers inside activations (a slope, an α) that are not customary: 32 log 2 for each distinct one.
+    """The price of numbers inside layers without weights that are not customary: 32 log 2 for each distinct one.
 
-    Another log 2 for each says how many there are, and every layer with such numbers names its own.
+    A slope or an α of an activation, the scale of an attention (its temperature), the ε of a normalisation: training
+    may have chosen them. Another log 2 for each says how many there are, and every layer with such numbers names its
+    own.
     """
-    functions = [layer.function for _, layer in graph.computed() if isinstance(layer, Activation)]
-    learned = [function for function in functions if any(_unusual(number) for number in function.numbers)]
+    learned = [numbers for _, layer in graph.computed() if (numbers := _learned(layer))]
     if not learned:
         return {}
-    distinct = {number for function in learned for number in function.numbers}
-    named = sum(len(function.numbers) for function in learned)
+    distinct = {number for numbers in learned for number in numbers}
+    named = sum(map(len, learned))
     return {"numbers of activations": 33 * math.log(2.0) * len(distinct) + named * math.log(len(distinct) + 1)}
+
+
+def _learned(layer: Layer) -> tuple[float, ...]:
+    """The numbers of a layer, if one of them is not customary."""
+    if isinstance(layer, Activation):
+        return layer.function.numbers if any(map(_unusual, layer.function.numbers)) else ()
+    if isinstance(layer, Attention):
+        heads, width = layer.query.shape[1:]
+        customary = [1.0, *(n**power for n in (width, heads * width) for power in (-0.5, -1.0))]
+        return () if any(math.isclose(layer.scale, number, rel_tol=2e-6) for number in customary) else (layer.scale,)
+    if isinstance(layer, Normalise):
+        # Beside the mean of the squares or beside their sum.
+        known = _of_one_digit(layer.epsilon) or _of_one_digit(layer.epsilon * layer.elements.shape[1])
+        return () if known else (layer.epsilon,)
+    return ()
+
+
+def _of_one_digit(number: float) -> bool:
+    """Whether it is written with one digit, such as 1e-5: the ε of every library is."""
+    return number == 0.0 or math.isclose(float(f"{number:.0e}"), number, rel_tol=2e-6)
 
 
 def _unusual(number: float) -> bool:

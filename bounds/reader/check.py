@@ -11,6 +11,7 @@ import numpy as np
 from sparsebounds.bounds.graph.agreement import TOLERANCE, disagreement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.reader.trace import line_of, said_by
 from sparsebounds.bounds.reader.values import ReadError
 
 MIXING = 1e-4
@@ -42,7 +43,8 @@ def check(graph: Graph, network: Callable[[Any], Any], x: np.ndarray, tolerance:
     if not np.isfinite(together).all():
         raise ReadError(
             f"the function's scores are NaN or infinite on an example or on noise of its size, up to "
-            f"{float(np.abs(inputs).max()):.3g}; needed finite scores: its weights overflow float32, retrain it"
+            f"{float(np.abs(inputs).max()):.3g}; needed finite scores: where its weights overflow float32 retrain it, "
+            "and leave classes out that a mask of -inf rules out"
         )
     worst = disagreement(found, together, tolerance)
     if worst.ratio > 1.0:
@@ -71,11 +73,11 @@ def scores_alone(
     """
     inputs = _inputs(x) if words is None else _tokens(x, words)
     with jax.default_matmul_precision("highest"):
-        out = network(inputs)
+        out = _answer(network, inputs)
         if not hasattr(out, "shape"):
             raise ReadError(f"the function returns a {type(out).__name__}; needed one array of scores (B, C)")
         together = np.asarray(out, dtype=np.float64)
-        alone = [network(inputs[i : i + 1]) for i in range(len(inputs))]
+        alone = [_answer(network, inputs[i : i + 1]) for i in range(len(inputs))]
     rows = [np.asarray(scores, dtype=np.float64) for scores in alone]
     if len({row.shape for row in rows}) > 1:
         shapes = ", ".join(sorted({str(row.shape) for row in rows}))
@@ -97,6 +99,22 @@ def scores_alone(
             "other inputs or with their number; needed scores of each input alone, as in evaluation mode"
         )
     return inputs, together
+
+
+def _answer(network: Callable[[Any], Any], inputs: np.ndarray) -> Any:
+    """What the network returns; ReadError where it fails, and for complex numbers. Wrong names in it are its own."""
+    try:
+        out = network(inputs)
+    except (ReadError, NameError, AttributeError, ImportError):
+        raise
+    except Exception as error:
+        raise ReadError(
+            f"the function fails on inputs of shape {inputs.shape}{line_of(error)}: {said_by(error)}; needed a "
+            "function of one batched input, such as lambda x: f(params, x)"
+        ) from error
+    if jax.numpy.issubdtype(getattr(out, "dtype", bool), jax.numpy.complexfloating):
+        raise ReadError("the function returns complex numbers; needed real scores, such as their absolute values")
+    return out
 
 
 def _inputs(x: np.ndarray) -> np.ndarray:

@@ -102,6 +102,8 @@ class Interpreter:
     def step(self, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         if all(isinstance(v, Const) for v in values):
             return constant(eqn, values)
+        if eqn.primitive.name not in RAW and any("complex" in str(v.aval) for v in eqn.outvars):
+            raise ReadError(str(self.refuse("computes complex numbers, of which no layer consists", covers=False)))
         self.module = common_module([v for v in values if isinstance(v, Const)])
         if eqn.primitive.name in WRAPS and (kind := integer_operand(eqn, values)):
             refusal = self.refuse(

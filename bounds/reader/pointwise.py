@@ -64,7 +64,7 @@ def composed(eqn: JaxprEqn, values: list[Value]) -> Pointwise | None:
     variables = [variable for v in moving for variable in _variables(v)]
     inner = _affine_of(eqn, values)
     number = next((v.number for v in moving if isinstance(v, Pointwise)), "")
-    kinds = (str(_kind(atom)) for v, atom in zip(values, eqn.invars, strict=True) if isinstance(v, View))
+    kinds = (_number(_kind(atom)) for v, atom in zip(values, eqn.invars, strict=True) if isinstance(v, View))
     return Pointwise(root, function, _distinct(variables), eqn, tuple(values), inner, number or next(kinds))
 
 
@@ -113,6 +113,11 @@ def _kind(atom: Any) -> np.dtype[Any]:
     """The type of an operand; float32 for integers, on which what cannot wrap around gives the same."""
     kind = np.dtype(atom.aval.dtype)
     return np.dtype(np.float32) if jnp.issubdtype(kind, jnp.integer) else kind
+
+
+def _number(kind: np.dtype[Any]) -> str:
+    """The type of a view's values: those of a layer of truth values are the numbers 0 and 1."""
+    return "float32" if kind.kind == "b" else str(kind)
 
 
 def _argument(value: Value, kind: np.dtype[Any]) -> Function | None:

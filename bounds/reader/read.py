@@ -27,6 +27,7 @@ from sparsebounds.bounds.reader.trace import traced
 from sparsebounds.bounds.reader.training import check_draws, mode_error
 from sparsebounds.bounds.reader.values import Const, Pointwise, ReadError, Tabulated, Value, View
 from sparsebounds.bounds.reader.wiring import wirings
+from sparsebounds.bounds.sample.batches import SQUEEZED
 from sparsebounds.bounds.sample.front_end import FrontEnd
 
 
@@ -50,7 +51,8 @@ def read_graph(
     how far its own scores are from that is measured on the examples (`Graph.rounding`).
 
     A softmax, log-softmax or sigmoid of all scores at the very end is taken off, here and in `Sample.measure`: the
-    largest score stays the largest, and margins are measured below it (`Graph.ends`).
+    largest score stays the largest, and margins are measured below it (`Graph.ends`); so are those of slices of them,
+    and (p, 1 − p) is the one score below p.
 
     Args:
         f: a function of one batched input, or a Flax NNX module; it returns scores (B, C), C ≥ 2, or one score d per
@@ -172,6 +174,8 @@ def _output_layer(builder: Builder, out: Value) -> int:
         raise ReadError("the function does not depend on its input; needed scores (B, C)")
     if not isinstance(out, View) or out.ids.ndim != 2 or out.shape[0] != 1:
         shape = getattr(out, "shape", "()")
+        if shape == ():
+            raise ReadError(f"for one input the function returns one number without a batch axis; {SQUEEZED}")
         raise ReadError(f"for one input the function returns shape {shape}; needed (1, C): one row of scores per input")
     view = builder.settle(out)
     sources = builder.sources(view)
@@ -192,4 +196,7 @@ def _require_finite(graph: Graph) -> None:
     for layer in graph.layers:
         arrays = [*(term.parameters for term in layer.terms), layer.bias]
         if not all(a is None or np.isfinite(a).all() for a in arrays):
-            raise ReadError(f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it")
+            raise ReadError(
+                f"layer {layer.name} ({layer.where}) has weights that are not finite; retrain it, and leave classes "
+                "out that a mask of -inf rules out"
+            )

@@ -28,6 +28,8 @@ ULPS = 8
 """How far values may be apart, in units of the last place of max(|t|, |σ(t)|)."""
 FAR = 88.0
 """Beyond, exp overflows in float32."""
+FARTHEST = 1e30
+"""So far a function must be the one that it is taken for: one that is cut off at 100 is no ReLU."""
 SQUARE = "square"
 """What a t² is called; it is no Lipschitz function but a product."""
 
@@ -44,8 +46,9 @@ class Recognised:
 def recognised(value: Pointwise) -> Recognised | None:
     """The customary function that a composed one is, of one of the views that it may be written in.
 
-    It is compared on 10⁶ points between −88 and 88, ±0 among them, in the type that the program computes in; values
-    may differ by 8 units in the last place of the larger of |t| and |σ(t)|.
+    It is compared on 10⁶ points between −88 and 88, ±0 among them, and on some up to ±10³⁰, in the type that the
+    program computes in; values may differ by 8 units in the last place of the larger of |t| and |σ(t)|. Beyond ±88 a
+    program may overflow: its scores are then infinite too, and no sample has any.
 
     Args:
         value: the composed function.
@@ -59,9 +62,11 @@ def recognised(value: Pointwise) -> Recognised | None:
         if variable.factor == 0.0:
             continue
         compared = _Compared(value, variable)
-        for candidate in _candidates(compared):
-            if compared.equals(candidate):
-                return candidate
+        found = (candidate for candidate in _candidates(compared) if compared.equals(candidate))
+        # In half precision several have its values: the closest is the one that was written.
+        best = next(found, None) if compared.fine else min(found, key=compared.distance, default=None)
+        if best is not None:
+            return best
     return None
 
 
@@ -74,7 +79,8 @@ class _Compared:
 
     def at(self, points: Float64[np.ndarray, " n"]) -> tuple[np.ndarray, np.ndarray]:
         """The variable and the function at points of the root near (points − offset) / factor: float64, float64."""
-        root = jnp.asarray((points - self.variable.offset) / self.variable.factor, self.type)
+        with np.errstate(over="ignore"):  # far out half precision has no numbers
+            root = jnp.asarray((points - self.variable.offset) / self.variable.factor, self.type)
         with jax.numpy_dtype_promotion("standard"):
             values = self.value.function(root)
         exact = np.asarray(root, dtype=np.float64) * self.variable.factor + self.variable.offset
@@ -83,12 +89,27 @@ class _Compared:
     def near(self, *points: float) -> list[float]:
         return self.at(np.array(points))[1].tolist()
 
+    @property
+    def fine(self) -> bool:
+        """Whether its values tell all functions of the table apart."""
+        return float(jnp.finfo(self.type).eps) <= float(jnp.finfo(jnp.float32).eps)
+
+    def distance(self, candidate: Recognised) -> float:
+        """The mean difference from a candidate on the coarse grid, in parts of the larger of |t| and |σ(t)|."""
+        t, values = self.at(grid_of(200))
+        expected = candidate.scale * applied(candidate.function, t)
+        return float(np.mean(np.abs(values - expected) / np.maximum(np.abs(expected), np.abs(t) + 1e-30)))
+
     def equals(self, candidate: Recognised) -> bool:
         """Whether the function is the candidate, on the coarse grid and then on the fine one."""
-        return all(self._agree(candidate, grid) for grid in (grid_of(200), grid_of(1_000_000)))
+        grids = ((grid_of(200), False), (far_grid(), True), (grid_of(1_000_000), False))
+        return all(self._agree(candidate, grid, overflows) for grid, overflows in grids)
 
-    def _agree(self, candidate: Recognised, points: Float64[np.ndarray, " n"]) -> bool:
+    def _agree(self, candidate: Recognised, points: Float64[np.ndarray, " n"], overflows: bool) -> bool:
         t, values = self.at(points)
+        if overflows:
+            there = np.isfinite(t) & np.isfinite(values)
+            t, values = t[there], values[there]
         with np.errstate(all="ignore"):
             expected = candidate.scale * applied(candidate.function, t)
         size = np.maximum(np.abs(t), np.abs(expected))
@@ -113,9 +134,18 @@ def grid_of(count: int) -> Float64[np.ndarray, " n"]:
     return grid
 
 
+@cache
+def far_grid() -> Float64[np.ndarray, " n"]:
+    """Points beyond ±88, up to ±`FARTHEST`."""
+    far = np.logspace(math.log10(FAR), math.log10(FARTHEST), 500)
+    grid = np.concatenate([far, -far])
+    grid.flags.writeable = False
+    return grid
+
+
 def _candidates(f: _Compared) -> Iterator[Recognised]:
     """Functions that it may be, their numbers read off its values."""
-    at_minus_one, zero, above, low, high = f.near(-1.0, 0.0, 1.0, -FAR, FAR)
+    at_minus_one, zero, above, low, high, lowest, highest = f.near(-1.0, 0.0, 1.0, -FAR, FAR, -FARTHEST, FARTHEST)
     below = -at_minus_one
     if not all(map(math.isfinite, (below, zero, above))):
         return
@@ -125,6 +155,7 @@ def _candidates(f: _Compared) -> Iterator[Recognised]:
     for function in FIXED:
         yield Recognised(f.variable, function)
     yield from (Recognised(f.variable, function) for function in _with_numbers(above, low, high))
+    yield from (Recognised(f.variable, function) for function in _cut_off(lowest, highest))
     for function in FIXED:
         at_one = float(function.apply(np.array([1.0]))[0])
         if at_one != 0.0 and above != at_one:
@@ -141,13 +172,16 @@ def _with_numbers(above: float, low: float, high: float) -> Iterator[Nonlinearit
         alpha = rounded(-low)
         yield elu(alpha)
         yield celu(alpha)
-    if low < high:
-        ends = (low if low > -FAR else -math.inf, high if high < FAR else math.inf)
-        if ends != (-math.inf, math.inf):
-            yield clip(*map(rounded, ends))
-        width = FAR - high
-        if 0.0 < width < FAR:
-            yield soft_shrink(rounded(width))
+    width = FAR - high
+    if low < high and 0.0 < width < FAR:
+        yield soft_shrink(rounded(width))
+
+
+def _cut_off(lowest: float, highest: float) -> Iterator[Nonlinearity]:
+    """clip, with the values far out as its ends."""
+    ends = (lowest if lowest > -FARTHEST / 2 else -math.inf, highest if highest < FARTHEST / 2 else math.inf)
+    if lowest < highest and ends != (-math.inf, math.inf):
+        yield clip(*map(rounded, ends))
 
 
 def rounded(number: float) -> float:

@@ -15,6 +15,8 @@ from jaxtyping import Shaped
 from sparsebounds.bounds.network import CHANGES, Network
 from sparsebounds.bounds.reader.values import Const, ReadError, Value
 
+PARAMS = "; one of (params, x) takes its parameters from bounds.table(…, params=…), or is lambda x: f(params, x)"
+
 
 def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxpr, list[Value]]:
     """The program of a network, and the arrays that are passed to it as arguments (named, for an NNX module)."""
@@ -25,11 +27,10 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
     except Exception as error:
         if isinstance(error, (ReadError, NameError, AttributeError, ImportError)):
             raise
-        first_line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ReadError(
-            f"the function could not be traced on inputs of shape {x.shape}{_line(error)}: {first_line}; needed a "
-            "function of one batched input without branches on its values or side effects (evaluation mode for batch "
-            "norm and dropout)"
+            f"the function could not be traced on inputs of shape {x.shape}{line_of(error)}: {said_by(error)}; needed "
+            "a function of one batched input without branches on its values or side effects (evaluation mode for batch "
+            f"norm and dropout){PARAMS if 'positional argument' in str(error) else ''}"
         ) from error
     if isinstance(returned, dict) or (isinstance(returned, tuple | list) and len(returned) == 1):
         key = repr(next(iter(returned), "logits")) if isinstance(returned, dict) else "0"
@@ -42,7 +43,12 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
     ]
 
 
-def _line(error: Exception) -> str:
+def said_by(error: Exception) -> str:
+    """The first line of an error, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def line_of(error: Exception) -> str:
     """The user's line that an error came from: the last outside this package and JAX, Flax and NumPy."""
     packages = [Path(found.__file__ or "").parent for found in (jax, flax, np)]
     skipped = [*packages, Path(__file__).resolve().parents[1]]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.sample.one_score import OneScore
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Batch:
 MOST_NUMBERS = 1 << 25
 """Coordinates of a batch, unless one input has more: 256 MiB."""
 
+SQUEEZED = "squeeze() drops the batch of one: write squeeze(-1), or [:, 0]"
+
 
 def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterator[Batch]:
     """Run `f` once over `x`, batch by batch, compiled where it can be.
@@ -45,23 +48,30 @@ def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterato
         Batch, in order; inputs as the network receives them (JAX may narrow float64 to float32).
 
     Raises:
-        ValueError: scores that are not (batch, C) with C ≥ 2, nor one per input, or not finite.
+        ValueError: scores that are not (batch, C) with C ≥ 2, nor one per input, or not finite; one per input that
+            is a probability or a class.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; a whole number of at least 1 is needed")
-    network = Network.of(f)
+    network, one = Network.of(f), OneScore()
     for start in range(0, x.shape[0], batch_size):
         where = slice(start, min(start + batch_size, x.shape[0]))
         received = jnp.asarray(x[where])
         with jax.default_matmul_precision("highest"):  # the function that the reader reads, on every device
             scores = _scores(network.compiled(received), where, what)
+        one.add(scores)
         yield Batch(where, received, np.asarray(received).astype(np.float64), scores)
+    one.check(what)
 
 
 def _scores(out: Any, where: slice, what: str) -> np.ndarray:
     if isinstance(out, tuple | list | dict) or not hasattr(out, "shape"):
         raise ValueError(f"the network returned a {type(out).__name__}; one array of scores (batch, C) is needed")
     rows = where.stop - where.start
+    if jnp.iscomplexobj(out):
+        raise ValueError("the network returned complex numbers; real scores are needed, such as their absolute values")
+    if out.shape == () and rows == 1:
+        raise ValueError(f"the network returned one number without a batch axis for one input; {SQUEEZED}")
     if out.ndim != 2 or out.shape[0] != rows:
         raise ValueError(
             f"the network returned shape {tuple(out.shape)} for {rows} inputs; "

@@ -65,6 +65,10 @@ def held_out(graph: Graph | Program, sample: Sample, *, delta: float, test: Meas
     """
     if test is None:
         raise NotCovered("no held-out samples were given (x_test and y_test of the table, test= of this bound)")
+    if not hasattr(test, "check_network"):
+        raise ValueError(
+            f"test is a {type(test).__name__}; needed a measured sample: bounds.Sample.measure(f, x_test, y_test)"
+        )
     if isinstance(test, Sample):
         check_match(graph, test)
     test.check_network(graph)

@@ -84,10 +84,10 @@ def check_tokens(x: Shaped[np.ndarray, "B ..."], vocabulary: int) -> None:
     """Raise ValueError where a token lies outside 0 … vocabulary − 1.
 
     Example:
-        >>> check_tokens(np.array([[0, 7]]), 5)
+        >>> check_tokens(np.array([[0, 7]]), 5)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        ValueError: token 7 at position (0, 1) is outside the vocabulary, 0..4: the smallest table has 5 rows
+        ValueError: token 7 at position (0, 1) is outside the vocabulary, 0..4: the smallest table has 5 rows; ...
     """
     tokens = np.asarray(x)
     outside = (tokens < 0) | (tokens >= vocabulary) | (tokens != np.floor(tokens))
@@ -95,5 +95,6 @@ def check_tokens(x: Shaped[np.ndarray, "B ..."], vocabulary: int) -> None:
         place = tuple(int(i) for i in np.argwhere(outside)[0])
         raise ValueError(
             f"token {tokens[place]} at position {place} is outside the vocabulary, 0..{vocabulary - 1}: the smallest "
-            f"table has {vocabulary} rows"
+            f"table has {vocabulary} rows; inputs that are numbers and no tokens are converted first, as in "
+            "x.astype(jnp.float32)"
         )

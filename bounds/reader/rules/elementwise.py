@@ -85,6 +85,8 @@ def extreme(sign: float) -> Rule:
 
     def rule(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
         shape, builder = out_shape(eqn), interpreter.builder
+        if isinstance(values[0], Const) or isinstance(values[1], Const):
+            return [_limited(interpreter, values, sign)]
         a, b = (as_view(v).arranged(lambda part: np.broadcast_to(part, shape)) for v in values)
         ratio = same_ratio(b, a)
         if ratio is not None:  # max(t, r · t) with a slope for each channel
@@ -97,6 +99,15 @@ def extreme(sign: float) -> Rule:
         return [builder.maximum(*flipped).scaled(np.float64(-1.0))]
 
     return rule
+
+
+def _limited(interpreter: Interpreter, values: list[Value], sign: float) -> View:
+    """max(t, b) with constants b is max(t − b, 0) + b, and min(t, b) is −max(−t, −b)."""
+    view, const = values if isinstance(values[1], Const) else reversed(values)
+    limit, origin = sign * number(const), _origin(const)
+    turned = _broadcast(interpreter, view, const).scaled(np.float64(sign))
+    above = interpreter.builder.activate(turned.shifted(-limit, origin), 0.0)
+    return above.shifted(limit, origin).scaled(np.float64(sign))
 
 
 def select(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:

@@ -19,14 +19,14 @@ from sparsebounds.bounds.reader.interpreter import (
 from sparsebounds.bounds.reader.joining import as_view, concatenate, stack_axis0
 from sparsebounds.bounds.reader.selections import record_gather, record_slices
 from sparsebounds.bounds.reader.uses import CALLS, MOVES, SAME, SLICES, inner_program
-from sparsebounds.bounds.reader.values import Const, Value, View
+from sparsebounds.bounds.reader.values import Const, Pointwise, Value, View
 
 
 def move(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     """Apply the operation to the numbers 0, 1, 2, … of its operand and see where they went."""
     at, view = one_view(interpreter, values)
-    if at:
-        raise interpreter.refuse("reads at places that depend on the input")
+    if at != 0:
+        raise interpreter.refuse("picks by a value that depends on the input")
     operands = [v.value if isinstance(v, Const) else None for v in values]
     operands[0] = jnp.arange(view.ids.size, dtype=jnp.int32).reshape(view.shape)
     params = dict(eqn.params)
@@ -88,18 +88,28 @@ def scan(interpreter: Interpreter, eqn: JaxprEqn, values: list[Value]) -> list[V
     xs = values[p["num_consts"] + p["num_carry"] :]
     steps: list[list[Value]] = []
     for i in reversed(range(p["length"])) if p["reverse"] else range(p["length"]):
-        outs = interpreter.closed(p["jaxpr"], [*consts, *carry, *(_slice(x, i) for x in xs)])
+        outs = interpreter.closed(p["jaxpr"], [*consts, *carry, *(_slice(interpreter, x, i) for x in xs)])
         carry, ys = outs[: p["num_carry"]], outs[p["num_carry"] :]
         steps.append(ys)
     if p["reverse"]:
         steps.reverse()
-    return [*carry, *(stack_axis0([s[k] for s in steps]) for k in range(len(steps[0])))]
+    used = interpreter.uses_of(eqn)[p["num_carry"] :]
+    stacked = [[s[k] if used[k] is None else _shown(interpreter, s[k]) for s in steps] for k in range(len(steps[0]))]
+    return [
+        *carry,
+        *(parts[0] if use is None else stack_axis0(parts) for parts, use in zip(stacked, used, strict=True)),
+    ]
 
 
-def _slice(value: Value, i: int) -> Value:
+def _shown(interpreter: Interpreter, value: Value) -> Value:
+    """A function of a view, or of tokens, as its values."""
+    return interpreter.settled(value) if isinstance(value, Pointwise) else interpreter.as_view(value)
+
+
+def _slice(interpreter: Interpreter, value: Value, i: int) -> Value:
     if isinstance(value, Const):
         return replace(value, value=value.value[i])
-    view = as_view(value)
+    view = as_view(_shown(interpreter, value))
     return view.take(np.arange(view.ids.size).reshape(view.shape)[i])
 
 

@@ -87,3 +87,34 @@ def test_bounds_on_energies_pay_for_what_their_weights_depend_on():
     paid, fixed = (certify_family(g, SAMPLE, family, energies, delta=0.01) for g in (PAID, FIXED))
     assert paid.terms[key] - fixed.terms[key] == pytest.approx(PRICE)
     assert math.fsum(architecture_prices(PAID).values()) == pytest.approx(PRICE)
+
+
+def attention(temperature, epsilon=1e-5):
+    names = {name: RNG.normal(size=(6, 6)).astype(np.float32) / 3 for name in "qkv"}
+
+    def network(p, x):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        x = centred / jnp.sqrt(x.var(axis=-1, keepdims=True) + p["e"])
+        scores = jnp.einsum("btd,bsd->bts", x @ p["q"], x @ p["k"]) * p["t"]
+        return (jnp.exp(scores) / jnp.exp(scores).sum(axis=-1, keepdims=True) @ (x @ p["v"])).mean(axis=1)[:, :2]
+
+    held = names | {"t": np.float32(temperature), "e": np.float32(epsilon)}
+    return bounds.read_graph(lambda x: network(held, x), RNG.normal(size=(2, 5, 6)).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("temperature", "epsilon", "learned"),
+    [
+        (6**-0.5, 1e-5, 0),
+        (1 / 6, 1e-6, 0),
+        (1.0, 1e-3, 0),
+        (0.537, 1e-5, 1),
+        (6**-0.5, 0.3172, 1),
+        (0.537, 0.3172, 2),
+    ],
+)
+def test_a_temperature_and_an_epsilon_may_have_been_learned(temperature, epsilon, learned):
+    graph = attention(temperature, epsilon)
+    assert {layer.role for layer in graph.layers} >= {"attention", "normalisation"}
+    price = architecture_prices(graph).get("numbers of activations", 0.0)
+    assert price == pytest.approx(learned * (33 * math.log(2) + math.log(learned + 1)))

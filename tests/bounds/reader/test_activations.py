@@ -119,6 +119,28 @@ def test_maxout_is_a_max_pool(pair):
     assert [type(layer) for layer in layers[2:]] == [MaxPool, Linear]
 
 
+CUT_OFF = {  # beyond where most networks ever get
+    "relu up to 100": lambda t: jnp.minimum(nn.relu(t), 100.0),
+    "relu up to 10000": lambda t: jnp.clip(t, 0, 1e4),
+    "clip at 255": lambda t: jnp.clip(t, -255, 255),
+}
+
+
+@pytest.mark.parametrize("name", CUT_OFF)
+def test_a_function_that_is_cut_off_far_out_is_cut_off_in_the_graph(name):
+    graph = bounds.read_graph(lambda x: CUT_OFF[name](x @ W + B) @ V, X)
+    assert [layer.function.name for layer in graph.layers if isinstance(layer, Activation)] == ["clip"]
+    np.testing.assert_allclose(bounds.evaluate(graph, 1e6 * X), CUT_OFF[name](1e6 * X @ W + B) @ V, rtol=1e-4, atol=1)
+
+
+def test_a_threshold_far_out_is_one():
+    graph = bounds.read_graph(lambda x: jnp.where(x @ W > 100, x @ W, 0.0) @ V, X)
+    assert [layer.role for layer in graph.layers if layer.role == "unknown"]
+    grey = np.arange(60, dtype=np.uint8).reshape(12, 5) * 4
+    graph = bounds.read_graph(lambda x: (x > 127).astype(jnp.float32) @ W @ V, grey[:1])
+    np.testing.assert_allclose(bounds.evaluate(graph, grey), (grey > 127) @ W @ V, rtol=1e-5, atol=1e-5)
+
+
 def test_a_name_is_not_believed():
     @jax.jit
     def silu(t):

@@ -55,3 +55,21 @@ def test_rows_say_so():
 
 def test_float32_has_no_rounding():
     assert bounds.read_graph(by_hand(jnp.float32), X).rounding == 0.0
+
+
+@pytest.mark.parametrize("kind", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (lambda t: t * jax.nn.sigmoid(1.702 * t), "quick GELU"),
+        (lambda t: jax.nn.gelu(t, approximate=False), "GELU"),
+        (jax.nn.silu, "SiLU"),
+        (jax.nn.mish, "Mish"),
+        (lambda t: jnp.minimum(jax.nn.relu(t), 100), "clip"),
+    ],
+)
+def test_of_functions_that_are_alike_the_closest_is_meant(kind, function, name):
+    graph = bounds.read_graph(
+        lambda x: (function(x[:, 0, 0].astype(kind) @ W[:2].astype(kind)) @ V.astype(kind)).astype(jnp.float32), X
+    )
+    assert [layer.function.name for layer in graph.layers if layer.role == "activation"] == [name]
