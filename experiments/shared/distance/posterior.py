@@ -68,13 +68,26 @@ def candidates(
     return found
 
 
+@dataclass(frozen=True, eq=False)
+class OwnSpreads:
+    """The data-free posterior: a mean, and standard deviations in the coordinates of `turns`, by leaf."""
+
+    mean: Any
+    spread: Any
+    turns: dict[str, Any]
+
+
 def with_own_spreads(
     f: Decoder, start: Any, x: np.ndarray, y: np.ndarray, recipe: Recipe, *, seed: int, folder: Path | None
-) -> tuple[Any, Any]:
-    """Mean and standard deviations of the data-free posterior."""
-    key = jax.random.key(seed + 2)
-    mean, spread, _ = nets.train_free(f, start, x, y, key=key, epochs=recipe.free_epochs(len(y)), directory=folder)
-    return mean, spread
+) -> OwnSpreads:
+    """In the coordinates in which noise on the weights hardly adds up: the prior is the same in all of them."""
+    key, other = jax.random.split(jax.random.key(seed + 2))
+    basis = nets.eigenbasis(f, start, x, y, key=other)
+    mean, spread, _ = nets.train_free(
+        basis.through(f), basis.coordinates(start), x, y, key=key, epochs=recipe.free_epochs(len(y)), directory=folder
+    )
+    names = bounds.Prior.data_free(start).leaves
+    return OwnSpreads(basis.weights(mean), spread, dict(zip(names, basis.turns, strict=True)))
 
 
 def certified(
