@@ -91,6 +91,7 @@ EXPERIMENTS = {
     "correlate": "shared evaluate",
     "reproduce/*": STUDY,  # any other folder: a room of its own
     "reproduce/certificates": f"{STUDY} certify",
+    "reproduce/distance": f"{STUDY} certify",
     "reproduce/run.py": "shared reproduce",  # where the experiments are listed
     "reproduce/__init__.py": "",
     "cli.py": "*",

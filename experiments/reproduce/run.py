@@ -10,6 +10,7 @@ from sparsebounds.experiments.reproduce.certificates.study import CERTIFICATES
 from sparsebounds.experiments.reproduce.compositional.study import COMPOSITIONAL
 from sparsebounds.experiments.reproduce.conv.family import DEPTH, WIDTH
 from sparsebounds.experiments.reproduce.conv.figure1 import FIGURE1
+from sparsebounds.experiments.reproduce.distance.study import DISTANCE
 from sparsebounds.experiments.reproduce.dynamic.study import DYNAMIC
 from sparsebounds.experiments.reproduce.lottery.study import LOTTERY
 from sparsebounds.experiments.reproduce.registry import Experiment, preset_of
@@ -29,6 +30,7 @@ STUDIES = (
     DYNAMIC,
     TOPOLOGY,
     CERTIFICATES,
+    DISTANCE,
     PARETO,
     ARCHITECTURES,
 )
