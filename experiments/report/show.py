@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from sparsebounds.experiments.report.certified import BOUND
 from sparsebounds.experiments.report.follow import Followed
 from sparsebounds.experiments.report.report import Report
 from sparsebounds.experiments.report.sparsity import sparsity
@@ -17,6 +18,7 @@ from sparsebounds.experiments.shared.snapshot import FORMS, Form
 from sparsebounds.experiments.shared.tables import grid, number, show_table
 
 SOUND = Form("galanti", "position")
+NO_NORMS = ("held_out", "occam", "occam_quantised", "parameter_count")
 FORMULAS = (
     "value = margin + complexity + confidence; margin: margin error (published) or mean ramp (sound) at γ",
     "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
@@ -28,7 +30,7 @@ FORMULAS = (
 
 def show_report(console: Console, report: Report, folder: Path) -> None:
     """The whole report: the table, every factor of every bound, what sparsity does, and where it was written."""
-    show_table(console, report.last_rows(), report_title(report.config))
+    show_table(console, report.last_rows(), report_title(report.config), first=BOUND)
     for followed in report.networks:
         console.print()
         console.print(factors(followed))
@@ -36,7 +38,50 @@ def show_report(console: Console, report: Report, folder: Path) -> None:
         console.print(Padding(Text(formula), (0, 0, 0, 1)), style="dim")
     console.print()
     console.print(sparsity_table(report.networks))
+    for line in verdicts(report):
+        console.print(line, highlight=False)
     console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png", highlight=False)
+
+
+def verdicts(report: Report) -> list[str]:
+    """For every network what is guaranteed, and what norms alone say.
+
+    Args:
+        report: with or without certificates by distance.
+
+    Returns:
+        A sentence or two for each.
+    """
+    rows, lines = report.last_rows(), []
+    delta = report.config["options"]["delta"]
+    for name, found in rows[rows["value"].notna() & (rows["guarantee"] == "certificate")].groupby(
+        "network", sort=False
+    ):
+        norms = found[~found["bound"].isin([BOUND, *NO_NORMS])]
+        line = f"{name}: "
+        for row in found[found["bound"] == BOUND].itertuples():
+            terms = report.certified[str(name)].terms
+            line += (
+                f"with probability {1 - delta:g} a network of this kind, drawn near a reference, errs on at most "
+                f"{up(row.value)} of new images (certified on {terms['m']} images; held-out bound of the frozen "
+                f"reference {up(terms['held-out bound of the reference'])}). "
+            )
+        if len(norms):
+            least = norms.loc[norms["value"].idxmin()]
+            says = "say nothing" if least["value"] >= 1 else "say something"
+            line += f"Norms of the trained network alone {says}: smallest {least['bound']}, {number(least['value'])}."
+        lines.append(line)
+    return lines
+
+
+def up(share: float) -> str:
+    """Per cent with two digits, rounded up.
+
+    Example:
+        >>> up(0.02301)
+        '2.31 %'
+    """
+    return f"{math.ceil(share * 1e4 - 1e-9) / 100:.2f} %"
 
 
 def report_title(config: Mapping[str, Any]) -> str:

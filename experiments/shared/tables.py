@@ -43,11 +43,19 @@ def grid(title: str, columns: Iterable[str], rows: Iterable[Iterable[str]], left
     return table
 
 
-def show_table(console: Console, frame: pd.DataFrame, title: str) -> None:
-    """Rows of `bounds.tables`, the smallest value of each network first, and the reason where there is no number."""
+def show_table(console: Console, frame: pd.DataFrame, title: str, first: str = "") -> None:
+    """Rows of `bounds.tables`, the smallest value of each network first, and the reason where there is no number.
+
+    Args:
+        console: where to.
+        frame: the rows.
+        title: of the table.
+        first: a bound that stands above all others.
+    """
     words = [name for name in ("network", "bound", "nodes") if name in frame]
     parts = ["value", "margin_error", "complexity", "confidence", "gamma"]
     found = frame[frame["value"].notna()].sort_values("value", kind="stable")
+    found = found.sort_values("bound", kind="stable", key=lambda column: column != first)
     if "network" in frame:
         found = found.sort_values("network", kind="stable", key=lambda c: c.map(list(frame["network"]).index))
     cells = [
