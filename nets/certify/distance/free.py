@@ -37,7 +37,7 @@ def train_free(
     *,
     key: jax.Array,
     center: Tree | None = None,
-    epochs: tuple[int, int] = (12, 12),
+    epochs: tuple[int, int] = (8, 16),
     prices: Two = (2.0, 0.7),
     spread: Tree | float = 0.02,
     learning_rates: Two = (1.5e-3, 2e-2),

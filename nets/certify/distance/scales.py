@@ -42,6 +42,7 @@ def train_scales(
     epochs: int = 6,
     strength: float = 0.1,
     start: float = 0.02,
+    largest: float = 1.0,
     learning_rate: float = 0.03,
     batch_size: int = 100,
     loss: SampleLoss = cross_entropy,
@@ -63,6 +64,7 @@ def train_scales(
         epochs: passes over the sample.
         strength: n·τ.
         start: s at the start.
+        largest: where s ends that no loss holds back, as in a direction that moves all scores alike.
         learning_rate: of Adam on log s; a cosine takes it to 0.
         batch_size: samples per step.
         loss: of every sample, from scores and labels.
@@ -86,24 +88,30 @@ def train_scales(
     Source: noise whose scale is learned as in Blundell et al., ICML 2015 (as usually recalled), with fixed means.
     """
     inputs, labels = checked_sample(f, reference, x, y)
-    positive(strength=strength, start=start)
+    positive(strength=strength, start=start, largest=largest)
     weights = as_weights(reference)
     free = _moves(moves, weights)
     tau = strength / len(labels)
 
     def objective(p: Tree, held: Tree, x: jax.Array, y: jax.Array, key: jax.Array) -> tuple[jax.Array, Tree]:
-        scores = f(moved(weights, _scales(p["log_s"], free), normals(weights, key)), x)
+        scores = f(moved(weights, _scales(p["log_s"], free, largest), normals(weights, key)), x)
         logs = jax.tree.map(lambda log, move: jnp.sum(log) * move, p["log_s"], free)
         return jnp.mean(loss(scores, y)) - tau * sum(jax.tree.leaves(logs)), held
 
     logs = jax.tree.map(lambda w: jnp.full(w.shape, np.log(start), jnp.float32), weights)
-    settings = {"strength": strength, "start": start, "moves": jax.tree.leaves(free), "loss": _name(loss)}
+    settings = {
+        "strength": strength,
+        "start": start,
+        "largest": largest,
+        "moves": jax.tree.leaves(free),
+        "loss": _name(loss),
+    }
     plan = Descent("scales", epochs, batch_size, {"log_s": learning_rate}, settings)
     found, _ = descend(
         {"log_s": logs}, objective, inputs, labels, plan, key=key, fixed=weights, directory=directory,
         progress=progress,
     )  # fmt: skip
-    return _scales(found["log_s"], free)
+    return _scales(found["log_s"], free, largest)
 
 
 def choose_factor(
@@ -120,10 +128,11 @@ def choose_factor(
 ) -> float:
     """The largest factor c for which noise c·s hardly adds errors, on samples that the reference was not trained on.
 
-    mean over draws of the errors of f(w0 + c·s·ε, ·)  ≤  (1 + excess)·errors of f(w0, ·),  at least half an error more
+    mean over draws of the errors of f(w0 + c·s·ε, ·)  ≤  k + max(excess·k, √k/2),  k the errors of f(w0, ·)
 
-    Every factor is tried with the same draws. Where no factor does, the smallest is returned. On samples that the
-    reference was trained on the rule misleads, for they are fitted.
+    √k/2 is what chance does to so few errors; at k = 0 it is half an error. Every factor is tried with the same draws.
+    Where no factor does, the smallest is returned. On samples that the reference was trained on the rule misleads, for
+    they are fitted.
 
     Args:
         f, reference: as for `train_scales`.
@@ -168,7 +177,7 @@ def choose_factor(
 
     keys = jax.random.split(key, draws)
     plain = int(errors(jnp.float32(0.0), keys[0]))
-    allowed = plain + max(excess * plain, 0.5)
+    allowed = plain + max(excess * plain, 0.5 * np.sqrt(max(plain, 1)))
     for factor in sorted(factors, reverse=True):
         if np.mean([int(errors(jnp.float32(factor), k)) for k in keys]) <= allowed:
             return factor
@@ -187,8 +196,9 @@ def _moves(moves: Tree | None, weights: Tree) -> Tree:
     return found
 
 
-def _scales(logs: Tree, free: Tree) -> Tree:
-    return jax.tree.map(lambda log, move: jnp.exp(log) if move else jnp.zeros_like(log), logs, free)
+def _scales(logs: Tree, free: Tree, largest: float) -> Tree:
+    most = jnp.float32(largest)
+    return jax.tree.map(lambda log, move: jnp.minimum(jnp.exp(log), most) if move else jnp.zeros_like(log), logs, free)
 
 
 def _name(loss: SampleLoss) -> str:

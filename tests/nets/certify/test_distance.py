@@ -59,6 +59,13 @@ def test_scales_go_to_the_root_of_tau_over_the_curvature(key: jax.Array) -> None
     np.testing.assert_allclose(found["w"], expected, rtol=0.08)
 
 
+def test_what_no_loss_holds_back_ends_at_the_largest(key: jax.Array) -> None:
+    x, y, *_ = digits()
+    given = {"key": key, "epochs": 12, "start": 0.5, "strength": 1000.0, **QUIET}
+    found = nets.train_scales(linear, ZEROS, np.zeros_like(x), y, **given, largest=0.7)
+    assert (np.asarray(found["w"]) == np.float32(0.7)).all()  # nothing is read of inputs that are 0
+
+
 def test_the_step_is_the_minimum_of_loss_and_distance(key: jax.Array) -> None:
     x, y = sample()
     scales = np.array([0.1, 0.3, 0.05, 0.0], np.float32)
