@@ -15,6 +15,8 @@ from sparsebounds import nets
 from sparsebounds.experiments.certify.tasks import EDGES
 from sparsebounds.nets.data.filters import edge_features
 
+SIZE = np.float32(30.0)
+"""What the filters give is multiplied with, so that Adam's usual steps are long enough: 5 was the number without it."""
 Front = Callable[[np.ndarray], np.ndarray]
 
 
@@ -79,6 +81,6 @@ TASKS = {
         DistanceTask("mnist10-resnet", lambda rngs: nets.BatchNormResNet(rngs=rngs), 2),
         DistanceTask("mnist10-vit", lambda rngs: nets.ViT(rngs=rngs), 3),
         DistanceTask("mnist10-linear", _linear(784), 4, 5000, front=_flat),
-        DistanceTask("mnist10-filters", _linear(1312), 5, 5000, front=_edges),
+        DistanceTask("mnist10-filters", _linear(1312), 6, 5000, front=_edges),
     )
 }
