@@ -10,6 +10,7 @@ from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
 PRESETS = ("quick", "cpu")
+PREPROCESSING, REPETITIONS = ("fixed", "sample", "stated"), ("counted", "natural")
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class CertifyOptions:
         form: what fixes the class, see `experiments.certify.forms.FORMS`, or "distance" or "data-free"; None: the
             task's first.
         preset: "quick" (fewer steps, fewer filters) or "cpu".
-        seed: of the training. Where it shapes the class its price is that of a number of its length, so that the
-            best of several seeds is paid for; in the form "uniform" it is free.
+        seed: of the training. Where it shapes the class or a reference its price is that of a number of its length, so
+            that the best of several seeds is paid for; in the forms "uniform" and "data-free" it is free.
         delta: probability that the certificate fails.
         target: `module.py:build`, a network of one's own.
         data: its samples.
@@ -31,7 +32,9 @@ class CertifyOptions:
         layers: which weights move away from the reference: "all", "last" or "lora:RANK".
         reference: weights to begin with instead of a training on the samples left out.
         reference_saw: "none", or an .npy file with the numbers of the samples that these weights were trained on.
-        tried: how many other architectures were certified, or looked at, on the same samples before.
+        tried: how many certificates came before on the same samples: other networks, seeds, presets, or further draws
+            of the same.
+        preprocessing, repetitions: as in `bounds.Sample.measure`, for samples of one's own.
         resume: certify the draw that an interrupted run has left behind.
 
     Raises:
@@ -72,8 +75,12 @@ class CertifyOptions:
         Option(help="none, or an .npy file: numbers of the samples they were trained on.", show_default=False),
     ] = None
     tried: Annotated[
-        int, Option(help="How many other networks were tried on these samples before this one; it is paid for.")
+        int, Option(help="How many certificates (other networks or draws) these samples gave before; it is paid for.")
     ] = 0
+    preprocessing: Annotated[
+        str, Option(help="fixed, sample (the data's statistics), or stated: fixed, if it looks otherwise.")
+    ] = "fixed"
+    repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
     resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 
     def __post_init__(self) -> None:
@@ -85,10 +92,11 @@ class CertifyOptions:
         self._check_what()
         if self.left_out is not None and self.left_out not in LEFT_OUT:
             raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in LEFT_OUT)}")
+        for option, known in (("preprocessing", PREPROCESSING), ("repetitions", REPETITIONS)):
+            if getattr(self, option) not in known:
+                raise unknown(option, getattr(self, option), known)
         if self.tried < 0:
             raise Problem(f"--tried {self.tried}: needed how many other networks were tried before, 0 or more")
-        if self.data_free and self.left_out is not None:
-            raise Problem("--data-free leaves nothing out: drop --left-out or --data-free")
         self.rank()
 
     def rank(self) -> int | None:
@@ -121,5 +129,16 @@ class CertifyOptions:
             )
         if self.reference is None and self.reference_saw is not None:
             raise Problem("--reference-saw speaks of --reference: give the weights too")
-        if self.reference is not None and self.data_free:
+        self._check_data_free()
+
+    def _check_data_free(self) -> None:
+        if self.data_free and self.form not in (None, "data-free"):
+            raise Problem(f"--data-free and --form {self.form} contradict each other: drop one of them")
+        if not (self.data_free or self.form == "data-free"):
+            return
+        if self.left_out is not None:
+            raise Problem("--data-free leaves nothing out: drop --left-out or --data-free")
+        if self.reference is not None:
             raise Problem("--data-free has no reference: drop --reference or --data-free")
+        if self.layers != "all":
+            raise Problem(f"--data-free moves all layers: drop --layers {self.layers} or --data-free")

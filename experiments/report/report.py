@@ -13,8 +13,8 @@ from rich.console import Console
 
 from sparsebounds import bounds
 from sparsebounds.experiments.report.architectures import ARCHITECTURES, Size
-from sparsebounds.experiments.report.certified import BOUND, certified_row, forget
-from sparsebounds.experiments.report.config import check, check_resumed, describe, read_config, training_of
+from sparsebounds.experiments.report.certified import BOUND, certified_row
+from sparsebounds.experiments.report.config import check, check_resumed, describe, training_of
 from sparsebounds.experiments.report.figure import report_png
 from sparsebounds.experiments.report.follow import Followed, Network, follow
 from sparsebounds.experiments.report.options import ReportConfig
@@ -75,7 +75,6 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
     networks = plan(config, data)
     prepare_folder(out)
     prepare_folder(folder)
-    same = read_config(folder / "config.json") == described
     write_files(folder, {"config.json": to_json(described)})
     followed = [
         follow(
@@ -94,7 +93,7 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
     rows = pd.concat([f.rows for f in followed], ignore_index=True)
     certified: dict[str, bounds.Bound] = {}
     if config.certificate:
-        rows = _with_certificates(config, data, folder, rows, certified, kept=resume or same, progress=progress)
+        rows = _with_certificates(config, data, folder, rows, certified, progress=progress)
     report = Report(described, rows, followed, certified)
     files: dict[str, bytes | str] = {"config.json": to_json(described), "rows.csv": to_csv(report.rows)}
     files |= {"terms.json": to_json(report.terms()), "figure.png": report_png(report.rows)}
@@ -109,17 +108,11 @@ def _with_certificates(
     rows: pd.DataFrame,
     certified: dict[str, bounds.Bound],
     *,
-    kept: bool,
     progress: bool,
 ) -> pd.DataFrame:
-    """The rows, with one more for each network, and the bounds behind these.
-
-    A run of the same configuration keeps the draws that are there: a second one would have to be paid for.
-    """
+    """The rows, with one more for each network, and the bounds behind these."""
     added = []
     for number, network in enumerate(plan(config, data)):
-        if not kept:
-            forget(network, folder)
         with Console(stderr=True, quiet=not progress).status(f"{network.name}: certificate") as status:
             row, bound = certified_row(
                 network, number, data, folder, delta=config.delta, seed=config.seed, repetitions=config.repetitions,

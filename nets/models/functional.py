@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 Params = Any  # a pytree of float32 arrays
@@ -51,7 +52,7 @@ def frozen(model: nnx.Module) -> tuple[Params, Params, Callable[[Params, Params,
 
     def apply(values: Params, others: Params, x: jax.Array) -> jax.Array:
         state, held = (jax.tree.map(lambda leaf: leaf, part) for part in (params, rest))
-        nnx.replace_by_pure_dict(state, values)
+        nnx.replace_by_pure_dict(state, jax.tree.map(jnp.asarray, values))  # a layer may set what it reads
         nnx.replace_by_pure_dict(held, others)
         copy = nnx.merge(graphdef, state, held)
         before = _arrays(copy)

@@ -104,6 +104,8 @@ def distance_certificate(
     if form not in FORMS:
         raise ValueError(f"form is {form!r}; it is one of {', '.join(map(repr, FORMS))}")
     paid = prices(choices, scales_only, draws)
+    if not isinstance(drawn, Draw):
+        raise ValueError(f"drawn is a {type(drawn).__name__}; needed what bounds.draw returns")
     if not drawn.unchanged():
         raise ValueError(
             "the weights changed since the draw; only those that were drawn are covered: draw anew after the last "

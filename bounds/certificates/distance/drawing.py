@@ -5,17 +5,15 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.certificates.distance.densities import LeafSums, gaussian_sums, half_square, mixture
 from sparsebounds.bounds.certificates.distance.drawn import Draw
-from sparsebounds.bounds.certificates.distance.half_space import along
 from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, rebuilt
+from sparsebounds.bounds.certificates.distance.posterior import Posterior
 from sparsebounds.bounds.certificates.distance.prior import Prior
-from sparsebounds.bounds.certificates.distance.turns import Turn, Turns, checked_turns, coordinates, weights
+from sparsebounds.bounds.certificates.distance.turns import Turn, checked_turns
 
 BITS = 128
 """Of the seed."""
@@ -70,6 +68,10 @@ def draw(
 
     Source: docs/theory.md, "Distance from a reference".
     """
+    if not isinstance(prior, Prior):
+        raise ValueError(f"prior is a {type(prior).__name__}; needed a bounds.Prior")
+    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+        raise ValueError(f"seed={seed!r}; needed a whole number of at least 0")
     means, spreads = _checked_mean(prior, mean), _checked_spread(prior, spread)
     if nats is not None and spread is not None:
         raise ValueError("nats and spread were both given; a half-space has the spreads of its prior")
@@ -79,17 +81,8 @@ def draw(
     chosen = _chosen(prior, means, spreads, factor)
     _check_frozen(prior, means, chosen)
     entropy = secrets.randbits(BITS) if seed is None else int(seed)
-    posterior = _Posterior(prior, means, spreads, chosen, turned)
-    if nats is None:
-        steps, layers = posterior.gaussian(entropy)
-        log_ratio = posterior.mixed(layers)
-    else:
-        steps, layers = posterior.half_space(entropy, nats)
-        log_ratio = float(nats)
-    params = {
-        name: np.asarray(leaf + steps[name] if name in steps else leaf, dtype=_handed_out(leaf))
-        for name, leaf in prior.leaves.items()
-    }
+    posterior = Posterior(prior, means, spreads, chosen, turned)
+    params, log_ratio, layers = posterior.drawn(entropy, nats)
     kind = "half-space" if nats is not None else "gaussian" if spread is None else "own spreads"
     return Draw(
         rebuilt(prior.reference, params), log_ratio, prior, entropy, kind, means, spreads or {}, nats, chosen,
@@ -97,93 +90,10 @@ def draw(
     )  # fmt: skip
 
 
-def _handed_out(leaf: np.ndarray) -> Any:
-    return np.float32 if leaf.dtype.kind == "f" else leaf.dtype
-
-
-@dataclass(frozen=True)
-class _Posterior:
-    prior: Prior
-    means: Leaves
-    spreads: Leaves | None
-    chosen: dict[str, float]
-    turns: Turns
-
-    def scale(self, name: str) -> np.ndarray:
-        """c s, (…) float64, of a leaf."""
-        factor = next(self.chosen[group] for group, leaves in self.prior.groups.items() if name in leaves)
-        return factor * np.broadcast_to(self.prior.spreads[name], self.means[name].shape).astype(np.float64)
-
-    def moving(self) -> list[str]:
-        """Leaves in which something is drawn."""
-        return [name for group, names in self.prior.groups.items() if self.chosen[group] > 0.0 for name in names]
-
-    def u(self, name: str, scale: np.ndarray, where: np.ndarray) -> np.ndarray:
-        """(mean − w0)/(c s) of the moving weights."""
-        step = self.means[name].astype(np.float64) - self.prior.leaves[name].astype(np.float64)
-        if name in self.turns:
-            step = coordinates(step, self.turns[name])
-        return np.asarray(step[where] / scale[where])
-
-    def gaussian(self, seed: int) -> tuple[Leaves, dict[str, LeafSums]]:
-        """What is added to the reference, in float64, and the sums."""
-        rng, steps, layers = np.random.default_rng(seed), {}, {}
-        for name in self.moving():
-            scale = self.scale(name)
-            where = scale > 0.0
-            u, noise = self.u(name, scale, where), rng.standard_normal(int(where.sum()))
-            t = None
-            if self.spreads is not None:
-                t = np.broadcast_to(self.spreads[name], scale.shape)[where].astype(np.float64) / scale[where]
-            layers[name] = gaussian_sums(u, noise, t)
-            v = u + (noise if t is None else t * noise)
-            steps[name] = _placed(scale, where, v)
-            if name in self.turns:
-                steps[name] = weights(steps[name], self.turns[name])
-        return steps, layers
-
-    def half_space(self, seed: int, nats: float) -> tuple[Leaves, dict[str, LeafSums]]:
-        """As `gaussian`, of the half-space."""
-        left = nats - self.prior.nats
-        if not 0.0 < left < math.inf:
-            raise ValueError(
-                f"nats={nats}; needed a finite number above {self.prior.nats:.4g}, which the choice of factors costs"
-            )
-        rng = np.random.default_rng(seed)
-        moved = along(left, 1.0 - rng.random())
-        scales = {name: self.scale(name) for name in self.moving()}
-        u = {name: self.u(name, scale, scale > 0.0) for name, scale in scales.items()}
-        noise = {name: rng.standard_normal(one.size) for name, one in u.items()}
-        length = math.sqrt(2.0 * math.fsum(half_square(one) for one in u.values()))
-        if length == 0.0:
-            raise ValueError("the mean is the reference itself and names no direction; draw it without nats")
-        inside = math.fsum(float(np.sum(u[name] * noise[name])) for name in u) / length
-        steps, layers = {}, {}
-        for name, scale in scales.items():
-            v = noise[name] + (moved - inside) * (u[name] / length)
-            share = 2.0 * half_square(u[name]) / length**2
-            layers[name] = LeafSums(v.size, nats * share, half_square(v), nats * share)
-            steps[name] = _placed(scale, scale > 0.0, v)
-        return steps, layers
-
-    def mixed(self, layers: dict[str, LeafSums]) -> float:
-        """log r over all groups."""
-        return math.fsum(
-            mixture([layers[n] for n in names if n in layers], self.prior.factors, self.chosen[group]).log_ratio
-            for group, names in self.prior.groups.items()
-        )
-
-
-def _placed(scale: np.ndarray, where: np.ndarray, v: np.ndarray) -> np.ndarray:
-    step = np.zeros(scale.shape)
-    step[where] = scale[where] * v
-    return step
-
-
 def _checked_mean(prior: Prior, mean: Any) -> Leaves:
     means = {name: np.array(leaf) for name, leaf in matched(mean, prior.leaves, "mean").items()}
     for name, leaf in means.items():
-        if leaf.dtype.kind == "f" and not np.isfinite(leaf).all():
+        if not np.isfinite(leaf.astype(np.float64)).all():
             raise ValueError(f"the leaf {name} of the mean has numbers that are not finite")
     return means
 

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,12 +16,15 @@ import numpy as np
 
 from sparsebounds.bounds.certificates.distance.densities import LeafSums
 from sparsebounds.bounds.certificates.distance.leaves import Leaves, fingerprint, matched, named_leaves, nested, rebuilt
+from sparsebounds.bounds.certificates.distance.posterior import Posterior
 from sparsebounds.bounds.certificates.distance.prior import Prior
 from sparsebounds.bounds.certificates.distance.turns import Turns
 
 FORMAT = 1
 """Of the file; to be raised when its content changes meaning."""
 SIDES = ("left", "right")
+ROUNDING = 1e-6
+"""Nats, and share of them, that sums on another machine may differ by."""
 PARTS = ("reference", "scales", "mean", "spread", "params")
 
 
@@ -71,6 +78,8 @@ class Draw:
     def save(self, path: str | Path) -> None:
         """Write one npz file with prior, posterior, seed and weights; nothing in it is pickled.
 
+        It is written beside its place and then renamed, so that an interrupt leaves no half of it.
+
         Raises:
             ValueError: the weights changed since the draw.
 
@@ -102,7 +111,16 @@ class Draw:
         if self.prior.shaped_by is not None:
             arrays["shaped_by"] = self.prior.shaped_by
         arrays["stated"] = np.array(json.dumps(self._stated(names)))
-        np.savez(path, allow_pickle=False, **arrays)
+        place = Path(path)
+        place = place if place.suffix == ".npz" else place.with_name(f"{place.name}.npz")
+        handle, part = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}-", suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+            os.chmod(part, 0o644)
+            os.replace(part, place)
+        finally:
+            Path(part).unlink(missing_ok=True)
 
     def _stated(self, names: list[str]) -> dict[str, Any]:
         prior = self.prior
@@ -127,41 +145,72 @@ class Draw:
 
     @classmethod
     def load(cls, path: str | Path, *, like: Any = None) -> Self:
-        """Read what `save` wrote.
+        """Read what `save` wrote, and draw it again from its seed.
 
         Args:
             path: of the file.
             like: a tree of the network's weights (its values are not used); None: nested dictionaries by name.
 
         Raises:
-            ValueError: another format, or weights that are not those that were drawn.
+            ValueError: no such file of this format, weights that are not those that were drawn, or a log ratio that is
+                not that of prior, posterior and seed.
         """
-        with np.load(path, allow_pickle=False) as file:
-            stated = json.loads(str(file["stated"]))
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                stated = json.loads(str(file["stated"]))
+                arrays = {name: file[name] for name in file.files}
             if stated["format"] != FORMAT:
                 raise ValueError(f"{path} has format {stated['format']}; this version reads {FORMAT}")
-            found = {
-                part: {n: file[f"{part}.{k}"] for k, n in enumerate(stated["names"]) if f"{part}.{k}" in file}
-                for part in PARTS
-            }
-            names = stated["names"]
-            pairs = [(file.get(f"{SIDES[0]}.{k}"), file.get(f"{SIDES[1]}.{k}")) for k in range(len(names))]
-            shaped_by = file["shaped_by"] if "shaped_by" in file else None
+            found = cls._from(stated, arrays, like)
+        except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"{path} holds no whole draw ({error}); needed a file that Draw.save wrote") from error
+        if not found.unchanged():
+            raise ValueError(f"the weights in {path} are not those that were drawn: their fingerprint is another")
+        found._check_again(path)
+        return found
+
+    @classmethod
+    def _from(cls, stated: dict[str, Any], arrays: Leaves, like: Any) -> Self:
+        found = {
+            part: {n: arrays[f"{part}.{k}"] for k, n in enumerate(stated["names"]) if f"{part}.{k}" in arrays}
+            for part in PARTS
+        }
         if like is not None:
             matched(like, found["params"], "network")
         tree = nested if like is None else partial(rebuilt, like)
         own = stated["own_errors"]
         prior = Prior(
             tree(found["reference"]), tree(found["scales"]), factors=tuple(stated["factors"]), each=stated["each"],
-            shaped_by=shaped_by, saw=stated["saw"], own_errors=None if own is None else (own[0], own[1]),
+            shaped_by=arrays.get("shaped_by"), saw=stated["saw"],
+            own_errors=None if own is None else (own[0], own[1]),
             own_unused=stated["own_unused"], centre=stated["centre"],
         )  # fmt: skip
         layers = {name: LeafSums(*sums) for name, sums in stated["layers"].items()}
-        drawn = cls(
+        return cls(
             tree(found["params"]), stated["log_ratio"], prior, int(stated["seed"], 16), stated["kind"], found["mean"],
             found["spread"], stated["nats"], stated["chosen"], layers, stated["replayed"], stated["fingerprint"],
-            {name: pair for name, pair in zip(names, pairs, strict=True) if any(side is not None for side in pair)},
+            _turns(stated["names"], arrays),
         )  # fmt: skip
-        if not drawn.unchanged():
-            raise ValueError(f"the weights in {path} are not those that were drawn: their fingerprint is another")
-        return drawn
+
+    def _check_again(self, path: str | Path) -> None:
+        """The same weights and log ratio from prior, posterior and seed, up to rounding on another machine."""
+        spread = self.spread or None
+        params, log_ratio, _ = Posterior(self.prior, self.mean, spread, self.chosen, self.turns).drawn(
+            self.seed, self.nats
+        )
+        if abs(log_ratio - self.log_ratio) > ROUNDING * (1.0 + abs(log_ratio)):
+            raise ValueError(
+                f"{path} states the log ratio {self.log_ratio:.6g}, and its prior, posterior and seed have "
+                f"{log_ratio:.6g}; needed the file as Draw.save wrote it"
+            )
+        for name, leaf in named_leaves(self.params, "drawn weights").items():
+            close = ROUNDING * float(np.abs(params[name]).max(initial=0.0))
+            if not np.allclose(leaf, params[name], rtol=ROUNDING, atol=close, equal_nan=True):
+                raise ValueError(
+                    f"the leaf {name} in {path} is not what its seed draws; needed the file as it was saved"
+                )
+
+
+def _turns(names: list[str], arrays: Leaves) -> Turns:
+    pairs = {name: (arrays.get(f"{SIDES[0]}.{k}"), arrays.get(f"{SIDES[1]}.{k}")) for k, name in enumerate(names)}
+    return {name: pair for name, pair in pairs.items() if any(side is not None for side in pair)}

@@ -15,6 +15,15 @@ from sparsebounds.bounds.sample.margins import margins_of
 
 CLOSE = 2.0**-7
 """By so much of the largest score may two batchings differ: the rounding of bfloat16."""
+PROBED = 16
+"""Inputs that are looked at again, in another batch and at other places of it."""
+UNTRACED = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+)
+"""What decides by values in Python, or computes with NumPy, cannot be compiled."""
 
 
 class Passes:
@@ -42,8 +51,9 @@ class Passes:
             ValueError: scores that are not (batch, C), labels outside 0..C−1, a function that is random or mixes the
                 inputs of a batch.
         """
-        m, first = len(self.y), np.zeros((0, 0))
-        wrong = np.ones(m, dtype=bool)
+        m = len(self.y)
+        wrong, probes = np.ones(m, dtype=bool), _probes(m)
+        seen: dict[int, np.ndarray] = {}
         params = jax.device_put(params)
         for start in range(0, m, self.size):
             rows = np.arange(start, min(start + self.size, m))
@@ -52,9 +62,8 @@ class Passes:
             labels = check_classes(self.y[rows], scores.shape[1])
             with np.errstate(invalid="ignore"):
                 wrong[rows] = ~(margins_of(scores[: len(rows)], labels) > 0)
-            if len(first) < min(2, m):
-                first = np.concatenate([first.reshape(-1, scores.shape[1]), scores[: len(rows)]])[:2]
-        self._check_alone(params, first)
+            seen |= {int(row): scores[row - start] for row in probes if start <= row < start + len(rows)}
+        self._check_alone(params, probes, np.stack([seen[int(row)] for row in probes]))
         return wrong
 
     def _scores(self, params: Any, rows: np.ndarray) -> Float64[np.ndarray, "B C"]:
@@ -71,22 +80,37 @@ class Passes:
     def _call(self, params: Any, received: jax.Array) -> Any:
         try:
             return self._compiled(params, received)
-        except (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError):
-            return self._f(params, received)  # what decides by values in Python cannot be compiled
+        except UNTRACED:
+            return self._f(params, received)
 
-    def _check_alone(self, params: Any, first: np.ndarray) -> None:
-        """Two inputs in another batch, traced anew: the same scores, or f is no function of one input."""
-        few = np.resize(np.arange(len(first)), 3 if self.size == 2 else 2)
-        again, before = self._scores(params, few), first[few]
-        there = np.isfinite(again) & np.isfinite(before)
-        if (there != (np.isfinite(again) | np.isfinite(before))).any() or (
-            np.abs(again - before)[there] > CLOSE * (1e-30 + np.abs(before[there]).max(initial=0.0))
-        ).any():
-            raise ValueError(
-                "f gives an input other scores in another batch: it mixes the inputs of a batch (batch statistics) or "
-                "draws random numbers; freeze the statistics and switch dropout off"
-            )
+    def _check_alone(self, params: Any, probes: Int64[np.ndarray, " n"], before: Float64[np.ndarray, "n C"]) -> None:
+        """Some inputs in two other orders, traced anew: the same scores, or f is no function of one input."""
+        few = len(probes) + (len(probes) in (1, self.size))  # another length than before
+        forward = np.resize(np.arange(len(probes)), few)
+        for order in (forward, len(probes) - 1 - forward):
+            if not _same(self._scores(params, probes[order]), before[order]):
+                raise ValueError(
+                    "f gives an input other scores in another batch: it mixes the inputs of a batch (batch "
+                    "statistics), depends on their places in it, or draws random numbers; freeze the statistics and "
+                    "switch dropout off"
+                )
+
+
+def _same(again: np.ndarray, before: np.ndarray) -> bool:
+    """Up to rounding where both are finite, and finite in the same places."""
+    there = np.isfinite(again) & np.isfinite(before)
+    if (there != (np.isfinite(again) | np.isfinite(before))).any():
+        return False
+    close = CLOSE * (1e-30 + np.abs(before[there]).max(initial=0.0))
+    return not bool((np.abs(again[there] - before[there]) > close).any())
+
+
+def _probes(m: int) -> Int64[np.ndarray, " n"]:
+    """Some rows, none at the place of a batch where it stood before, nor first in it again."""
+    if m <= PROBED:
+        return np.roll(np.arange(m), 1)
+    return np.asarray(np.random.default_rng(0).permutation(m)[:PROBED])
 
 
 def _consecutive(rows: np.ndarray) -> bool:
-    return bool(rows[-1] - rows[0] == len(rows) - 1)
+    return bool((np.diff(rows) == 1).all())

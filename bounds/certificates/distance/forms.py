@@ -73,7 +73,9 @@ def check_budgets(budgets: Sequence[float | str]) -> tuple[tuple[float, ...], tu
         >>> check_budgets((1, 10, "kl"))
         ((1.0, 10.0), ('kl',))
     """
-    given = [budgets] if isinstance(budgets, str | int | float) else list(budgets)
+    given = list(budgets) if isinstance(budgets, Sequence | np.ndarray) and not isinstance(budgets, str) else [budgets]
+    if not all(isinstance(one, str | int | float | np.number) and not isinstance(one, bool) for one in given):
+        raise ValueError(f"budgets={budgets!r}; needed numbers of nats, increasing, and words such as 'kl'")
     words = tuple(str(one) for one in given if isinstance(one, str))
     numbers = tuple(float(one) for one in given if not isinstance(one, str))
     unknown = [word for word in words if word not in WORDS]
@@ -122,7 +124,7 @@ def excess(counts: Counts, log_ratio: float, log_delta: float, paid: Prices) -> 
     reference = max(binomial_upper(k, n, log_reference), k / n)
     more = excess_upper(counts.worse, counts.better, m, log_ratio + paid.draw - log_excess)
     confidence = max(reference - counts.reference / m, 0.0)
-    value = min(reference + more, 1.0)
+    value = max(min(reference + more, 1.0), counts.errors / m)
     terms = {
         "share of δ for the reference": REFERENCE_SHARE,
         "bound on the reference": reference,

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 
 class PaidField(Protocol):
     """One field of a configuration with its price."""
@@ -65,14 +67,18 @@ def prices(choices: Mapping[str, int] | Priced | None, scales_only: tuple[str, .
         >>> round(paid.draw, 4), round(paid.reference, 4)
         (3.4657, 0.6931)
     """
-    if isinstance(draws, bool) or draws != int(draws) or draws < 1:
+    if not _counts(draws):
         raise ValueError(f"draws={draws!r}; needed how many networks were drawn, a whole number of at least 1")
     if isinstance(choices, Priced):
         found, terms = {paid.field: paid.nats for paid in choices.path}, dict(choices.terms)
     else:
+        if not isinstance(choices, Mapping | None):
+            raise ValueError(
+                f"choices is a {type(choices).__name__}; needed how many there were, by name, or a configuration"
+            )
         counts, terms = dict(choices or {}), {}
         for name, n in counts.items():
-            if isinstance(n, bool) or n != int(n) or n < 1:
+            if not _counts(n):
                 raise ValueError(
                     f"choices[{name!r}] is {n!r}; needed how many there were, a whole number of at least 1"
                 )
@@ -81,3 +87,9 @@ def prices(choices: Mapping[str, int] | Priced | None, scales_only: tuple[str, .
     if unknown:
         raise ValueError(f"scales_only names {unknown[0]!r}, which is none of the choices {sorted(found)}")
     return Prices(found, tuple(scales_only), int(draws), terms)
+
+
+def _counts(n: Any) -> bool:
+    """Whether this is a whole number of at least 1."""
+    whole = isinstance(n, int | np.integer) or (isinstance(n, float | np.floating) and float(n).is_integer())
+    return whole and not isinstance(n, bool) and n >= 1

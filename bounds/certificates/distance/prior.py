@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 
 GRID = tuple(2.0 ** (j / 8) for j in range(-64, 64))
 """Scales of data-free priors: 128 points, log 128 = 4.9 nats an array."""
+
+CENTRES = ("reference", "zero", "initialisation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class Prior:
         own_errors: errors of the reference on samples of its own, and how many these were.
         own_unused: whether the reference was neither trained nor selected on them: then they count for it in the
             excess form, beside the certified ones.
+        centre: what the reference is: "reference", or "zero" or "initialisation" where nothing is left out.
 
     Raises:
         ValueError: a reference of half precision or not finite, scales that are negative, not finite or of another
@@ -65,6 +69,8 @@ class Prior:
         spreads = _frozen_copy(matched(self.scales, reference, "scales", scalars=True))
         for name, scale in spreads.items():
             if scale.dtype.kind not in "fiu" or not np.isfinite(scale).all() or (scale < 0).any():
+                if scale.dtype.kind not in "fiu":
+                    raise ValueError(f"the scales of the leaf {name} are {scale.dtype}; needed float32")
                 raise ValueError(
                     f"the scales of the leaf {name} are not all finite and at least 0; 0 freezes a weight, a positive "
                     "scale lets it move"
@@ -78,8 +84,13 @@ class Prior:
         object.__setattr__(self, "factors", _checked_factors(self.factors))
         if self.own_unused and self.own_errors is None:
             raise ValueError("own_unused was given without own_errors; needed errors and how many samples")
-        if self.own_errors is not None and not 0 <= self.own_errors[0] <= self.own_errors[1] > 0:
-            raise ValueError(f"own_errors={self.own_errors}; needed errors and how many samples, (k, n) with 0 ≤ k ≤ n")
+        if self.own_errors is not None:
+            _check_own(self.own_errors)
+        if self.centre not in CENTRES or (self.centre == "zero" and any(leaf.any() for leaf in reference.values())):
+            raise ValueError(
+                f"centre={self.centre!r}; it says what the reference is, {', '.join(map(repr, CENTRES))}: zero is 0 "
+                "everywhere"
+            )
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
@@ -136,8 +147,16 @@ def _check_reference(leaves: Leaves) -> None:
             raise ValueError(f"the leaf {name} of the reference has numbers that are not finite")
 
 
-def _checked_factors(factors: tuple[float, ...]) -> tuple[float, ...]:
-    found = tuple(float(factor) for factor in factors)
+def _check_own(given: Any) -> None:
+    pair = tuple(given) if isinstance(given, tuple | list) else ()
+    whole = all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in pair)
+    if len(pair) != 2 or not whole or not 0 <= pair[0] <= pair[1] > 0:
+        raise ValueError(f"own_errors={given!r}; needed errors and how many samples, (k, n) with 0 ≤ k ≤ n")
+
+
+def _checked_factors(factors: Any) -> tuple[float, ...]:
+    given = factors if isinstance(factors, Iterable) and not isinstance(factors, str) else (math.nan,)
+    found = tuple(float(factor) if isinstance(factor, int | float | np.number) else math.nan for factor in given)
     if not found or not all(0.0 <= factor < math.inf for factor in found) or len(set(found)) < len(found):
         raise ValueError(f"factors={factors!r}; needed different finite numbers, none negative, at least one")
     return found

@@ -91,7 +91,8 @@ def _tried(one: Any, fitted: Fitted, found: Split) -> dict[str, Any]:
 
 def show(console: Console, found: dict[str, Any]) -> None:
     """The certificate for people, at most 80 columns."""
-    sure = f"{1 - found['delta']:.12g}"
+    delta = found["delta"]
+    sure = f"{1 - delta:.12g}" if delta >= 1e-9 else f"1 - {delta:g}"
     tested = "" if found["test_error"] is None else f" (test samples: {found['test_error']:.4f})"
     verdict = "is at most" if found["guarantee"] == "certificate" else "would be at most, were there no objection:"
     console.print(

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import nnx
 
-from sparsebounds import bounds
+from sparsebounds import nets
+from sparsebounds.bounds.sample.normalised import looks_normalised
 from sparsebounds.experiments.certify.distance.document import document
 from sparsebounds.experiments.certify.distance.figure import figure
+from sparsebounds.experiments.certify.distance.kept import Kept, declared
 from sparsebounds.experiments.certify.distance.tasks import TASKS, DistanceTask
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.shared.data import load_data
@@ -25,7 +28,6 @@ from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
 from sparsebounds.experiments.shared.user_model import Arrays, load_arrays
 
 OWN = "a network of your own"
-DRAW = "draw.npz"
 
 
 def is_by_distance(options: CertifyOptions) -> bool:
@@ -63,27 +65,42 @@ def run(
         certificate.json.
 
     Raises:
-        Problem: whatever a user can put right; a draw that an interrupted run left behind, unless `resume`.
+        Problem: whatever a user can put right; a draw that an interrupted run left behind, unless `resume`, or one that
+            was made with other options, data or network.
     """
-    if (folder / DRAW).exists() and not options.resume:
-        raise Problem(
-            f"{folder} holds a draw already: a second one would have to be paid for (best of two); --resume certifies "
-            "the first, another --out starts anew"
-        )
     form = form_of(options)
     network, arrays, left_out, subject, number = _what(options, form, data_dir)
     found = _split(options, arrays, left_out, form)
-    choices = configuration(subject, network=number, form=form, left_out=left_out, layers=options.layers)
+    choices = configuration(
+        subject, network=number, form=form, left_out=left_out, layers=options.layers, seed=options.seed,
+        preset=options.preset,
+    )  # fmt: skip
     try:
-        fitted = _fitted(options, form, network, found, choices, folder, tell)
+        if options.reference is not None:
+            network = network.with_weights(options.reference)
+        kept = Kept(folder, declared(options, form, network, found))
+        kept.check(resume=options.resume)
+        seen = _normalised(options, found)
+        said = {"preprocessing": "sample" if seen else options.preprocessing, "repetitions": options.repetitions}
+        fitted = _fitted(options, form, network, found, choices, kept, tell, said)
     except ValueError as error:  # bounds and nets refuse, each in one sentence
         raise Problem(one_line(error)) from error
+    except nets.Diverged as error:
+        raise Problem(f"{one_line(error)}: scale the inputs to about 1, or give a train of your own") from error
     words = document(network.name, form, options, found, fitted, choices)
+    words["note"] += f"; declared, not checked: certificate number {options.tried + 1} on these samples"
+    if seen:
+        words["note"] += (
+            "; all samples together look normalised by their own statistics: use constants, or statistics of those "
+            "left out alone, or say --preprocessing stated"
+        )
     if options.reference is not None:
         words["note"] += f"; declared, not checked: {options.reference} saw none of the certified samples"
     weights = together(fitted.handed_out, fitted.network.frozen)
     about = {"certificate": str(words["value"]), "guarantee": words["guarantee"], "delta": str(options.delta)}
     files = {"network.safetensors": safetensors_bytes(weights, about), "figure.png": figure(words)}
+    if options.rank() is not None:  # the decoder of the draw, which holds its reference inside
+        files["reference.safetensors"] = safetensors_bytes(together(fitted.network.params, fitted.network.frozen), {})
     write_files(folder, {**files, "certificate.json": to_json(words)})
     save_orbax(folder / "network", weights)
     return words
@@ -109,7 +126,7 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
         arrays,
         left_out,
         task.dataset,
-        task.number + options.tried,
+        task.number + len(TASKS) * options.tried,
     )
 
 
@@ -124,28 +141,25 @@ def _split(options: CertifyOptions, arrays: Arrays, left_out: float, form: str) 
 
 
 def _fitted(
-    options: CertifyOptions, form: str, network: OwnNetwork, found: Split, choices: Any, folder: Path,
-    tell: Callable[[str], None],
+    options: CertifyOptions, form: str, network: OwnNetwork, found: Split, choices: Any, kept: Kept,
+    tell: Callable[[str], None], said: dict[str, str],
 ) -> Fitted:  # fmt: skip
     recipe = RECIPES[options.preset]
-    kept = folder / DRAW
-
-    def keep(drawn: bounds.Draw) -> bounds.Draw:
-        """On disk before anybody has seen what it is worth: an interrupted run never draws anew."""
-        if kept.exists():
-            return bounds.Draw.load(kept, like=drawn.prior.reference)
-        drawn.save(kept)
-        return drawn
-
-    checkpoints = folder / "checkpoints"
+    checkpoints = kept.folder / "checkpoints"
     if form == "data-free":
         return fit_free(
-            network, found, recipe, choices, seed=options.seed, delta=options.delta, folder=checkpoints, keep=keep,
-            tell=tell,
+            network, found, recipe, choices, seed=options.seed, delta=options.delta, folder=checkpoints,
+            keep=kept.keep, tell=tell, **said,
         )  # fmt: skip
-    if options.reference is not None:
-        network = network.with_weights(options.reference)
     return fit_near(
         network, found, recipe, choices, layers=options.layers, rank=options.rank(), seed=options.seed,
-        delta=options.delta, folder=checkpoints, trained=options.reference is not None, keep=keep, tell=tell,
+        delta=options.delta, folder=checkpoints, trained=options.reference is not None, keep=kept.keep,
+        tell=tell, **said,
     )  # fmt: skip
+
+
+def _normalised(options: CertifyOptions, found: Split) -> bool:
+    """Whether all samples, or those of training, look normalised by their own statistics."""
+    return options.preprocessing == "fixed" and (
+        looks_normalised(found.x) or looks_normalised(np.concatenate([found.x, found.x_test]))
+    )

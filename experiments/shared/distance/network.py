@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import numpy as np
 from flax import nnx
 
 from sparsebounds import nets
-from sparsebounds.experiments.shared.distance.weights import load_weights, name_of, together
+from sparsebounds.experiments.shared.distance.weights import load_weights, name_of, named, together
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.user_model import load_builder
 
@@ -70,6 +71,30 @@ class OwnNetwork:
         assert self.module is not None
         return network_of(self.module, self.name, self.train, self.augment)
 
+    def program(self, x: np.ndarray) -> str:
+        """A digest of what f computes with its weights and some inputs, whatever their values.
+
+        Raises:
+            Problem: weights that are not float32, or an f that fails, or that JAX cannot compile.
+        """
+        for name, leaf in named(self.params).items():
+            if leaf.dtype not in (np.float32, np.float64):
+                raise Problem(
+                    f"{self.name}: the leaf {name} is {leaf.dtype}, and all are trained and drawn in float32: cast it, "
+                    "and put what is no weight inside f"
+                )
+        some = jnp.asarray(x[:2], jnp.float32)
+        try:
+            text = jax.jit(self.f).lower(jax.tree.map(jnp.asarray, self.params), some).as_text()
+        except ValueError as error:
+            raise Problem(f"{self.name}: {one_line(error)}") from error
+        except Exception as error:
+            raise Problem(
+                f"{self.name} fails on inputs of shape {some.shape}: {type(error).__name__}: {one_line(error)[:200]}; "
+                "it must be a function of inputs (B, …) that JAX can compile, jax.numpy in place of NumPy"
+            ) from error
+        return hashlib.sha256(text.partition("\n")[2].encode()).hexdigest()[:16]  # the first line is a name
+
     def plain(self) -> OwnNetwork:
         """As a function alone, its batch statistics those that it was built with."""
         return replace(self, module=None)
@@ -95,9 +120,12 @@ def network_of(made: Any, name: str, train: Train | None = None, augment: Augmen
     Raises:
         Problem: it is neither.
     """
+    keys = [leaf for leaf in jax.tree.leaves(made) if _is_key(leaf)] if isinstance(made, tuple) else []
+    if keys:
+        raise Problem(f"{name} built weights with a random key among them: put it inside f, and return weights alone")
     if isinstance(made, nnx.Module):
         f, params, frozen = nets.split_module(made)
-        arrays = jax.tree.map(lambda a: None if jnp.issubdtype(a.dtype, jax.dtypes.prng_key) else np.asarray(a), frozen)
+        arrays = jax.tree.map(lambda a: None if _is_key(a) else np.asarray(a), frozen)
         return OwnNetwork(name, f, jax.tree.map(np.asarray, params), train, made, arrays, augment)
     if isinstance(made, tuple) and len(made) == 2 and callable(made[0]) and jax.tree.leaves(made[1]):
         return OwnNetwork(name, made[0], jax.tree.map(np.asarray, made[1]), train, augment=augment)
@@ -117,3 +145,7 @@ def _arguments(build: Callable[..., Any]) -> dict[str, Any]:
     needed = [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
     first = [p.name for p in parameters[:1] if p.kind is p.POSITIONAL_OR_KEYWORD and needed]
     return {name: nnx.Rngs(0) for name in (named or first)}
+
+
+def _is_key(leaf: Any) -> bool:
+    return isinstance(leaf, jax.Array) and bool(jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key))

@@ -62,21 +62,22 @@ def split(arrays: Arrays, left_out: float, *, saw: np.ndarray | None = None) -> 
             beside them.
 
     Raises:
-        Problem: labels that are none, a class without certified or without left-out samples, too few samples.
+        Problem: inputs or labels that are none, a class without certified or without left-out samples, too few samples.
     """
-    x, y = np.asarray(arrays.x_train), _labels(arrays.y_train, len(arrays.x_train), "y")
+    x, y = _inputs(arrays.x_train, "x"), _labels(arrays.y_train, len(arrays.x_train), "y")
     test = (x[:0], y[:0])
-    if arrays.x_test is not None:
-        test = (np.asarray(arrays.x_test), _labels(arrays.y_test, len(arrays.x_test), "y_test"))
+    if arrays.x_test is not None and len(arrays.x_test):
+        test = (_inputs(arrays.x_test, "x_test", x), _labels(arrays.y_test, len(arrays.x_test), "y_test"))
     order = np.random.default_rng(ORDER).permutation(len(y))
     seen = np.zeros(len(y), dtype=bool)
     seen[[] if saw is None else saw] = True
     fresh = order[~seen[order]]
     n = round(left_out * len(fresh)) if left_out < 1 else int(left_out)
     left, certified = fresh[:n], fresh[n:]
-    held = left[: round(VALIDATION * n)] if saw is None else left
+    held = left[: max(round(VALIDATION * n), 1)] if saw is None else left
     trained = np.concatenate([np.flatnonzero(seen), left[len(held) :]])
     classes = int(max(y.max(), test[1].max(initial=0))) + 1
+    _check_labels(y, classes)
     found = Split(x, y, trained, held, certified, *test, classes)
     _check_classes(found, n)
     return found
@@ -115,9 +116,37 @@ def _labels(y: np.ndarray | None, samples: int, name: str) -> np.ndarray:
         raise Problem(f"{name} has shape {found.shape} for {samples} samples: it needs one label for each")
     if not samples:
         raise Problem(f"{name} is empty: there is nothing to certify")
-    if found.dtype.kind not in "iub" or found.min() < 0:
-        raise Problem(f"{name} is {found.dtype}, least {found.min()}: it needs whole numbers 0..C-1, a class each")
+    if found.dtype.kind not in "iub" or found.min() < 0 or found.max() > np.iinfo(np.int32).max:
+        given = f", from {found.min()} to {found.max()}" if found.dtype.kind in "iubf" else ""
+        raise Problem(f"{name} is {found.dtype}{given}: it needs whole numbers 0..C-1, a class each")
     return found.astype(np.int32)
+
+
+def _inputs(given: np.ndarray, name: str, like: np.ndarray | None = None) -> np.ndarray:
+    """Finite numbers; whole ones become float32 here, since trainings and certificate must see the same inputs."""
+    x = np.asarray(given)
+    if x.dtype.kind not in "fiub" or x.ndim < 2:
+        raise Problem(f"{name} is {x.dtype} of shape {x.shape}: it needs real numbers of shape (m, …), a row for each")
+    if like is not None and x.shape[1:] != like.shape[1:]:
+        raise Problem(f"{name} has inputs of shape {x.shape[1:]}, x has {like.shape[1:]}: they need the same")
+    x = x if x.dtype.kind == "f" else x.astype(np.float32)
+    with np.errstate(over="ignore"):
+        bad = next((i for i, one in enumerate(x) if not np.isfinite(one.astype(np.float32)).all()), None)
+    if bad is not None:
+        raise Problem(f"{name} holds numbers in sample {bad} that are not finite: repair it, or leave it out")
+    return x
+
+
+def _check_labels(y: np.ndarray, classes: int) -> None:
+    """Labels that no choice of --left-out could put right."""
+    if classes > len(y):
+        raise Problem(f"labels reach {classes - 1}, with {len(y)} samples: y needs whole numbers 0..C-1, a class each")
+    absent = np.flatnonzero(np.bincount(y, minlength=classes) == 0)
+    if len(absent):
+        raise Problem(
+            f"no sample of class {absent[0]} is there, and labels reach {classes - 1}: number the classes 0..C-1, each "
+            "with samples"
+        )
 
 
 def _check_classes(found: Split, count: int) -> None:

@@ -69,7 +69,7 @@ def merged(params: Tree, adapters: Tree) -> Tree:
     leaves, structure = jax.tree.flatten(as_weights(params))
 
     def at(leaf: jax.Array, given: dict[str, Any]) -> jax.Array:
-        step = given["step"] if "step" in given else given["down"] @ given["up"]
+        step = given["step"] if "step" in given else jnp.matmul(given["down"], given["up"], precision="highest")
         return leaf + step.reshape(leaf.shape)
 
     return jax.tree.unflatten(structure, [at(leaf, given) for leaf, given in zip(leaves, adapters, strict=True)])

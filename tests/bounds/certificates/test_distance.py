@@ -1,5 +1,6 @@
 """Prior, draw and certificate against literal NumPy, and everything that is refused."""
 
+import dataclasses
 import math
 
 import jax
@@ -217,6 +218,12 @@ X, Y = np.eye(4, 3, dtype=np.float32), np.array([0, 1, 0, 1])
         (linear, {"budgets": (3.0, 1.0)}, "increasing"),
         (linear, {"choices": {"split": 0}}, "split"),
         (linear, {"draws": 0}, "draws=0"),
+        (linear, {"draws": math.inf}, "draws=inf"),
+        (linear, {"draws": None}, "draws=None"),
+        (linear, {"choices": {"split": None}}, r"choices\['split'\] is None"),
+        (linear, {"choices": ["split"]}, "choices is a list"),
+        (linear, {"budgets": None}, "budgets=None"),
+        (linear, {"budgets": (True, 2.0)}, "budgets="),
         (linear, {"form": "exces"}, "form is 'exces'"),
         (linear, {"preprocessing": "own"}, "preprocessing is 'own'"),
         (linear, {"repetitions": "own"}, "repetitions is 'own'"),
@@ -234,3 +241,47 @@ def test_what_is_refused(weights, f, options, says):
     given = {"x": X, "y": Y} | options
     with pytest.raises(ValueError, match=says):
         bounds.distance_certificate(f, drawn_near(weights), given.pop("x"), given.pop("y"), **given)
+
+
+def one_hot_of_the_place(p, x):
+    return jnp.eye(2)[jnp.arange(len(x)) % 2] + 0.0 * linear(p, x)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        one_hot_of_the_place,
+        lambda p, x: linear(p, x - x[0]),
+        lambda p, x: linear(p, x - x[-1]),
+        lambda p, x: linear(p, x - jnp.roll(x, 1, axis=0)),
+        lambda p, x: linear(p, jnp.cumsum(x, axis=0)),
+    ],
+    ids=["place", "first", "last", "neighbour", "before"],
+)
+@pytest.mark.parametrize("m", [2, 3, 40, 2000])
+def test_scores_that_depend_on_the_batch_are_refused(weights, f, m):
+    """Labels in the order of the file would be read off the places: no error here, every second outside."""
+    x, y = np.random.default_rng(3).normal(size=(m, 3)).astype(np.float32), np.arange(m) % 2
+    with pytest.raises(ValueError, match="depends on their places in it"):
+        bounds.distance_certificate(f, drawn_near(weights), x, y)
+
+
+def test_what_numpy_decides_is_run_as_it_is(data, weights):
+    x, y = data
+    drawn = drawn_near(weights)
+    plain = bounds.distance_certificate(linear, drawn, x, y)
+    chosen = bounds.distance_certificate(lambda p, x: linear(p, x[x[:, 0] > -99.0]), drawn, x, y)
+    assert chosen.value == plain.value
+
+
+def test_no_value_is_below_the_share_of_errors(data, weights):
+    """A log ratio far below 0, which one draw in e^50 has, earns nothing more than the count itself."""
+    lucky = dataclasses.replace(drawn_near(weights), log_ratio=-50.0)
+    for form in ("direct", "excess", "both"):
+        found = bounds.distance_certificate(linear, lucky, *data, form=form, budgets=("kl", "tail", 1.0))
+        assert found.value >= found.margin_error > 0.0
+
+
+def test_what_is_no_draw_is_refused(data, weights):
+    with pytest.raises(ValueError, match=r"drawn is a dict; needed what bounds\.draw returns"):
+        bounds.distance_certificate(linear, weights, *data)

@@ -1,8 +1,10 @@
 """Priors and draws: ratios against densities in literal NumPy, the law of the draw, what is refused."""
 
+import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -183,6 +185,43 @@ def test_a_file_with_other_weights_is_refused(tmp_path):
         drawn.save(tmp_path / "draw.npz")
 
 
+@pytest.mark.parametrize("nats", [None, 3.0])
+def test_a_file_states_what_its_seed_draws(tmp_path, nats):
+    """Not only the weights: the log ratio, the posterior and the prior that stand beside them."""
+    drawn = draw(Prior(ZERO, {"w": 0.5, "b": 2.0}, factors=(0.5, 1.0)), moved(0.4), nats=nats, factor=0.5)
+    drawn.save(tmp_path / "draw")  # .npz is added
+    arrays = dict(np.load(tmp_path / "draw.npz"))
+    assert bounds.Draw.load(tmp_path / "draw.npz").log_ratio == drawn.log_ratio
+    stated = json.loads(str(arrays["stated"]))
+
+    def refused(says, **changed):
+        np.savez(tmp_path / "other.npz", **(arrays | changed))
+        with pytest.raises(ValueError, match=says):
+            bounds.Draw.load(tmp_path / "other.npz")
+
+    def said(**changed):
+        return np.array(json.dumps(stated | changed))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["draw.npz"]
+    refused("log ratio", stated=said(log_ratio=-5.0))
+    refused("log ratio" if nats is None else "is not what its seed draws", stated=said(seed="1" * 32))
+    refused("log ratio" if nats is None else "is not what its seed draws", **{"scales.1": arrays["scales.1"] * 2})
+    refused("holds no whole draw", stated=said(chosen={}, layers=None))
+    refused("format 9", stated=said(format=9))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", None])
+def test_half_a_file_is_refused_in_one_sentence(tmp_path, content):
+    place = tmp_path / "draw.npz"
+    draw(Prior(ZERO, 1.0), ZERO).save(place)
+    place.write_bytes(place.read_bytes()[:900] if content is None else content)
+    with pytest.raises(ValueError, match=r"holds no whole draw|Cannot load file|pickle"):
+        bounds.Draw.load(place)
+    np.savez(place, a=1)
+    with pytest.raises(ValueError, match="holds no whole draw"):
+        bounds.Draw.load(place)
+
+
 def test_the_prior_does_not_follow_later_changes():
     reference = {"w": np.zeros(3, np.float32)}
     prior = Prior(reference, 1.0)
@@ -240,6 +279,21 @@ def test_subspace_and_adapter():
         (lambda: draw(Prior(ZERO, 1.0), moved(1.0), nats=-3.0), "needed a finite number above 0"),
         (lambda: draw(Prior(ZERO, 1.0), moved(1.0), nats=3.0, spread=1.0), "both given"),
         (lambda: LowRank(ZERO, 0), "rank is 0"),
+        (lambda: Prior(ZERO, 1.0, own_errors=3), "own_errors=3"),
+        (lambda: Prior(ZERO, 1.0, own_errors=(1.5, 3)), "own_errors"),
+        (lambda: Prior(ZERO, 1.0, factors=None), "factors=None"),
+        (lambda: Prior(ZERO, 1.0, factors=2.0), "factors=2.0"),
+        (lambda: Prior(moved(1.0), 1.0, centre="zero"), "zero is 0 everywhere"),
+        (lambda: Prior(ZERO, 1.0, centre="none"), "centre='none'"),
+        (lambda: Prior(ZERO, jax.tree.map(lambda a: jnp.ones(a.shape, jnp.bfloat16), ZERO)), "are bfloat16; needed"),
+        (lambda: draw(Prior(ZERO, 1.0), ZERO, seed=-1), "seed=-1"),
+        (lambda: draw(Prior(ZERO, 1.0), ZERO, seed=1.5), "seed=1.5"),
+        (lambda: draw(ZERO, ZERO), "prior is a dict; needed a bounds.Prior"),
+        (lambda: draw(Prior(ZERO, 1e-300), moved(1.0)), "too many scales away"),
+        (lambda: draw(Prior(ZERO, 1e-300), moved(1.0), nats=3.0), "too many scales away"),
+        (lambda: draw(Prior(ZERO, 1e-300), ZERO, spread=1.0), "log ratio of this draw is .*; needed a nearer mean"),
+        (lambda: draw(Prior(ZERO, 1.0), jax.tree.map(lambda a: jnp.full(a.shape, jnp.nan, jnp.bfloat16), ZERO)),
+         "not finite"),
     ],
 )  # fmt: skip
 def test_what_is_refused(make, says):

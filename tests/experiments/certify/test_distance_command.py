@@ -14,12 +14,16 @@ from sklearn.datasets import load_digits
 from sparsebounds import bounds
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.distance import run
+from sparsebounds.experiments.certify.distance.tasks import TASKS
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.cli import main
 from sparsebounds.experiments.shared.distance import fit, network, posterior
 from sparsebounds.experiments.shared.distance.recipe import RECIPES, Recipe
+from sparsebounds.experiments.shared.distance.space import PRESETS, configuration
+from sparsebounds.experiments.shared.distance.split import split
 from sparsebounds.experiments.shared.distance.weights import together
 from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.user_model import Arrays
 
 FLAX = """
 from flax import nnx
@@ -49,6 +53,24 @@ def odd(rngs):
 
 def fails(rngs):
     raise RuntimeError("no such layer")
+
+def numpy_inside():
+    import numpy as np
+    f, params = build()
+    return lambda p, x: f(p, np.asarray(x)), params
+
+def half():
+    f, params = build()
+    return f, {name: leaf.astype(jnp.bfloat16) for name, leaf in params.items()}
+
+def key():
+    import jax
+    f, params = build()
+    return f, {**params, "key": jax.random.key(0)}
+
+def narrow():
+    f, params = build()
+    return f, {**params, "w": jnp.zeros((63, 10))}
 """
 
 
@@ -112,7 +134,7 @@ def test_a_stranger_finds_the_same_value_in_the_files(digits: Path, certified) -
     others = np.where(np.eye(10, dtype=bool)[data["y_train"][order]], -np.inf, scores).max(axis=1)
     errors = int((true <= others).sum())
     assert errors == found["errors"]
-    paid = drawn.log_ratio + 2 * math.log(2)  # network number 0, the usual configuration
+    paid = drawn.log_ratio + found["nats"]["configuration"]
     budget = min(b for b in (2.0, 5.0, 10.0, 20.0) if b >= paid)
     by_hand = binomial_upper(errors, 719, math.log(1e-3) - math.log(2) - math.log(4) - budget)
     assert found["terms"]["value, direct"] == pytest.approx(by_hand, rel=1e-9)
@@ -125,6 +147,66 @@ def test_a_second_draw_is_never_made_silently(digits: Path, certified) -> None:
         run.run(options(digits), folder)
     again = run.run(options(digits, resume=True), folder)
     assert again["seed of the draw"] == found["seed of the draw"] and again["value"] == found["value"]
+
+
+@pytest.mark.parametrize(
+    ("name", "now"),
+    [
+        ("--layers", {"layers": "last"}),
+        ("--tried", {"tried": 1}),
+        ("--seed", {"seed": 1}),
+        ("--delta", {"delta": 0.05}),
+        ("--form", {"data_free": True}),
+        ("samples left out", {"left_out": 0.4}),
+        ("samples left out", {"data": "coins.npz"}),
+        ("what f computes", {"name": "other_model.py:build"}),
+    ],
+)
+def test_a_draw_is_certified_as_what_it_was_made_for(digits: Path, certified, name: str, now) -> None:
+    """Another choice has another price: the draw of `--layers last` must not be certified at that of all."""
+    (digits / "other_model.py").write_text(PLAIN.replace('+ p["b"]', '+ p["b"] ** 3'), encoding="utf-8")
+    found, folder = certified
+    with pytest.raises(Problem, match=f"was made with {name} = .*, now it is .*--tried {now.get('tried', 0) + 1}"):
+        run.run(options(digits, resume=True, **now), folder)
+    assert run.run(options(digits, resume=True), folder)["value"] == found["value"]
+    kept = (folder / "draw.json").read_text(encoding="utf-8")
+    (folder / "draw.json").unlink()
+    with pytest.raises(Problem, match=r"draw\.json cannot be read"):
+        run.run(options(digits, resume=True), folder)
+    (folder / "draw.json").write_text(kept, encoding="utf-8")
+
+
+def test_seeds_presets_and_earlier_certificates_are_paid(digits: Path, certified) -> None:
+    """Whatever makes another reference or another draw could be chosen by its certificate."""
+    found, _ = certified
+    assert "certificate number 1 on these samples" in found["note"]
+    given = {"network": 0, "form": "distance", "left_out": 0.5, "layers": "all"}
+    first = configuration("S", **given).nats
+    assert first == pytest.approx(2 * math.log(2))
+    others = [configuration("S", **given, seed=seed, preset=preset) for seed in range(64) for preset in PRESETS]
+    shares = [math.exp(-one.nats + math.log(2)) for one in others[1:]]  # without that of the first network
+    assert sum(shares) + 0.5 <= 1.0 and len({one.nats for one in others}) > 5
+    assert found["nats"]["configuration"] == pytest.approx(configuration("S", **given, preset="quick").nats)
+    free = given | {"form": "data-free"}
+    assert configuration("S", **free, seed=9).nats == configuration("S", **free).nats
+    places = [task.number + len(TASKS) * tried for task in TASKS.values() for tried in range(5)]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_statistics_of_all_samples_are_no_constants(digits: Path, tmp_path: Path, joined: bool) -> None:
+    """Made of the whole file, they hardly show in the half that is certified."""
+    with np.load(digits / "digits.npz") as file:
+        data = dict(file)
+    parts = ("x_train", "x_test") if joined else ("x_train",)
+    whole = np.concatenate([data[part] for part in parts])
+    middle, width = whole.mean(axis=0), whole.std(axis=0) + 1e-9
+    data |= {part: ((data[part] - middle) / width).astype(np.float32) for part in ("x_train", "x_test")}
+    np.savez(digits / f"own{joined}.npz", **data)
+    found = run.run(options(digits, data=f"own{joined}.npz"), tmp_path)
+    assert found["guarantee"] == "published" and "say --preprocessing stated" in found["note"]
+    again = run.run(options(digits, data=f"own{joined}.npz", resume=True, preprocessing="stated"), tmp_path)
+    assert again["guarantee"] == "certificate" and again["seed of the draw"] == found["seed of the draw"]
 
 
 def test_an_interrupt_between_draw_and_certificate_keeps_the_draw(digits: Path, tmp_path: Path, monkeypatch) -> None:
@@ -166,7 +248,14 @@ def test_parts_that_move(digits: Path, tmp_path: Path, layers: str) -> None:
         tmp_path,
     )
     assert found["guarantee"] == "certificate" and found["test_error"] < found["value"] < 0.5
-    assert set(load_file(tmp_path / "network.safetensors")) == {"a", "c"}
+    handed_out = load_file(tmp_path / "network.safetensors")
+    assert set(handed_out) == {"a", "c"}
+    if layers == "lora:2":  # a stranger makes the network of its reference and the draw
+        base, drawn = load_file(tmp_path / "reference.safetensors"), bounds.Draw.load(tmp_path / "draw.npz").params
+        for number, name in enumerate(("a", "c")):
+            step = drawn[str(number)]
+            whole = base[name] + (step["step"] if "step" in step else step["down"] @ step["up"])
+            np.testing.assert_allclose(handed_out[name], whole, rtol=1e-5, atol=1e-6)
     if layers == "last":
         assert {name for name, layer in found["terms"]["layers"].items() if layer["weights"]} == {"c"}
 
@@ -230,6 +319,17 @@ def test_a_training_of_ones_own(digits: Path, tmp_path: Path) -> None:
         (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--reference", "w.npz"], "what did w.npz see?"),
         (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--form", "boxes"], "for built-in tasks"),
         (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--tried", "-1"], "--tried -1"),
+        (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--form", "data-free", "--left-out", "0.5"], "nothing"),
+        (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--data-free", "--layers", "last"], "moves all layers"),
+        (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--data-free", "--form", "distance"], "contradict"),
+        (["{}/plain_model.py:build", "--data", "{}/digits.npz", "--preprocessing", "own"], "preprocessing 'own'"),
+        (["{}/plain_model.py:numpy_inside", "--data", "{}/digits.npz"], "jax.numpy in place of NumPy"),
+        (
+            ["{}/plain_model.py:half", "--data", "{}/digits.npz"],
+            "is bfloat16, and all are trained and drawn in float32",
+        ),
+        (["{}/plain_model.py:key", "--data", "{}/digits.npz"], "a random key among them"),
+        (["{}/plain_model.py:narrow", "--data", "{}/digits.npz"], "fails on inputs of shape (2, 8, 8, 1)"),
     ],
 )
 def test_bad_input_is_one_line(arguments, message: str, digits: Path, tmp_path: Path, capsys) -> None:
@@ -238,6 +338,35 @@ def test_bad_input_is_one_line(arguments, message: str, digits: Path, tmp_path: 
     captured = capsys.readouterr()
     assert stop.value.code == 2 and captured.out == ""
     assert message in captured.err and captured.err.count("\n") == 1
+
+
+X, Y = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32), np.arange(40) % 4
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "says"),
+    [
+        (X, Y + 1, "no sample of class 0 is there, and labels reach 4: number the classes"),
+        (X, np.where(Y == 2, 3, Y), "no sample of class 2 is there"),
+        (X, Y + 0.5, "y is float64, from 0.5 to 3.5: it needs whole numbers"),
+        (X, 2 * (Y > 1) - 1, "from -1 to 1: it needs whole numbers"),
+        (X, Y + 2**32, "from 4294967296"),
+        (X, np.where(Y == 3, 10**9, Y), "labels reach 1000000000, with 40 samples"),
+        (X, Y.astype(str), "y is <U"),
+        (X, np.eye(4)[Y], "it needs one label for each"),
+        (X[:, 0], Y, "needs real numbers of shape"),
+        (X.astype(str), Y, "it needs real numbers"),
+        (np.where(np.arange(40) == 17, np.nan, X.T).T, Y, "in sample 17 that are not finite"),
+    ],
+)
+def test_samples_that_are_none(x, y, says: str) -> None:
+    with pytest.raises(Problem, match=says):
+        split(Arrays(x, y), 0.5)
+
+
+def test_whole_numbers_are_the_same_inputs_in_training_and_certificate() -> None:
+    """x − 128 of uint8 would wrap around in one of them."""
+    assert split(Arrays(np.arange(160, dtype=np.uint8).reshape(40, 4), Y), 0.5).x.dtype == np.float32
 
 
 def test_budgets_and_the_length_of_a_step() -> None:
