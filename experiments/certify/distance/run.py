@@ -14,7 +14,7 @@ from sparsebounds.bounds.sample.normalised import looks_normalised
 from sparsebounds.experiments.certify.distance.document import document
 from sparsebounds.experiments.certify.distance.figure import figure
 from sparsebounds.experiments.certify.distance.kept import Kept, declared
-from sparsebounds.experiments.certify.distance.tasks import TASKS, DistanceTask
+from sparsebounds.experiments.certify.distance.tasks import NUMBERS, TASKS, DistanceTask
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.experiments.shared.distance.fit import Fitted, fit_free, fit_near
@@ -126,7 +126,7 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
         arrays,
         left_out,
         task.dataset,
-        task.number + len(TASKS) * options.tried,
+        task.number + NUMBERS * options.tried,
     )
 
 
