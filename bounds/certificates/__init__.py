@@ -1,7 +1,8 @@
 """Certificates of classes fixed in advance: what shapes a class is left out, what is chosen after looking is paid."""
 
+from sparsebounds.bounds.certificates.boxes.centred import Centred
 from sparsebounds.bounds.certificates.boxes.family import Boxes
-from sparsebounds.bounds.certificates.boxes.rehearsal import box_of_rehearsal
+from sparsebounds.bounds.certificates.boxes.rehearsal import box_around_rehearsal, box_of_rehearsal
 from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, measure_energies
@@ -14,6 +15,7 @@ from sparsebounds.bounds.moments.tree import Tree
 __all__ = [
     "UNIFORM",
     "Boxes",
+    "Centred",
     "Ellipsoids",
     "Energies",
     "EnergyWeights",
@@ -22,6 +24,7 @@ __all__ = [
     "MarginForm",
     "Orthants",
     "Tree",
+    "box_around_rehearsal",
     "box_of_rehearsal",
     "certify_family",
     "measure_energies",

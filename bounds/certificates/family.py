@@ -74,6 +74,13 @@ class Family(Protocol):
         """(R,): what a radius of 1 adds to T, from the mean weighted energies (Z, K) of m samples."""
         ...
 
+    def most(self, graph: Graph) -> float:
+        """The largest radius, common to all rows, at which the class still holds the network.
+
+        Infinite where a class of a larger radius holds those of smaller ones; otherwise the rows share one radius.
+        """
+        ...
+
     def check(self, sample: Sample) -> None:
         """Raise ValueError if the sample contradicts what the family states of its inputs."""
         ...
@@ -141,7 +148,9 @@ def certify_family(
     # The weights of the energies depend on what the network reads and on its slopes.
     log_inverse = math.log(int(family.counted.sum()) * 2.0 / delta) + paid.nats + math.fsum(architecture.values())
     upper, ratios = bernstein_limits(family.form, energies, log_inverse)
-    sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied_only)
+    most = family.most(graph)
+    tied = tied_only or most < math.inf  # a radius that is rounded up row by row needs classes that grow with it
+    sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied, most)
     terms = {
         **paid.terms,
         "energies: confidence bounds / means": float(ratios[family.counted].max(initial=1.0)),
@@ -163,7 +172,12 @@ def _check_energies(measured: Energies, needed: EnergyWeights, sample: Sample) -
 
 
 def _sizes(
-    name: str, reach: Float64[np.ndarray, " R"], own: Float64[np.ndarray, " R"], paid: dict[str, float], tied_only: bool
+    name: str,
+    reach: Float64[np.ndarray, " R"],
+    own: Float64[np.ndarray, " R"],
+    paid: dict[str, float],
+    tied_only: bool,
+    most: float,
 ) -> list[ClassSize]:
     """One radius for all rows, and, unless that was settled in advance, a radius per row on each grid."""
     largest = float(own.max(initial=0.0))
@@ -183,5 +197,6 @@ def _sizes(
             "rows a_S / scale": shares.round(9).tolist(),
             "complexity of each row / all": (shares * reach / max(float(shares @ reach), 1e-300)).round(6).tolist(),
         }
-        sizes.append(ClassSize(log_scale, float(shares @ reach), prices, one_sided=True, terms=terms))
+        unit, log_most = float(shares @ reach), math.log(most)
+        sizes.append(ClassSize(log_scale, unit, prices, one_sided=True, terms=terms, log_most=log_most))
     return sizes

@@ -51,7 +51,7 @@ def task_of(options: CertifyOptions) -> Task:
     Raises:
         Problem: an unknown task.
     """
-    task = find_task(str(options.task))
+    task = find_task(str(options.task), form_of(options))
     if options.preset == "cpu":
         return task
     steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))

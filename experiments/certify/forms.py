@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.certificates import Boxes, Ellipsoids, Family, Orthants, box_of_rehearsal, rehearsal_ellipsoids
-from sparsebounds.bounds.certificates.boxes.family import FIRST
+from sparsebounds.bounds.certificates import (
+    Boxes,
+    Centred,
+    Ellipsoids,
+    Family,
+    Orthants,
+    box_around_rehearsal,
+    box_of_rehearsal,
+    rehearsal_ellipsoids,
+)
+from sparsebounds.bounds.certificates.boxes.moments import FIRST
 from sparsebounds.bounds.certificates.signs import HALF
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.experiments.certify.data import Prepared
 from sparsebounds.experiments.certify.models import Model, Training, class_means, tree_of
 from sparsebounds.experiments.certify.tasks import Task
-from sparsebounds.nets.certify import Chain, train_boxes, train_chain_ellipsoids, train_ellipsoids
+from sparsebounds.nets.certify import Chain, train_boxes, train_centred, train_chain_ellipsoids, train_ellipsoids
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +43,12 @@ class Shaping:
     def means(self) -> np.ndarray:
         """(C, K + 1): mean energies of the rehearsal's images, per class."""
         return class_means(self.prepared.rehearsal.x, self.prepared.rehearsal.y, self.task.classes)
+
+    @property
+    def largest(self) -> np.ndarray:
+        """(K,): what no input exceeds, since the front end clips."""
+        left_out = self.prepared.left_out
+        return np.abs(left_out.reshape(len(left_out), -1)).max(axis=0).astype(np.float64)
 
     @property
     def shaped_by(self) -> np.ndarray | None:
@@ -55,11 +70,18 @@ class Form:
 
 
 def _boxes(shaping: Shaping) -> Boxes:
-    largest = np.abs(shaping.prepared.left_out).max(axis=0).astype(np.float64)
     form, floor = shaping.model.form, shaping.task.floor
     return box_of_rehearsal(
-        form, shaping.rehearsal, shaping.means, largest,
+        form, shaping.rehearsal, shaping.means, shaping.largest,
         shaped_by=shaping.shaped_by, side_floor=floor, size_floor=floor,
+    )  # fmt: skip
+
+
+def _centred(shaping: Shaping) -> Centred:
+    form, task = shaping.model.form, shaping.task
+    return box_around_rehearsal(
+        form, shaping.rehearsal, shaping.means, shaping.largest,
+        width=task.width, shaped_by=shaping.shaped_by, side_floor=task.floor, size_floor=task.floor,
     )  # fmt: skip
 
 
@@ -90,6 +112,10 @@ def _in_boxes(values: Any, y: Any, signs: Any, family: Boxes, costs: Any, config
     return train_boxes(values, y, signs, family.sides * family.signs, costs, config, start=start)
 
 
+def _in_centred(values: Any, y: Any, signs: Any, family: Centred, costs: Any, config: Any, start: Any) -> Any:
+    return train_centred(values, y, signs, family.centres, family.halves, costs, config)
+
+
 def _in_ellipsoids(values: Any, y: Any, signs: Any, family: Ellipsoids, costs: Any, config: Any, start: Any) -> Any:
     orthant = None if family.orthants is None else family.orthants.rows
     return train_ellipsoids(values, y, signs, family.rows, costs, config, start=start, orthant=orthant)
@@ -116,6 +142,12 @@ FORMS = {
         ", sides and signs of the class",
         linear_only="form with boxes: they are for networks without hidden layers",
     ),
+    "centred": Form(
+        _centred,
+        Training((HALF * FIRST) ** 2, _in_centred),
+        ", the middle of the class",
+        linear_only="form around a rehearsal: it is for networks without hidden layers",
+    ),
     "signed": Form(
         lambda shaping: _ellipsoids(shaping, signed=True),
         Training(HALF, _in_ellipsoids, _chain_in_ellipsoids),
@@ -134,5 +166,5 @@ FORMS = {
         linear_only="uniform form: the axes of its hidden layers come from a rehearsal",
     ),
 }
-"""What fixes the class: a network trained on the images left out, by boxes with its signs, by ellipsoids with its
-signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""
+"""What fixes the class: a network trained on the images left out, by boxes with its signs, by boxes around it, by
+ellipsoids with its signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""

@@ -1,6 +1,9 @@
-"""Classes of linear heads whose weights lie in boxes with signs."""
+"""Classes whose weights lie in boxes: with signs from zero on, or around a rehearsal."""
 
-from sparsebounds.bounds.certificates.boxes.family import Boxes, pairs
-from sparsebounds.bounds.certificates.boxes.rehearsal import box_of_rehearsal
+from sparsebounds.bounds.certificates.boxes.centred import Centred
+from sparsebounds.bounds.certificates.boxes.common_scale import common_scales
+from sparsebounds.bounds.certificates.boxes.family import Boxes
+from sparsebounds.bounds.certificates.boxes.moments import pairs
+from sparsebounds.bounds.certificates.boxes.rehearsal import box_around_rehearsal, box_of_rehearsal
 
-__all__ = ["Boxes", "box_of_rehearsal", "pairs"]
+__all__ = ["Boxes", "Centred", "box_around_rehearsal", "box_of_rehearsal", "common_scales", "pairs"]

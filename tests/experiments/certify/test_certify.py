@@ -36,7 +36,7 @@ def test_the_document_adds_up(found) -> None:
     terms = found["terms"]
     paid = math.fsum(part["nats"] for part in terms["configuration"].values())
     assert terms["nats: configuration"] == pytest.approx(paid) and paid > 5
-    assert found["space"] == {"name": "certify: digits, all classes", "version": 1, "hash": "bf88d41823b3c423"}
+    assert found["space"] == {"name": "certify: digits, all classes", "version": 2, "hash": "9c283f5998dba595"}
     expected = math.sqrt((math.log(2 / found["delta"]) + found["nats"]) / (2 * found["m"]))
     assert found["confidence"] == pytest.approx(expected)
     assert sum(found["limits"][part] for part in ("ramp", "complexity", "confidence")) == pytest.approx(1.0)
