@@ -2,7 +2,12 @@
 
 from sparsebounds.bounds.certificates.boxes.centred import Centred
 from sparsebounds.bounds.certificates.boxes.family import Boxes
-from sparsebounds.bounds.certificates.boxes.rehearsal import box_around_rehearsal, box_of_rehearsal
+from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
+from sparsebounds.bounds.certificates.boxes.rehearsal import (
+    box_around_rehearsal,
+    box_of_rehearsal,
+    hidden_boxes_of_rehearsal,
+)
 from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.ellipsoids.rehearsal import rehearsal_ellipsoids
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, measure_energies
@@ -21,12 +26,14 @@ __all__ = [
     "EnergyWeights",
     "Family",
     "HeadAxes",
+    "HiddenBoxes",
     "MarginForm",
     "Orthants",
     "Tree",
     "box_around_rehearsal",
     "box_of_rehearsal",
     "certify_family",
+    "hidden_boxes_of_rehearsal",
     "measure_energies",
     "rehearsal_ellipsoids",
     "tree_form",

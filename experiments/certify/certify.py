@@ -42,7 +42,7 @@ def form_of(options: CertifyOptions) -> str:
     """
     if options.form is not None and options.form not in FORMS:
         raise unknown("form", options.form, FORMS)
-    return options.form or ("signed" if find_task(str(options.task)).convs else "boxes")
+    return options.form or "boxes"
 
 
 def task_of(options: CertifyOptions) -> Task:

@@ -13,9 +13,11 @@ from sparsebounds.bounds.certificates import (
     Centred,
     Ellipsoids,
     Family,
+    HiddenBoxes,
     Orthants,
     box_around_rehearsal,
     box_of_rehearsal,
+    hidden_boxes_of_rehearsal,
     rehearsal_ellipsoids,
 )
 from sparsebounds.bounds.certificates.boxes.moments import FIRST
@@ -24,7 +26,14 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.experiments.certify.data import Prepared
 from sparsebounds.experiments.certify.models import Model, Training, class_means, tree_of
 from sparsebounds.experiments.certify.tasks import Task
-from sparsebounds.nets.certify import Chain, train_boxes, train_centred, train_chain_ellipsoids, train_ellipsoids
+from sparsebounds.nets.certify import (
+    Chain,
+    train_boxes,
+    train_centred,
+    train_chain_boxes,
+    train_chain_ellipsoids,
+    train_ellipsoids,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +78,13 @@ class Form:
     """What a network with hidden layers does not have, and why; empty where it has it."""
 
 
-def _boxes(shaping: Shaping) -> Boxes:
+def _boxes(shaping: Shaping) -> Boxes | HiddenBoxes:
     form, floor = shaping.model.form, shaping.task.floor
+    if shaping.task.convs:
+        return hidden_boxes_of_rehearsal(
+            shaping.graph, form, shaping.means, shaping.largest,
+            shaped_by=shaping.shaped_by, side_floor=floor, size_floor=floor,
+        )  # fmt: skip
     return box_of_rehearsal(
         form, shaping.rehearsal, shaping.means, shaping.largest,
         shaped_by=shaping.shaped_by, side_floor=floor, size_floor=floor,
@@ -129,6 +143,15 @@ def _chain_in_ellipsoids(
     return train_chain_ellipsoids(chain, values, y, signs, axes, costs, config, start=start, orthants=orthants)
 
 
+def _chain_in_boxes(
+    chain: Chain, values: Any, y: Any, signs: Any, family: HiddenBoxes, costs: Any, config: Any, start: Any
+) -> Any:
+    sides, shapes = family.sides, enumerate(chain.kernels)
+    edges = {f"conv{i}": (sides.hidden[i + 1] * sides.hidden_signs[i + 1])[0, :-1].reshape(s) for i, s in shapes}
+    edges["rows"] = sides.rows * sides.signs
+    return train_chain_boxes(chain, values, y, signs, edges, costs, config, start=start)
+
+
 def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
     """Numbers of all weights, named and shaped like the parameters."""
     shapes = enumerate(chain.kernels)
@@ -138,9 +161,8 @@ def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
 FORMS = {
     "boxes": Form(
         _boxes,
-        Training((HALF * FIRST) ** 2, _in_boxes),
+        Training((HALF * FIRST) ** 2, _in_boxes, _chain_in_boxes),
         ", sides and signs of the class",
-        linear_only="form with boxes: they are for networks without hidden layers",
     ),
     "centred": Form(
         _centred,

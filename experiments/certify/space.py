@@ -68,17 +68,20 @@ LARGE_LISTS = Lists(
 )
 BOX_LISTS = replace(
     LARGE_LISTS,
-    steps=(100, 200, 400, 600),
+    steps=(100, 200, 400),
     batches=(1000,),
-    rates=(0.02, 0.03, 0.05),
-    strengths=(0.5, 1.0, 2.0),
+    rates=(0.03,),
+    strengths=(1.0, 2.0),
     copies=Listed((0,)),
     starts=(1, 6),
     warm=(200,),
     warm_strengths=(0.02,),
-    floors=(0.005, 0.05),
+    floors=(0.005,),
+    kernels=(1, 2, 3),
+    channels=(4, 8, 24),
+    layers=(1, 2, 3),
 )
-"""Of rehearsals of convolutions for boxes: written down with these forms, short because every nat counts."""
+"""Of convolutions in boxes and their rehearsals: written down with these forms, short because every nat counts."""
 SMALL_LISTS = Lists(
     left_out=(100, 200, 300, 400, 500),
     front_ends=("pixels", "convolutions"),
@@ -180,8 +183,8 @@ def _space(dataset: str, digits: tuple[int, ...] | None, classes: int) -> Config
     below = {
         "pixels": (_forms(lists, convs=False),),
         "filters": (*_filters(), _forms(lists, convs=False)),
-        "convolutions": (_conv_fields(lists), _forms(lists, convs=True)),
-        "patches": (*_patches(), _conv_fields(lists), _forms(lists, convs=True)),
+        "convolutions": (_forms(lists, convs=True),),
+        "patches": (*_patches(), _forms(lists, convs=True)),
     }
     fields = (
         Field("left_out", Listed(lists.left_out)),
@@ -240,9 +243,11 @@ def _conv_fields(lists: Lists) -> Field:
 def _forms(lists: Lists, *, convs: bool) -> Field:
     rehearsal = _rehearsal(lists, convs)
     axes = (Field("weight_floor", Listed(lists.axis_floors)), Field("moment_floor", Listed(lists.axis_floors)))
-    below = {"signed": (*rehearsal, *axes), "rehearsal": (*rehearsal, *axes)}
-    short = lists if lists is SMALL_LISTS or not convs else BOX_LISTS
-    boxes = (*_rehearsal(short, convs), Field("floor", Listed(short.floors)))
+    network = (_conv_fields(lists),) if convs else ()
+    below = dict.fromkeys(("signed", "rehearsal"), (*network, *rehearsal, *axes))
+    short = BOX_LISTS if convs and lists is not SMALL_LISTS else lists
+    small = (_conv_fields(short),) if convs else ()
+    boxes = (*small, *_rehearsal(short, convs), Field("floor", Listed(short.floors)))
     below |= {"boxes": boxes, "centred": (*boxes, Field("width", Listed(lists.widths)))}
     if not convs:
         below["uniform"] = (

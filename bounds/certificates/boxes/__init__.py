@@ -3,7 +3,21 @@
 from sparsebounds.bounds.certificates.boxes.centred import Centred
 from sparsebounds.bounds.certificates.boxes.common_scale import common_scales
 from sparsebounds.bounds.certificates.boxes.family import Boxes
+from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
 from sparsebounds.bounds.certificates.boxes.moments import pairs
-from sparsebounds.bounds.certificates.boxes.rehearsal import box_around_rehearsal, box_of_rehearsal
+from sparsebounds.bounds.certificates.boxes.rehearsal import (
+    box_around_rehearsal,
+    box_of_rehearsal,
+    hidden_boxes_of_rehearsal,
+)
 
-__all__ = ["Boxes", "Centred", "box_around_rehearsal", "box_of_rehearsal", "common_scales", "pairs"]
+__all__ = [
+    "Boxes",
+    "Centred",
+    "HiddenBoxes",
+    "box_around_rehearsal",
+    "box_of_rehearsal",
+    "common_scales",
+    "hidden_boxes_of_rehearsal",
+    "pairs",
+]

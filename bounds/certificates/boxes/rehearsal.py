@@ -10,7 +10,11 @@ from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.certificates.boxes.centred import Centred
 from sparsebounds.bounds.certificates.boxes.family import Boxes
+from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
 from sparsebounds.bounds.certificates.boxes.moments import pairs
+from sparsebounds.bounds.certificates.boxes.sides import Sides, learned_map, path_sums
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 
 
@@ -38,20 +42,55 @@ def box_of_rehearsal(
     Returns:
         Boxes; the rehearsal has a_S = 1 in it.
     """
-    size = np.abs(rows)
-    sides = size + side_floor * size.mean(axis=1, keepdims=True)
-    sides *= np.divide(size, sides, out=np.zeros_like(size), where=sides > 0).max(axis=1, keepdims=True)
-    sizes = _sizes(form, means, size_floor)
-    signs = np.where(rows < 0, -1.0, 1.0)
     return Boxes(
         form,
-        sides,
-        signs,
-        sizes,
+        _sides(rows, side_floor),
+        _signs(rows),
+        _sizes(form, means, size_floor),
         np.append(largest, 1.0),
         name="boxes of a rehearsal, with its signs",
         shaped_by=shaped_by,
     )
+
+
+def hidden_boxes_of_rehearsal(
+    graph: Graph,
+    form: MarginForm,
+    means: Float64[np.ndarray, "C N"],
+    largest: Float64[np.ndarray, " inputs"],
+    *,
+    shaped_by: UInt64[np.ndarray, " n"] | None,
+    side_floor: float,
+    size_floor: float,
+) -> HiddenBoxes:
+    """The same for a network with hidden layers: β = |w| + floor · mean in every row of every learned map, its signs.
+
+    Args:
+        graph: the rehearsal network, of the architecture to be certified.
+        form, means, largest, shaped_by, side_floor, size_floor: as for `box_of_rehearsal`, of the inputs.
+
+    Returns:
+        HiddenBoxes; the rehearsal has a_S = 1 in it, or less.
+
+    Raises:
+        NotCovered: a structure that boxes do not go through.
+    """
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    rows = form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    top, hidden, hidden_signs = _sides(rows, side_floor), {}, {}
+    top[:, -1] *= head.bias is not None
+    for index, layer in list(graph.linear_layers())[:-1]:
+        dot = learned_map(layer)
+        if dot is not None:
+            biases = np.zeros(dot.shape) if layer.bias is None else dot.by_rows(layer.bias)
+            largest_bias = np.take_along_axis(biases, np.abs(biases).argmax(axis=1)[:, None], axis=1)
+            weights = np.concatenate([np.asarray(dot.weight), largest_bias], axis=1)
+            hidden[index], hidden_signs[index] = _sides(weights, side_floor), _signs(weights)
+            hidden[index][:, -1] *= layer.bias is not None
+    sides = Sides(top, _signs(rows), hidden, hidden_signs)
+    paths, sizes = path_sums(graph, sides), _sizes(form, means, size_floor)
+    return HiddenBoxes(form, sides, paths, sizes, np.append(largest, 1.0), shaped_by=shaped_by)
 
 
 def box_around_rehearsal(
@@ -92,6 +131,18 @@ def box_around_rehearsal(
         name=f"boxes around a rehearsal, h = {width:g} of its weights",
         shaped_by=shaped_by,
     )
+
+
+def _sides(weights: Float64[np.ndarray, "*shape"], floor: float) -> Float64[np.ndarray, "*shape"]:
+    """β of rows along the second axis, the bias last, of radius 1 where there are weights."""
+    size = np.abs(weights)
+    sides = size + floor * size.mean(axis=1, keepdims=True)
+    shares = np.divide(size, sides, out=np.zeros_like(size), where=sides > 0)
+    return np.asarray(sides * shares.max(axis=1, keepdims=True))
+
+
+def _signs(weights: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    return np.where(weights < 0, -1.0, 1.0)
 
 
 def _sizes(form: MarginForm, means: Float64[np.ndarray, "C N"], floor: float) -> Float64[np.ndarray, "pairs N"]:
