@@ -1,11 +1,13 @@
 """Certificates of classes fixed in advance: what shapes a class is left out, what is chosen after looking is paid."""
 
 from sparsebounds.bounds.certificates.boxes.centred import Centred
+from sparsebounds.bounds.certificates.boxes.centred_network import CentredNetwork
 from sparsebounds.bounds.certificates.boxes.family import Boxes
 from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
 from sparsebounds.bounds.certificates.boxes.rehearsal import (
     box_around_rehearsal,
     box_of_rehearsal,
+    boxes_around_network,
     hidden_boxes_of_rehearsal,
 )
 from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
@@ -21,6 +23,7 @@ __all__ = [
     "UNIFORM",
     "Boxes",
     "Centred",
+    "CentredNetwork",
     "Ellipsoids",
     "Energies",
     "EnergyWeights",
@@ -32,6 +35,7 @@ __all__ = [
     "Tree",
     "box_around_rehearsal",
     "box_of_rehearsal",
+    "boxes_around_network",
     "certify_family",
     "hidden_boxes_of_rehearsal",
     "measure_energies",

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float64, UInt64
 
-from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
@@ -91,6 +91,7 @@ class Family(Protocol):
     guarantee="certificate",
     assumes=("a network that the family holds", "a family fixed without the certified samples"),
     source=SOURCE,
+    covers=(*PIECEWISE_LINEAR, "activation"),
 )
 def certify_family(
     graph: Graph,

@@ -6,13 +6,15 @@ Letters β, κ, B: docs/theory.md, "Boxes".
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64, UInt64
+from jaxtyping import Float64, Int, Shaped, UInt64
 
 from sparsebounds.bounds.certificates.boxes.centred import Centred
+from sparsebounds.bounds.certificates.boxes.centred_network import CentredNetwork
 from sparsebounds.bounds.certificates.boxes.family import Boxes
 from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
 from sparsebounds.bounds.certificates.boxes.moments import pairs
 from sparsebounds.bounds.certificates.boxes.sides import Sides, learned_map, path_sums
+from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
@@ -118,14 +120,10 @@ def box_around_rehearsal(
     Raises:
         ValueError: a width that is not positive.
     """
-    if not 0.0 < width < np.inf:
-        raise ValueError(f"width {width!r}: needed a positive number, what h is beside the rehearsal's weights")
-    size = np.abs(rows)
-    halves = width * np.maximum(size, side_floor * size.mean(axis=1, keepdims=True))
     return Centred(
         form,
         np.asarray(rows, dtype=np.float64),
-        halves,
+        _halves(rows, width, side_floor),
         _sizes(form, means, size_floor),
         np.append(largest, 1.0),
         name=f"boxes around a rehearsal, h = {width:g} of its weights",
@@ -143,6 +141,62 @@ def _sides(weights: Float64[np.ndarray, "*shape"], floor: float) -> Float64[np.n
 
 def _signs(weights: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
     return np.where(weights < 0, -1.0, 1.0)
+
+
+def boxes_around_network(
+    graph: Graph,
+    form: MarginForm,
+    x: Shaped[np.ndarray, "n ..."],
+    y: Int[np.ndarray, " n"],
+    inputs: Float64[np.ndarray, " inputs"],
+    *,
+    width: float,
+    shaped_by: UInt64[np.ndarray, " n"] | None,
+    side_floor: float,
+    size_floor: float,
+) -> CentredNetwork:
+    """The class around a rehearsal with hidden layers: h = width · max(|w⁰|, floor · mean) in every row of every map.
+
+    Args:
+        graph: the rehearsal network, of the architecture to be certified; any Lipschitz activations.
+        form: of the margin step, along a tree fixed without the certified samples.
+        x, y: samples that are left out: the sizes κ are those of the rehearsal's values on them.
+        inputs: what no |x_i| exceeds.
+        width, shaped_by, side_floor, size_floor: as for `box_around_rehearsal`.
+
+    Returns:
+        CentredNetwork; c = 1 holds the rehearsal.
+
+    Raises:
+        NotCovered: a structure that these boxes do not go through.
+    """
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    rows = form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    hidden = {}
+    for index, layer in list(graph.linear_layers())[:-1]:
+        dot = learned_map(layer)
+        if dot is not None:
+            biases = np.zeros(dot.shape) if layer.bias is None else dot.by_rows(layer.bias)
+            weights = np.concatenate([np.asarray(dot.weight), np.abs(biases).max(axis=1, keepdims=True)], axis=1)
+            hidden[index] = _halves(weights, width, side_floor)
+            hidden[index][:, -1] *= layer.bias is not None
+    values = [v.reshape(len(x), -1) for v in activations(graph, x)[:-1]]
+    squares = np.square(np.concatenate([*values, np.ones((len(x), 1))], axis=1))
+    means = np.equal.outer(np.arange(graph.classes), y).astype(np.float64) @ squares / len(x)
+    top = _halves(rows, width, side_floor)
+    top[:, -1] *= head.bias is not None
+    return CentredNetwork(
+        form, graph, top, hidden, _sizes(form, means, size_floor), np.asarray(inputs, np.float64), shaped_by=shaped_by
+    )
+
+
+def _halves(weights: Float64[np.ndarray, "*shape"], width: float, floor: float) -> Float64[np.ndarray, "*shape"]:
+    """h of rows along the second axis."""
+    if not 0.0 < width < np.inf:
+        raise ValueError(f"width {width!r}: needed a positive number, what h is beside the rehearsal's weights")
+    size = np.abs(weights)
+    return np.asarray(width * np.maximum(size, floor * size.mean(axis=1, keepdims=True)))
 
 
 def _sizes(form: MarginForm, means: Float64[np.ndarray, "C N"], floor: float) -> Float64[np.ndarray, "pairs N"]:
