@@ -52,6 +52,7 @@ def task_of(options: CertifyOptions) -> Task:
         Problem: an unknown task.
     """
     task = find_task(str(options.task), form_of(options))
+    task = task if options.width is None else replace(task, width=options.width)
     if options.preset == "cpu":
         return task
     steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from sparsebounds.experiments.certify.widths import WIDTHS
 from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
@@ -32,6 +33,7 @@ class CertifyOptions:
         reference: weights to begin with instead of a training on the samples left out.
         reference_saw: "none", or an .npy file with the numbers of the samples that these weights were trained on.
         tried: how many other architectures were certified, or looked at, on the same samples before.
+        width: of the box around a rehearsal, beside its weights; the form "centred" alone. None: the task's.
         resume: certify the draw that an interrupted run has left behind.
 
     Raises:
@@ -45,7 +47,8 @@ class CertifyOptions:
         str | None,
         Option(
             help="What fixes the class: distance (from a reference), data-free, boxes or signed (a rehearsal and its "
-            "signs), rehearsal (signs free), or uniform: no label of the images left out is used.",
+            "signs), centred (around a rehearsal), rehearsal (signs free), or uniform: no label of the images left out "
+            "is used.",
             show_default="the task's first",
         ),
     ] = None
@@ -74,6 +77,9 @@ class CertifyOptions:
     tried: Annotated[
         int, Option(help="How many other networks were tried on these samples before this one; it is paid for.")
     ] = 0
+    width: Annotated[
+        float | None, Option(help="Half the box around a rehearsal beside its weights: 1 … 0.01.", show_default="0.1")
+    ] = None
     resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 
     def __post_init__(self) -> None:
@@ -83,6 +89,9 @@ class CertifyOptions:
         if not 0 <= self.seed < 2**32:
             raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
         self._check_what()
+        if self.width is not None and (self.form != "centred" or self.width not in WIDTHS):
+            listed = ", ".join(f"{w:g}" for w in WIDTHS)
+            raise Problem(f"--width {self.width:g}: goes with --form centred, and is one of {listed}")
         if self.left_out is not None and self.left_out not in LEFT_OUT:
             raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in LEFT_OUT)}")
         if self.tried < 0:

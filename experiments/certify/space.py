@@ -17,6 +17,7 @@ from typing import Any
 from sparsebounds.bounds.margin.codes import Code, Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
 from sparsebounds.experiments.certify.tasks import TREE, Task
+from sparsebounds.experiments.certify.widths import WIDTHS
 
 VERSION = 2
 """To be raised with every change of a list; then `python -m sparsebounds.experiments.certify.reprice`."""
@@ -27,8 +28,6 @@ SMALL = frozenset({"digits"})
 
 ONE_TO_FIVE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 WHOLE = WholeNumbers()
-WIDTHS = (1.0, 0.5, 0.25, 0.1, 0.03, 0.01)
-"""Halves and thirds, roughly: what a box around a rehearsal is beside its weights."""
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 

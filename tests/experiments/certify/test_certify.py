@@ -85,6 +85,8 @@ def test_the_energy_clip_keeps_its_promise() -> None:
         (["--task", "digits-linear", "--delta", "0"], "--delta 0 is not strictly between 0 and 1"),
         (["--task", "digits-linear", "--form", "prior"], "unknown form 'prior'"),
         (["--task", "digits-linear", "--preset", "gpu"], "unknown preset 'gpu'"),
+        (["--task", "digits-linear", "--width", "0.1"], "--width 0.1: goes with --form centred"),
+        (["--task", "digits-linear", "--form", "centred", "--width", "0.2"], "one of 1, 0.5, 0.25, 0.1, 0.03, 0.01"),
         (["--task", "mnist01-linear", "--data-dir", "/nowhere"], "train-images-idx3-ubyte"),
     ],
 )
