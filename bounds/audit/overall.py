@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsebounds.bounds.audit.certificates.boxes import audit_boxes
+from sparsebounds.bounds.audit.certificates.centred import audit_centred
 from sparsebounds.bounds.audit.certificates.distance import audit_distance
+from sparsebounds.bounds.audit.certificates.hidden_boxes import audit_hidden_boxes
 from sparsebounds.bounds.audit.certificates.search import audit_search
 from sparsebounds.bounds.audit.certificates.signs import audit_orthants
 from sparsebounds.bounds.audit.moments.activations import activation_cases
@@ -61,6 +63,8 @@ def _rows(bound: str, row_of: Any, preset: Preset) -> Iterator[Row]:
         yield from audit_nets(graph_cases(preset))
         yield from audit_orthants(preset)
         yield from audit_boxes(preset)
+        yield from audit_hidden_boxes(preset)
+        yield from audit_centred(preset)
         yield from audit_margins(preset)
         yield from audit_coverage()
         yield from audit_search(preset)

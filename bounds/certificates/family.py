@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from jaxtyping import Bool, Float64, UInt64
 
-from sparsebounds.bounds.bound import Bound, Gamma, declare
+from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
@@ -76,6 +76,13 @@ class Family(Protocol):
         """(R,): what a radius of 1 adds to T, from the mean weighted energies (Z, K) of m samples."""
         ...
 
+    def most(self, graph: Graph) -> float:
+        """The largest radius, common to all rows, at which the class still holds the network.
+
+        Infinite where a class of a larger radius holds those of smaller ones; otherwise the rows share one radius.
+        """
+        ...
+
     def check(self, sample: Sample) -> None:
         """Raise ValueError if the sample contradicts what the family states of its inputs."""
         ...
@@ -86,6 +93,7 @@ class Family(Protocol):
     guarantee="certificate",
     assumes=("a network that the family holds", "a family fixed without the certified samples"),
     source=SOURCE,
+    covers=(*PIECEWISE_LINEAR, "activation"),
 )
 def certify_family(
     graph: Graph,
@@ -143,7 +151,9 @@ def certify_family(
     # The weights of the energies depend on what the network reads and on its slopes.
     log_inverse = math.log(int(family.counted.sum()) * 2.0 / delta) + paid.nats + math.fsum(architecture.values())
     upper, ratios = bernstein_limits(family.form, energies, log_inverse)
-    sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied_only)
+    most = family.most(graph)
+    tied = tied_only or most < math.inf  # a radius that is rounded up row by row needs classes that grow with it
+    sizes = _sizes(family.name, family.reach(upper, sample.m), family.radii(graph), prices, tied, most)
     terms = {
         **paid.terms,
         "energies: confidence bounds / means": float(ratios[family.counted].max(initial=1.0)),
@@ -175,7 +185,12 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
 
 
 def _sizes(
-    name: str, reach: Float64[np.ndarray, " R"], own: Float64[np.ndarray, " R"], paid: dict[str, float], tied_only: bool
+    name: str,
+    reach: Float64[np.ndarray, " R"],
+    own: Float64[np.ndarray, " R"],
+    paid: dict[str, float],
+    tied_only: bool,
+    most: float,
 ) -> list[ClassSize]:
     """One radius for all rows, and, unless that was settled in advance, a radius per row on each grid."""
     largest = float(own.max(initial=0.0))
@@ -195,5 +210,6 @@ def _sizes(
             "rows a_S / scale": shares.round(9).tolist(),
             "complexity of each row / all": (shares * reach / max(float(shares @ reach), 1e-300)).round(6).tolist(),
         }
-        sizes.append(ClassSize(log_scale, float(shares @ reach), prices, one_sided=True, terms=terms))
+        unit, log_most = float(shares @ reach), math.log(most)
+        sizes.append(ClassSize(log_scale, unit, prices, one_sided=True, terms=terms, log_most=log_most))
     return sizes

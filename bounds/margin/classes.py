@@ -34,6 +34,9 @@ class ClassSize:
     non-decreasing in c, already divided by m and with all factors; `unit` is not used then."""
     cap: float = math.inf
     """What the complexity never exceeds, whatever the curve says."""
+    log_most: float = math.inf
+    """log of the largest scale, at γ = 1, at which the class still holds the network: classes need not grow with the
+    scale, and at the grid point c_j only the γ between exp(log_scale)/c_j and exp(log_most)/c_j may be used."""
 
     @property
     def constant(self) -> bool:

@@ -201,7 +201,7 @@ def _points(size: ClassSize, m: int, payment: Payment) -> tuple[Int64[np.ndarray
         cheap = -math.ceil(math.log(1e6 * m) / math.log(RATIO))
         return np.array([cheap]), np.array([1.0 if fixed is None else fixed])
     if fixed is not None:
-        return np.array([grid_index(size.log_scale - math.log(fixed), size.ratio)]), np.array([fixed])
+        return _held(size, np.array([grid_index(size.log_scale - math.log(fixed), size.ratio)]), np.array([fixed]))
     # At grid point j the smallest γ allowed, scale / c_j, has the smallest ramp.
     j = np.array(_grid(size, m, payment.factor))
     logs = size.log_scale - j * math.log(size.ratio)
@@ -211,7 +211,22 @@ def _points(size: ClassSize, m: int, payment: Payment) -> tuple[Int64[np.ndarray
     # γ = 1 too: where no grid point has a complexity below 1, the search has nothing to go by. And the largest γ.
     more = [1.0] if small.all() else [1.0, math.exp(LOG_LARGEST)]
     further = [grid_index(size.log_scale - math.log(gamma), size.ratio) for gamma in more]
-    return np.append(j[small], further), np.append(gammas, more)
+    return _held(size, np.append(j[small], further), np.append(gammas, more))
+
+
+def _held(
+    size: ClassSize, j: Int64[np.ndarray, " n"], gammas: Float64[np.ndarray, " n"]
+) -> tuple[Int64[np.ndarray, " k"], Float64[np.ndarray, " k"]]:
+    """Those grid points whose class holds the network at this γ: all but where classes do not grow with their scale."""
+    if size.log_most == math.inf:
+        return j, gammas
+    kept = j * math.log(size.ratio) + math.log1p(ROUNDING) + np.log(gammas) <= size.log_most
+    if not kept.any():
+        raise ValueError(
+            "no class on the grid holds the network at this margin: classes around a rehearsal do not grow with their "
+            'scale; use gamma="best", or train further inside the class'
+        )
+    return j[kept], gammas[kept]
 
 
 def _at_zero(size: ClassSize, payment: Payment) -> bool:

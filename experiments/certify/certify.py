@@ -42,7 +42,7 @@ def form_of(options: CertifyOptions) -> str:
     """
     if options.form is not None and options.form not in FORMS:
         raise unknown("form", options.form, FORMS)
-    return options.form or ("signed" if find_task(str(options.task)).convs else "boxes")
+    return options.form or "boxes"
 
 
 def task_of(options: CertifyOptions) -> Task:
@@ -51,7 +51,8 @@ def task_of(options: CertifyOptions) -> Task:
     Raises:
         Problem: an unknown task.
     """
-    task = find_task(str(options.task))
+    task = find_task(str(options.task), form_of(options))
+    task = task if options.width is None else replace(task, width=options.width)
     if options.preset == "cpu":
         return task
     steps = (max(50, task.steps[0] // 4), max(50, task.steps[1] // 4))

@@ -53,7 +53,7 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
         Fitted; its `bound` is the certificate, after all costs.
 
     Raises:
-        Problem: an unknown form, or "boxes" or "uniform" for a network with hidden layers.
+        Problem: an unknown form, or one that a network with hidden layers does not have.
         ValueError: a task outside the configuration space of its data.
     """
     if form not in FORMS:

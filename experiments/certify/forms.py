@@ -8,14 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.certificates import Boxes, Ellipsoids, Family, Orthants, box_of_rehearsal, rehearsal_ellipsoids
-from sparsebounds.bounds.certificates.boxes.family import FIRST
+from sparsebounds.bounds.certificates import (
+    Boxes,
+    Centred,
+    Ellipsoids,
+    Family,
+    HiddenBoxes,
+    Orthants,
+    box_around_rehearsal,
+    box_of_rehearsal,
+    hidden_boxes_of_rehearsal,
+    rehearsal_ellipsoids,
+)
+from sparsebounds.bounds.certificates.boxes.moments import FIRST
 from sparsebounds.bounds.certificates.signs import HALF
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.experiments.certify.data import Prepared
 from sparsebounds.experiments.certify.models import Model, Training, class_means, tree_of
 from sparsebounds.experiments.certify.tasks import Task
-from sparsebounds.nets.certify import Chain, train_boxes, train_chain_ellipsoids, train_ellipsoids
+from sparsebounds.nets.certify import (
+    Chain,
+    train_boxes,
+    train_centred,
+    train_chain_boxes,
+    train_chain_ellipsoids,
+    train_ellipsoids,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +54,12 @@ class Shaping:
         return class_means(self.prepared.rehearsal.x, self.prepared.rehearsal.y, self.task.classes)
 
     @property
+    def largest(self) -> np.ndarray:
+        """(K,): what no input exceeds, since the front end clips."""
+        left_out = self.prepared.left_out
+        return np.abs(left_out.reshape(len(left_out), -1)).max(axis=0).astype(np.float64)
+
+    @property
     def shaped_by(self) -> np.ndarray | None:
         return self.prepared.front_end.shaped_by
 
@@ -54,12 +78,24 @@ class Form:
     """What a network with hidden layers does not have, and why; empty where it has it."""
 
 
-def _boxes(shaping: Shaping) -> Boxes:
-    largest = np.abs(shaping.prepared.left_out).max(axis=0).astype(np.float64)
+def _boxes(shaping: Shaping) -> Boxes | HiddenBoxes:
     form, floor = shaping.model.form, shaping.task.floor
+    if shaping.task.convs:
+        return hidden_boxes_of_rehearsal(
+            shaping.graph, form, shaping.means, shaping.largest,
+            shaped_by=shaping.shaped_by, side_floor=floor, size_floor=floor,
+        )  # fmt: skip
     return box_of_rehearsal(
-        form, shaping.rehearsal, shaping.means, largest,
+        form, shaping.rehearsal, shaping.means, shaping.largest,
         shaped_by=shaping.shaped_by, side_floor=floor, size_floor=floor,
+    )  # fmt: skip
+
+
+def _centred(shaping: Shaping) -> Centred:
+    form, task = shaping.model.form, shaping.task
+    return box_around_rehearsal(
+        form, shaping.rehearsal, shaping.means, shaping.largest,
+        width=task.width, shaped_by=shaping.shaped_by, side_floor=task.floor, size_floor=task.floor,
     )  # fmt: skip
 
 
@@ -90,6 +126,10 @@ def _in_boxes(values: Any, y: Any, signs: Any, family: Boxes, costs: Any, config
     return train_boxes(values, y, signs, family.sides * family.signs, costs, config, start=start)
 
 
+def _in_centred(values: Any, y: Any, signs: Any, family: Centred, costs: Any, config: Any, start: Any) -> Any:
+    return train_centred(values, y, signs, family.centres, family.halves, costs, config)
+
+
 def _in_ellipsoids(values: Any, y: Any, signs: Any, family: Ellipsoids, costs: Any, config: Any, start: Any) -> Any:
     orthant = None if family.orthants is None else family.orthants.rows
     return train_ellipsoids(values, y, signs, family.rows, costs, config, start=start, orthant=orthant)
@@ -103,6 +143,15 @@ def _chain_in_ellipsoids(
     return train_chain_ellipsoids(chain, values, y, signs, axes, costs, config, start=start, orthants=orthants)
 
 
+def _chain_in_boxes(
+    chain: Chain, values: Any, y: Any, signs: Any, family: HiddenBoxes, costs: Any, config: Any, start: Any
+) -> Any:
+    sides, shapes = family.sides, enumerate(chain.kernels)
+    edges = {f"conv{i}": (sides.hidden[i + 1] * sides.hidden_signs[i + 1])[0, :-1].reshape(s) for i, s in shapes}
+    edges["rows"] = sides.rows * sides.signs
+    return train_chain_boxes(chain, values, y, signs, edges, costs, config, start=start)
+
+
 def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
     """Numbers of all weights, named and shaped like the parameters."""
     shapes = enumerate(chain.kernels)
@@ -112,9 +161,14 @@ def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
 FORMS = {
     "boxes": Form(
         _boxes,
-        Training((HALF * FIRST) ** 2, _in_boxes),
+        Training((HALF * FIRST) ** 2, _in_boxes, _chain_in_boxes),
         ", sides and signs of the class",
-        linear_only="form with boxes: they are for networks without hidden layers",
+    ),
+    "centred": Form(
+        _centred,
+        Training((HALF * FIRST) ** 2, _in_centred),
+        ", the middle of the class",
+        linear_only="form around a rehearsal: it is for networks without hidden layers",
     ),
     "signed": Form(
         lambda shaping: _ellipsoids(shaping, signed=True),
@@ -134,5 +188,5 @@ FORMS = {
         linear_only="uniform form: the axes of its hidden layers come from a rehearsal",
     ),
 }
-"""What fixes the class: a network trained on the images left out, by boxes with its signs, by ellipsoids with its
-signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""
+"""What fixes the class: a network trained on the images left out, by boxes with its signs, by boxes around it, by
+ellipsoids with its signs, by ellipsoids of any sign; or ellipsoids with all axes equal, and no label is used."""

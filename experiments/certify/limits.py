@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsebounds.bounds.certificates import Ellipsoids
 from sparsebounds.bounds.certificates.chain import hidden_layers
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.layers import label
@@ -69,7 +70,7 @@ def _layers(fitted: Fitted) -> dict[str, float]:
     graph, family, scale = fitted.graph, fitted.family, fitted.family.scales(fitted.graph)
     values, y = fitted.prepared.certified.values[:SOME], fitted.prepared.parts.certified.y[:SOME]
     seen, sizes = activations(graph, values), {}
-    for index in (0, *hidden_layers(graph)):
+    for index in (0, *(hidden_layers(graph) if isinstance(family, Ellipsoids) else ())):  # boxes weigh inputs alone
         first = int(graph.offsets[index])
         z = seen[index].reshape(len(values), -1) / np.maximum(scale[first : first + graph.layers[index].size], 1e-300)
         means = (family.form.weights[:, y] @ family.energy_weights(graph, frozen=index).of(z)).T / len(y)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from sparsebounds.experiments.certify.widths import WIDTHS
 from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
 
@@ -35,6 +36,7 @@ class CertifyOptions:
         tried: how many certificates came before on the same samples: other networks, seeds, presets, or further draws
             of the same.
         preprocessing, repetitions: as in `bounds.Sample.measure`, for samples of one's own.
+        width: of the box around a rehearsal, beside its weights; the form "centred" alone. None: the task's.
         resume: certify the draw that an interrupted run has left behind.
 
     Raises:
@@ -48,7 +50,8 @@ class CertifyOptions:
         str | None,
         Option(
             help="What fixes the class: distance (from a reference), data-free, boxes or signed (a rehearsal and its "
-            "signs), rehearsal (signs free), or uniform: no label of the images left out is used.",
+            "signs), centred (around a rehearsal), rehearsal (signs free), or uniform: no label of the images left out "
+            "is used.",
             show_default="the task's first",
         ),
     ] = None
@@ -81,6 +84,9 @@ class CertifyOptions:
         str, Option(help="fixed, sample (the data's statistics), or stated: fixed, if it looks otherwise.")
     ] = "fixed"
     repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
+    width: Annotated[
+        float | None, Option(help="Half the box around a rehearsal beside its weights: 1 … 0.01.", show_default="0.1")
+    ] = None
     resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 
     def __post_init__(self) -> None:
@@ -90,6 +96,9 @@ class CertifyOptions:
         if not 0 <= self.seed < 2**32:
             raise Problem(f"--seed {self.seed}: needed an integer from 0 to 2**32 - 1")
         self._check_what()
+        if self.width is not None and (self.form != "centred" or self.width not in WIDTHS):
+            listed = ", ".join(f"{w:g}" for w in WIDTHS)
+            raise Problem(f"--width {self.width:g}: goes with --form centred, and is one of {listed}")
         if self.left_out is not None and self.left_out not in LEFT_OUT:
             raise Problem(f"--left-out {self.left_out:g}: choose one of {', '.join(f'{s:g}' for s in LEFT_OUT)}")
         for option, known in (("preprocessing", PREPROCESSING), ("repetitions", REPETITIONS)):

@@ -10,15 +10,16 @@ the class at once. STATEMENT says what the number is about; statements about oth
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from sparsebounds.bounds.margin.codes import Code, Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
 from sparsebounds.experiments.certify.tasks import TREE, Task
+from sparsebounds.experiments.certify.widths import WIDTHS
 
-VERSION = 1
+VERSION = 2
 """To be raised with every change of a list; then `python -m sparsebounds.experiments.certify.reprice`."""
 FREE = frozenset({"batch_size", "steps", "pull"})
 STATEMENT = frozenset({"name", "dataset", "digits"})
@@ -28,6 +29,10 @@ SMALL = frozenset({"digits"})
 ONE_TO_FIVE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 WHOLE = WholeNumbers()
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
+FLOORS = {"boxes": ["floor"], "centred": ["floor", "width"]}
+"""The numbers of boxes; those of ellipsoids are two floors."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,7 @@ class Lists:
     warm: tuple[int, ...] = tuple(range(0, 1001, 100))
     warm_strengths: tuple[float, ...] = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
     floors: tuple[float, ...] = SHARES
+    widths: tuple[float, ...] = WIDTHS
     axis_floors: tuple[float, ...] = SHARES
     biases: tuple[float, ...] = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
     growths: tuple[float, ...] = (0.0, 0.1, 0.2, 0.5, 1.0)
@@ -59,6 +65,22 @@ class Lists:
 LARGE_LISTS = Lists(
     left_out=(500, 1000, 2000, 5000, 10000, 20000), front_ends=("pixels", "filters", "convolutions", "patches")
 )
+BOX_LISTS = replace(
+    LARGE_LISTS,
+    steps=(100, 200, 400),
+    batches=(1000,),
+    rates=(0.03,),
+    strengths=(1.0, 2.0),
+    copies=Listed((0,)),
+    starts=(1, 6),
+    warm=(200,),
+    warm_strengths=(0.02,),
+    floors=(0.005,),
+    kernels=(1, 2, 3),
+    channels=(4, 8, 24),
+    layers=(1, 2, 3),
+)
+"""Of convolutions in boxes and their rehearsals: written down with these forms, short because every nat counts."""
 SMALL_LISTS = Lists(
     left_out=(100, 200, 300, 400, 500),
     front_ends=("pixels", "convolutions"),
@@ -121,7 +143,7 @@ def _values(task: Task, form: str, seed: int) -> dict[str, Any]:
         return found | {"uniform_bias": task.uniform_bias, "growth": task.growth, "guess": task.guess}
     found |= {"rehearsal_steps.anneal": task.rehearsal_steps[0], "rehearsal_steps.ramp": task.rehearsal_steps[1]}
     names = ["rehearsal_batch", "rehearsal_rate", "strength", "copies"]
-    names += ["floor"] if form == "boxes" else ["weight_floor", "moment_floor"]
+    names += FLOORS.get(form, ["weight_floor", "moment_floor"])
     names += ["starts", "warm", "warm_strength"] if task.convs else []
     return found | {name: getattr(task, name) for name in names} | {"seed": seed}
 
@@ -160,8 +182,8 @@ def _space(dataset: str, digits: tuple[int, ...] | None, classes: int) -> Config
     below = {
         "pixels": (_forms(lists, convs=False),),
         "filters": (*_filters(), _forms(lists, convs=False)),
-        "convolutions": (_conv_fields(lists), _forms(lists, convs=True)),
-        "patches": (*_patches(), _conv_fields(lists), _forms(lists, convs=True)),
+        "convolutions": (_forms(lists, convs=True),),
+        "patches": (*_patches(), _forms(lists, convs=True)),
     }
     fields = (
         Field("left_out", Listed(lists.left_out)),
@@ -220,9 +242,13 @@ def _conv_fields(lists: Lists) -> Field:
 def _forms(lists: Lists, *, convs: bool) -> Field:
     rehearsal = _rehearsal(lists, convs)
     axes = (Field("weight_floor", Listed(lists.axis_floors)), Field("moment_floor", Listed(lists.axis_floors)))
-    below = {"signed": (*rehearsal, *axes), "rehearsal": (*rehearsal, *axes)}
+    network = (_conv_fields(lists),) if convs else ()
+    below = dict.fromkeys(("signed", "rehearsal"), (*network, *rehearsal, *axes))
+    short = BOX_LISTS if convs and lists is not SMALL_LISTS else lists
+    small = (_conv_fields(short),) if convs else ()
+    boxes = (*small, *_rehearsal(short, convs), Field("floor", Listed(short.floors)))
+    below |= {"boxes": boxes, "centred": (*boxes, Field("width", Listed(lists.widths)))}
     if not convs:
-        below |= {"boxes": (*rehearsal, Field("floor", Listed(lists.floors)))}
         below["uniform"] = (
             Field("uniform_bias", Listed(lists.biases)),
             Field("growth", Listed(lists.growths)),

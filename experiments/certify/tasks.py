@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsebounds.experiments.shared.problems import unknown
@@ -38,6 +38,7 @@ class Task:
         warm, warm_strength: steps of normal training before a rehearsal of convolutions, and how much of `strength`
             they pay.
         floor: share of a row's mean weight and mean size that every side of a box gets.
+        width: half a side of a box around a rehearsal, beside its weight.
         weight_floor, moment_floor: of the axes of a rehearsal, see `rehearsal_ellipsoids`.
         uniform_bias: τ of a bias beside axes of 1, where no rehearsal gives one.
         growth: how much longer uniform axes are one level further down the tree: classes that look alike need larger
@@ -66,6 +67,7 @@ class Task:
     warm: int = 200
     warm_strength: float = 0.02
     floor: float = 0.005
+    width: float = 0.1
     weight_floor: float = 0.1
     moment_floor: float = 0.1
     uniform_bias: float = 0.25
@@ -118,12 +120,20 @@ TASKS = {
 }
 
 
-def find_task(name: str) -> Task:
-    """The task of a name.
+OF_FORM: dict[tuple[str, str], dict[str, Any]] = {
+    ("mnist01", "boxes"): {"left_out": 5000},
+    ("mnist10-conv", "boxes"): {"left_out": 5000, "rehearsal_steps": (400, 200)},
+    ("mnist10-linear", "centred"): {"left_out": 5000, "strength": 1.0},
+}
+"""What a task has otherwise in one of its forms: around a rehearsal more images are left out for it."""
+
+
+def find_task(name: str, form: str | None = None) -> Task:
+    """The task of a name, in its usual numbers or those of a form.
 
     Raises:
         Problem: no such task; the message lists those there are.
     """
     if name not in TASKS:
         raise unknown("task", name, TASKS)
-    return TASKS[name]
+    return replace(TASKS[name], **OF_FORM.get((name, form or ""), {}))

@@ -1,7 +1,7 @@
 """Training of a linear head on fixed features, written in the Haar coefficients of a tree over the classes.
 
 f_r = Σ_{S∋r} ε_S(r) (D_S·v + d_S): the splits S of the tree are what a certificate charges for, so they are the
-parameters. Two complexities: of the tap form, Σ_S Σ_k |D_Sk| κ_Sk, and of ellipsoids, Σ_S ‖D_S/τ_S‖ κ_S.
+parameters. Complexities: of the tap form, Σ_S Σ_k |D_Sk| κ_Sk; of ellipsoids, Σ_S ‖D_S/τ_S‖ κ_S; of boxes, a Σ_S κ_S.
 Letters: docs/theory.md, "Theorem 2"; κ: the arguments `costs`.
 """
 
@@ -15,6 +15,9 @@ import numpy as np
 
 from sparsebounds.nets.certify.loop import CertifyConfig, inside, minimise
 from sparsebounds.nets.certify.objective import adam, round_steps
+
+EDGE = 0.998
+"""Share of a box around a rehearsal that is used: rounding in float32 must not lead out of it."""
 
 
 def train_taps(
@@ -136,6 +139,49 @@ def train_boxes(
 
     u = np.divide(start, sides, out=np.zeros_like(start), where=sides != 0)
     first = project({"u": jnp.asarray(u, jnp.float32), "log_a": jnp.zeros((), jnp.float32)})
+    tx = round_steps(config.learning_rate, config.steps)
+    found = np.asarray(
+        weights(minimise(first, scores, complexity, features, labels, config, tx, project)), dtype=np.float64
+    )
+    return found[:, :-1], found[:, -1]
+
+
+def train_centred(
+    features: Any,
+    labels: Any,
+    signs: np.ndarray,
+    centres: np.ndarray,
+    halves: np.ndarray,
+    costs: np.ndarray,
+    config: CertifyConfig,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise mean loss + strength · a Σ_S κ_S over D in the box a·[centres − halves, centres + halves].
+
+    Args:
+        features, labels, signs, config: as for `train_taps`.
+        centres, halves: (S, K + 1), the last column for the constant; training begins at the centres.
+        costs: (S,): κ_S, what a factor of one adds to the bound.
+
+    Returns:
+        (D, d), float64 (S, K) and (S,), at margin γ = 1, inside the box of the factor that training found best.
+    """
+    middle, half = jnp.asarray(centres, jnp.float32), jnp.asarray(halves, jnp.float32)
+    codes, total = jnp.asarray(signs, jnp.float32), jnp.float32(np.sum(costs))
+
+    def weights(p: dict[str, jax.Array]) -> jax.Array:
+        return (middle + p["u"] * half) * jnp.exp(p["log_a"])
+
+    def scores(p: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+        w = weights(p)
+        return (x @ w[:, :-1].T + w[:, -1]) @ codes
+
+    def complexity(p: dict[str, jax.Array]) -> jax.Array:
+        return jnp.exp(p["log_a"]) * total
+
+    def project(p: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        return {"u": jnp.clip(p["u"], -EDGE, EDGE), "log_a": p["log_a"]}
+
+    first = {"u": jnp.zeros(centres.shape, jnp.float32), "log_a": jnp.zeros((), jnp.float32)}
     tx = round_steps(config.learning_rate, config.steps)
     found = np.asarray(
         weights(minimise(first, scores, complexity, features, labels, config, tx, project)), dtype=np.float64

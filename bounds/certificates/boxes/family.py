@@ -2,14 +2,9 @@
 
 A box bounds every weight on its own: by the number of its row, times its side. Letters: docs/theory.md, "Boxes".
 Row S of the margin form is D_S = D' + D'' with 0 ≤ σ_{S,i} D'_i ≤ a_S β_{S,i}, and |D''_i| ≤ SLACK·a_S β_{S,i} for
-rounding. The supremum goes coordinate by coordinate, so that first moments count: with |x_ni| ≤ B_i, λ_n ≤ λ and
-X_i = Σ_n ξ_n λ_n x_ni
+rounding. The supremum goes coordinate by coordinate, so that first moments count: with X_i = Σ_n ξ_n λ_n x_ni
 
     E sup Σ_n ξ_n λ_n D_S·x_n ≤ (½ + SLACK) a_S Σ_i β_{S,i} E|X_i|
-    E|X_i| ≤ √(2/π) √(Σ_n λ_n² x_ni² + H λ²B_i²) + REST λ B_i
-
-Σ_i β_i √(…)_i ≤ √(Σ_i β_i κ_i) √(Σ_i (β_i/κ_i) (…)_i) for any κ > 0 fixed without looking at the sample, about √E x_i²:
-the data are seen through one weighted energy per row and sub-sample, as for ellipsoids. Proof: docs/theory.md, "Boxes".
 """
 
 from __future__ import annotations
@@ -18,9 +13,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, UInt64
+from jaxtyping import Bool, Float64, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.boxes.moments import (
+    check_range,
+    check_shapes,
+    counted_pairs,
+    first_moments,
+    pair_weights,
+)
 from sparsebounds.bounds.certificates.chain import hidden_layers
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.certificates.signs import HALF, SLACK, over_axes
@@ -29,10 +31,6 @@ from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
-
-H, REST = 4.43, 0.0024
-"""E|Σ ξ_n a_n| ≤ √(2/π) √(Σ a_n² + H max a_n²) + REST max |a_n|."""
-FIRST = math.sqrt(2.0 / math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,26 +68,19 @@ class Boxes:
     def __post_init__(self) -> None:
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
-        shape, count = self.sides.shape, len(pairs(self.form))
-        if shape[0] != len(self.form.rows) or self.signs.shape != shape or self.sizes.shape != (count, shape[1]):
-            raise ValueError(f"sides {shape}, signs {self.signs.shape} and sizes {self.sizes.shape} do not match")
-        if not (np.isin(self.signs, (-1.0, 1.0)).all() and (self.sides >= 0).all() and (self.sizes > 0).all()):
-            raise ValueError("signs must be 1 or -1, sides not negative, sizes positive")
-        if self.largest.shape != shape[1:] or not (self.largest >= 0).all() or self.largest[-1] < 1:
-            raise ValueError(f"largest of shape {self.largest.shape}; needed {shape[1:]}, not negative, the last 1")
+        check_shapes(self.form, self.sides, self.sizes, self.largest)
+        if self.signs.shape != self.sides.shape or not np.isin(self.signs, (-1.0, 1.0)).all():
+            raise ValueError(f"signs must be 1 or -1, of the shape {self.sides.shape} of the sides")
 
     @property
     def counted(self) -> Bool[np.ndarray, "pairs K"]:
         """bool (pairs, K): the sub-sample of each pair."""
-        out = np.zeros((len(self.sizes), len(self.form.weights)), dtype=bool)
-        out[self._diagonal] = True
-        return out
+        return counted_pairs(self.form)
 
     @property
     def weights(self) -> EnergyWeights:
         """Z of every pair: Σ_i (β_i/κ_i) x_i², the constant among the i."""
-        rows = self.sides[[r for r, _ in pairs(self.form)]] / self.sizes
-        return EnergyWeights(rows[:, :-1], rows[:, -1], p=1.0)
+        return pair_weights(self.form, self.sides, self.sizes)
 
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """`weights`, which do not depend on the network: it has no layer to freeze.
@@ -122,35 +113,16 @@ class Boxes:
 
     def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        reach = np.zeros(len(self.sides))
-        for (row, k), kappa, energy in zip(pairs(self.form), self.sizes, energies[self._diagonal], strict=True):
-            beta, top = self.sides[row], float(self.form.weights[k].max())  # top: λ²
-            more = H * top * float(np.sum(beta / kappa * np.square(self.largest)))
-            first = FIRST * math.sqrt(float(beta @ kappa) * (m * float(energy) + more))
-            rest = REST * math.sqrt(top) * float(beta @ self.largest)
-            reach[row] += (HALF + SLACK) * self.form.multipliers[row, k] * (first + rest)
-        return reach
+        return (HALF + SLACK) * first_moments(self.form, self.sides, self.sizes, self.largest, energies, m)
+
+    def most(self, graph: Graph) -> float:
+        """No limit: a box of a larger radius holds the smaller ones."""
+        return math.inf
 
     def check(self, sample: Sample) -> None:
-        """Raise ValueError unless all inputs of the sample are known to lie within B.
-
-        The weights do not know B: energies of a class with another one would pass.
-        """
-        if sample.largest is None:
-            raise ValueError("the sample has no largest values to compare with those of the class; use Sample.measure")
-        if (np.ravel(sample.largest) > self.largest[:-1]).any():
-            raise ValueError("an input of the sample is larger than the class states; clip the inputs in a front end")
-
-    @property
-    def _diagonal(self) -> tuple[Int64[np.ndarray, " pairs"], Int64[np.ndarray, " pairs"]]:
-        """Each pair, and its sub-sample."""
-        return np.arange(len(self.sizes)), np.array([k for _, k in pairs(self.form)])
+        """Raise ValueError unless all inputs of the sample are known to lie within B."""
+        check_range(sample, self.largest)
 
     def _check_linear(self, graph: Graph) -> None:
         if hidden_layers(graph):
             raise NotCovered("boxes are for linear heads on fixed inputs; this network has hidden layers")
-
-
-def pairs(form: MarginForm) -> list[tuple[int, int]]:
-    """(row, sub-sample) with a multiplier that is not 0."""
-    return [(int(r), int(k)) for r, k in zip(*np.nonzero(form.multipliers), strict=True)]

@@ -13,6 +13,7 @@ them are divided by it, so that all hidden radii are 1 and only the a_S are numb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -131,6 +132,10 @@ class Ellipsoids:
     def reach(self, energies: Float64[np.ndarray, "R K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T: Σ_k mult_{S,k} √(m energy_{S,k}), (R,)."""
         return np.asarray((self.form.multipliers * np.sqrt(m * energies)).sum(axis=1))
+
+    def most(self, graph: Graph) -> float:
+        """No limit: an ellipsoid of a larger radius holds the smaller ones."""
+        return math.inf
 
     def check(self, sample: Sample) -> None:
         """Nothing: the class states no range of its inputs beside those of the energies."""

@@ -58,7 +58,7 @@ def test_the_attack_is_part_of_the_audit(monkeypatch) -> None:
     from sparsebounds.bounds.audit import overall
 
     others = ("audit_nets", "audit_orthants", "audit_boxes", "audit_margins", "audit_losses", "audit_statement")
-    for name in (*others, "audit_distance"):
+    for name in (*others, "audit_distance", "audit_hidden_boxes", "audit_centred"):
         monkeypatch.setattr(overall, name, lambda *args, **kwargs: [])
     monkeypatch.setattr(overall, "audit_coverage", lambda: [])
     monkeypatch.setattr(overall, "audit_certificate", lambda *args: [])

@@ -12,7 +12,8 @@ from scipy.stats import binom
 from sparsebounds import bounds
 from sparsebounds.bounds.audit.certificates.boxes import BoxCase, attained, audit_boxes, claim
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.boxes.family import REST, Boxes, H, pairs
+from sparsebounds.bounds.certificates.boxes.family import Boxes
+from sparsebounds.bounds.certificates.boxes.moments import REST, H, pairs
 from sparsebounds.bounds.certificates.boxes.rehearsal import box_of_rehearsal
 from sparsebounds.bounds.certificates.energies import measure_energies
 from sparsebounds.bounds.certificates.family import certify_family

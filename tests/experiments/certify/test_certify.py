@@ -36,7 +36,7 @@ def test_the_document_adds_up(found) -> None:
     terms = found["terms"]
     paid = math.fsum(part["nats"] for part in terms["configuration"].values())
     assert terms["nats: configuration"] == pytest.approx(paid) and paid > 5
-    assert found["space"] == {"name": "certify: digits, all classes", "version": 1, "hash": "bf88d41823b3c423"}
+    assert found["space"] == {"name": "certify: digits, all classes", "version": 2, "hash": "64d5977c198e6536"}
     expected = math.sqrt((math.log(2 / found["delta"]) + found["nats"]) / (2 * found["m"]))
     assert found["confidence"] == pytest.approx(expected)
     assert sum(found["limits"][part] for part in ("ramp", "complexity", "confidence")) == pytest.approx(1.0)
@@ -85,6 +85,8 @@ def test_the_energy_clip_keeps_its_promise() -> None:
         (["--task", "digits-linear", "--delta", "0"], "--delta 0 is not strictly between 0 and 1"),
         (["--task", "digits-linear", "--form", "prior"], "unknown form 'prior'"),
         (["--task", "digits-linear", "--preset", "gpu"], "unknown preset 'gpu'"),
+        (["--task", "digits-linear", "--width", "0.1"], "--width 0.1: goes with --form centred"),
+        (["--task", "digits-linear", "--form", "centred", "--width", "0.2"], "one of 1, 0.5, 0.25, 0.1, 0.03, 0.01"),
         (["--task", "mnist01-linear", "--data-dir", "/nowhere"], "train-images-idx3-ubyte"),
     ],
 )
@@ -100,6 +102,18 @@ def test_hidden_layers_have_no_uniform_form() -> None:
     task = replace(certify_tasks.find_task("digits-linear"), convs=((2, 2, 2),))
     with pytest.raises(Problem, match="no uniform form"):
         certify_fit.fit(task, "uniform", None, seed=0, delta=0.01)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("form", "convs"), [("boxes", ((2, 2, 2),)), ("centred", ())])
+def test_forms_with_boxes_on_the_digits(form: str, convs: tuple) -> None:
+    task = replace(certify_tasks.find_task("digits-linear"), convs=convs, steps=(20, 10), rehearsal_steps=(100, 100))
+    prepared = certify_data.prepare(task, certify_data.load(task, None))
+    fitted = certify_fit.fit(task, form, prepared, seed=0, delta=0.01)
+    assert fitted.bound.guarantee == "certificate" and fitted.bound.value < 1.2
+    low, most = fitted.family.radii(fitted.graph).max(), fitted.family.most(fitted.graph)
+    assert low <= fitted.bound.terms["c_j = ratio^j"] * fitted.bound.gamma <= most
+    shown = certify_limits.limits(fitted)["complexity if all up to this layer were fixed"]
+    assert list(shown) == ["input"] and shown["input"] == pytest.approx(fitted.bound.complexity)
 
 
 def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> None:
@@ -145,6 +159,7 @@ def test_the_layers_cost_is_in_the_document() -> None:
 
 
 def test_forms_of_the_command() -> None:
-    assert [certify.form_of(certify.CertifyOptions(t)) for t in ("mnist01", "mnist10-filters")] == ["signed", "boxes"]
-    with pytest.raises(Problem, match="no form with boxes"):
-        certify_fit.fit(certify_tasks.find_task("mnist01"), "boxes", None, seed=0, delta=0.01)  # type: ignore[arg-type]
+    assert [certify.form_of(certify.CertifyOptions(t)) for t in ("mnist01", "mnist10-filters")] == ["boxes", "boxes"]
+    assert certify.form_of(certify.CertifyOptions("mnist01", "signed")) == "signed"
+    with pytest.raises(Problem, match="no form around a rehearsal"):
+        certify_fit.fit(certify_tasks.find_task("mnist01"), "centred", None, seed=0, delta=0.01)  # type: ignore[arg-type]

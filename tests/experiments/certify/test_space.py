@@ -11,6 +11,7 @@ import pytest
 from sparsebounds.bounds.margin.codes import Listed, Trees
 from sparsebounds.experiments.certify import data, fit, forms, models
 from sparsebounds.experiments.certify.certify import task_of
+from sparsebounds.experiments.certify.forms import FORMS
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import FREE, STATEMENT, configuration, declared, space_of
 from sparsebounds.experiments.certify.tasks import TASKS, Task, find_task
@@ -75,7 +76,7 @@ def test_what_only_trains_inside_a_class_leaves_the_class_alone() -> None:
 @pytest.mark.parametrize("name", TASKS)
 @pytest.mark.parametrize("preset", ["quick", "cpu"])
 def test_every_task_lies_in_its_space(name: str, preset: str) -> None:
-    forms = ("signed", "rehearsal") if TASKS[name].convs else ("boxes", "signed", "rehearsal", "uniform")
+    forms = ("boxes", "signed", "rehearsal") if TASKS[name].convs else tuple(FORMS)
     for form in forms:
         task = task_of(CertifyOptions(name, form, preset))
         found = configuration(task, form, 2**32 - 1)
@@ -86,16 +87,21 @@ def test_every_task_lies_in_its_space(name: str, preset: str) -> None:
 def test_prices_by_hand() -> None:
     rehearsal = [10, 10, 6, 10, 7, 2, 2]  # steps, steps, batch, rate, strength, no copies, seed 0
     linear = configuration(find_task("mnist01-linear"), "boxes", 0)
-    assert linear.nats == pytest.approx(math.log(math.prod([6, 7, 4, 4, *rehearsal, 10])))
+    assert linear.nats == pytest.approx(math.log(math.prod([6, 7, 4, 5, *rehearsal, 10])))
     ten = configuration(LINEAR, "boxes", 0)
     assert ten.nats - linear.nats == pytest.approx(math.log(2) + Trees(10).nats(LINEAR.tree))  # a tree was given
     assert Trees(10).nats(LINEAR.tree) == pytest.approx(math.log(math.factorial(18) / math.factorial(9)))
     filters = configuration(FILTERS, "boxes", 0)
     assert filters.nats - ten.nats == pytest.approx(math.log(3 * 5 * 11 * 4 * (3 * 14) * (3 * 14) * 3))
     uniform = configuration(find_task("mnist01-linear"), "uniform", 7)
-    assert uniform.nats == pytest.approx(math.log(6 * 7 * 4 * 4 * 7 * 5 * 7))
+    assert uniform.nats == pytest.approx(math.log(6 * 7 * 4 * 5 * 7 * 5 * 7))
     three = configuration(find_task("mnist01"), "signed", 0)  # 4 counts, alike, kernel 2 of 8, stride of 2, channels
-    assert three.nats == pytest.approx(math.log(math.prod([6, 7, 4, 4, 2, 8, 2, 12, 2, *rehearsal, 100, 10, 11, 7])))
+    assert three.nats == pytest.approx(math.log(math.prod([6, 7, 4, 4, 2, 8, 2, 12, 4, *rehearsal, 100, 10, 11, 7])))
+    around = configuration(LINEAR, "centred", 0)
+    assert around.nats - ten.nats == pytest.approx(math.log(6))  # the list of widths
+    boxes = configuration(replace(find_task("mnist01"), rehearsal_steps=(400, 200)), "boxes", 0)
+    short = [3, 3, 2, 2, 2]  # steps, steps, strength, seed 0, starts
+    assert boxes.nats == pytest.approx(math.log(math.prod([6, 7, 4, 3, 2, 3, 2, 3, 4, *short]))) and boxes.nats < 16
 
 
 @pytest.mark.parametrize(
@@ -109,7 +115,8 @@ def test_prices_by_hand() -> None:
         (replace(LINEAR, tree=((0, 1), 2)), "boxes", "tree.given"),
         (replace(DIGITS, strength=1.0), "boxes", "strength=1.0"),
         (LINEAR, "other", "form='other'"),
-        (CONV, "boxes", "form='boxes'"),
+        (replace(LINEAR, width=0.2), "centred", "width=0.2"),
+        (CONV, "uniform", "form='uniform'"),
     ],
 )
 def test_what_lies_outside_is_refused(task: Task, form: str, message: str) -> None:

@@ -1,0 +1,91 @@
+"""Boxes around a rehearsal in all layers: moves and ranges by hand, membership, a certificate, the attack."""
+
+import math
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from classes_fixed import two_layers
+
+from sparsebounds import bounds
+from sparsebounds.bounds.audit.certificates.centred import audit_centred
+from sparsebounds.bounds.certificates import boxes_around_network, certify_family, measure_energies
+from sparsebounds.bounds.certificates.boxes.moves import moves_of, ranges_of
+from sparsebounds.bounds.graph.evaluation import activations
+from sparsebounds.bounds.moments.margin_forms import tree_form
+from sparsebounds.bounds.moments.tree import Tree
+
+TWO = tree_form(Tree.balanced(2), 2)
+
+
+def test_moves_and_ranges_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    graph, w, b = two_layers(rng)
+    w0, w1 = (a.astype(np.float32).astype(np.float64) for a in w)
+    b0 = b[0].astype(np.float32).astype(np.float64)
+    centre, rows = np.append((w1[:, 0] - w1[:, 1]) / 2, 0.1)[None], rng.uniform(0.1, 2, size=(1, 4))
+    half = rng.uniform(0.1, 2, size=(1, 5, 3))
+    p = np.maximum(np.abs(centre[0]) + rows[0], 2 * rows[0])[:-1]
+    expected = np.concatenate([half[0, :-1] @ p, rows[0, :-1], [rows[0, -1] + half[0, -1] @ p]])
+    np.testing.assert_allclose(moves_of(graph, centre, rows, {1: half})[0], expected)
+    inputs = rng.uniform(1, 2, size=4)
+    ranges = ranges_of(graph, inputs)
+    np.testing.assert_allclose(ranges, np.append(inputs, np.abs(w0).T @ inputs + np.abs(b0)), rtol=1e-6)
+    x = rng.uniform(-1, 1, size=(200, 4)) * inputs
+    values = np.concatenate([v.reshape(200, -1) for v in activations(graph, x)[:-1]], axis=1)
+    assert (np.abs(values) <= ranges + 1e-6).all()
+    with pytest.raises(ValueError, match="no h for"):
+        moves_of(graph, centre, rows, {})
+    with pytest.raises(ValueError, match="needed the same, not negative"):
+        moves_of(graph, centre, -rows, {1: half})
+
+
+def test_audit() -> None:
+    rows = audit_centred("quick")
+    assert not any(row.violated for row in rows) and max(row.ratio for row in rows) == pytest.approx(1.0)
+    assert {name for row in rows for name, f in row.broken if row.catches(f)} == {"the last row alone shifted"}
+
+
+def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
+    rng = np.random.default_rng(1)
+    m = 4000
+    y = rng.integers(0, 2, m)
+    x = (np.where(y == 0, 1.0, -1.0)[:, None] * [1.0, 0.5, -1.0] + 0.2 * rng.normal(size=(m, 3))).clip(-2, 2)
+    x = x.astype(np.float32)
+    w = [rng.normal(size=(3, 4)), rng.normal(size=(4, 2))]
+    w[0][:, 0], w[0][:, 1] = [1, 0.5, -1], [-1, -0.5, 1]
+    w[1][:2] = [[1, -1], [-1, 1]]
+    w[1][2:] *= 0.05
+
+    def net(scale):
+        first, second = (jnp.asarray(scale(a), jnp.float32) for a in w)
+        return lambda v: jax.nn.gelu(v @ first, approximate=False) @ second
+
+    f0, f = net(lambda a: a), net(lambda a: a * (1 + 0.02 * np.sign(a)))
+    graph0, graph = bounds.read_graph(f0, x[:2]), bounds.read_graph(f, x[:2])
+    with pytest.raises(ValueError, match="width"):
+        boxes_around_network(graph0, TWO, x[:500], y[:500], np.full(3, 2.0), width=0, shaped_by=None,
+                             side_floor=0.05, size_floor=0.05)  # fmt: skip
+    around = boxes_around_network(
+        graph0, TWO, x[:500], y[:500], np.full(3, 2.0), width=0.1, shaped_by=None, side_floor=0.05, size_floor=0.05
+    )
+    weights = around.energy_weights(graph)
+    features = around.features(x)
+    assert features.shape[1] + 1 == around.moves.shape[1] and (np.abs(features) <= around.largest[:-1] + 1e-5).all()
+    energies = measure_energies(weights, TWO, features, y, weights.limits(around.largest[:-1]))
+    sample = bounds.Sample.measure(f, x, y)
+    b = certify_family(graph, sample, around, energies, delta=0.01, choices={"width": 6})
+    assert b.value < 0.5 and b.guarantee == "certificate"
+    low, most = around.radii(graph)[0], around.most(graph)
+    assert low <= b.terms["c_j = ratio^j"] * b.gamma <= most and low < 1.02 / 1.1 * 1.001
+    assert b.terms["nats: choice of width, one of 6"] == pytest.approx(math.log(6))
+    # Further away, and networks of another structure, are refused.
+    far = bounds.read_graph(net(lambda a: 1.2 * a), x[:2])
+    with pytest.raises(ValueError, match="lies outside its box"):
+        around.radii(far)
+    with pytest.raises(ValueError):
+        around.radii(two_layers(rng, inputs=3, hidden=5)[0])
+    with pytest.raises(ValueError, match="larger than the class states"):
+        replace(around, inputs=np.full(3, 0.5)).check(sample)
