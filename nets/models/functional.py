@@ -40,7 +40,7 @@ def frozen(model: nnx.Module) -> tuple[Params, Params, Callable[[Params, Params,
         >>> apply(params, others, jax.numpy.ones((4, 3)))                               # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
-        ValueError: layers.1 (BatchNorm) is in training mode: a call changes its mean; call model.eval() first
+        ValueError: layers.1 (BatchNorm) is in training mode: a call changes its mean; call model.eval() first ...
         >>> net.eval()
         >>> params, others, apply = frozen(net)
         >>> apply(params, others, jax.numpy.ones((4, 3))).shape
@@ -80,7 +80,7 @@ def _changed(path: tuple[Any, ...], kinds: dict[tuple[Any, ...], str]) -> str:
     name, attribute = ".".join(map(str, owner)) or "the model", ".".join(map(str, path[len(owner) :]))
     said = f"{name} ({kinds[owner]})"
     does = "it draws random numbers" if attribute.startswith("rngs") else f"a call changes its {attribute}"
-    return f"{said} is in training mode: {does}; call model.eval() first"
+    return f"{said} is in training mode: {does}; call model.eval() first (it must heed that)"
 
 
 _RNGS = ("Rngs", "RngStream")

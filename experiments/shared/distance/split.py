@@ -102,6 +102,8 @@ def read_ids(said: str, samples: int) -> np.ndarray:
         ids = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise Problem(f"{path} cannot be read as .npy ({one_line(error)}): save it with numpy.save") from error
+    if not isinstance(ids, np.ndarray):
+        raise Problem(f"{path} is an .npz archive: save the one array with numpy.save, as .npy")
     if ids.dtype.kind not in "iu" or ids.ndim != 1 or (ids.size and not 0 <= ids.min() <= ids.max() < samples):
         raise Problem(
             f"{path} holds {ids.dtype} of shape {ids.shape}: it needs whole numbers from 0 to {samples - 1}, those of "

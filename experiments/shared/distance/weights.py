@@ -74,6 +74,7 @@ def load_weights(path: Path, like: Any) -> Any:
         for name, (_, leaf) in zip(names, leaves, strict=True)
         if name in found and found[name].shape != np.shape(leaf)
     ]
+    wrong += [f"{name} is {value.dtype}, no numbers" for name, value in found.items() if value.dtype.kind in "USOMm"]
     if wrong:
         more = f", and {len(wrong) - SOME} more" if len(wrong) > SOME else ""
         raise Problem(f"{path} does not fit the network: {'; '.join(wrong[:SOME])}{more}")

@@ -20,8 +20,8 @@ from sparsebounds.experiments.cli import main
 from sparsebounds.experiments.shared.distance import fit, network, posterior
 from sparsebounds.experiments.shared.distance.recipe import RECIPES, Recipe
 from sparsebounds.experiments.shared.distance.space import PRESETS, configuration
-from sparsebounds.experiments.shared.distance.split import split
-from sparsebounds.experiments.shared.distance.weights import together
+from sparsebounds.experiments.shared.distance.split import read_ids, split
+from sparsebounds.experiments.shared.distance.weights import load_weights, together
 from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.experiments.shared.user_model import Arrays
 
@@ -373,3 +373,12 @@ def test_budgets_and_the_length_of_a_step() -> None:
     assert posterior.displacement(10.0) == pytest.approx(4.14, abs=0.01)
     assert posterior.nearest_budgets(0.1, 1.4, 1) == [2.0]
     assert posterior.nearest_budgets(100.0, 1.4, 2) == [200.0, 500.0]
+
+
+def test_ids_in_an_archive_and_weights_that_are_words(tmp_path: Path) -> None:
+    np.savez(tmp_path / "ids.npz", ids=np.arange(3))
+    with pytest.raises(Problem, match=r"is an \.npz archive: save the one array"):
+        read_ids(str(tmp_path / "ids.npz"), 10)
+    np.savez(tmp_path / "words.npz", w=np.array(["a", "b"]))
+    with pytest.raises(Problem, match="w is <U1, no numbers"):
+        load_weights(tmp_path / "words.npz", {"w": np.zeros(2, np.float32)})

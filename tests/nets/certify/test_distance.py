@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from scipy.optimize import minimize
 
 from sparsebounds import nets
@@ -227,3 +228,24 @@ def test_a_loss_that_is_no_number_stops(key: jax.Array) -> None:
             quadratic(), {"w": np.ones(4, np.float32)}, x, y, key=key, loss=lambda s, y: s[:, 0] * np.float32(np.nan),
             **QUIET
         )  # fmt: skip
+
+
+class SetsItsWeights(nnx.Module):
+    """As spectral normalisation does: the weights that are read are divided first, in the call."""
+
+    def __init__(self, rngs):
+        self.inner = nnx.Linear(3, 2, rngs=rngs)
+
+    def __call__(self, x):
+        self.inner.kernel[...] = self.inner.kernel[...] / 2.0
+        return self.inner(x)
+
+
+def test_a_layer_that_sets_its_weights_leaves_those_that_were_given() -> None:
+    """Else the drawn weights would be others after the first pass."""
+    f, params, _ = nets.split_module(SetsItsWeights(nnx.Rngs(0)))
+    given = jax.tree.map(np.array, params)
+    kept = jax.tree.map(np.copy, given)
+    first, second = f(given, np.ones((4, 3), np.float32)), f(given, np.ones((4, 3), np.float32))
+    assert np.array_equal(first, second) and np.array_equal(given["inner"]["kernel"], kept["inner"]["kernel"])
+    assert np.allclose(first, kept["inner"]["kernel"].sum(axis=0) / 2.0 + kept["inner"]["bias"], atol=1e-6)
