@@ -115,11 +115,7 @@ def table(
     check_delta(delta)
     for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
         check_flag(flag, value)
-    given = _checked_options(options, chosen)
-    if pixel_range is not None:
-        if "pixel_range" in given:
-            raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
-        given["pixel_range"] = pixel_range
+    given = _checked_options(options, chosen, pixel_range)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
     if test is not None:
@@ -173,14 +169,21 @@ def _read(
         return program
 
 
-def _checked_options(options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]]) -> dict[str, Any]:
+def _checked_options(
+    options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]], pixel_range: Range | None
+) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
     own = {"graph", "sample", "delta", "reference", "mask_fixed", "test", "quantised"}
     known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
     for key in options or {}:
         if key not in known:
             raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
-    return dict(options or {})
+    given = dict(options or {})
+    if pixel_range is not None:
+        if "pixel_range" in given:
+            raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
+        given["pixel_range"] = pixel_range
+    return given
 
 
 def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:

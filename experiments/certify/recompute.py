@@ -224,23 +224,12 @@ def recompute(
     path: str, decoder: Any, x: np.ndarray, y: np.ndarray, *, delta: float, budgets: Sequence[str], nats: float = 0.0,
     reference_nats: float = 0.0, form: str = "direct", batch: int = 1000,
 ) -> dict[str, Any]:  # fmt: skip
-    """Everything again: weights, ratio, errors, value.
-
-    Args:
-        path: of the file of the draw.
-        decoder: a module with f, and perhaps weights.
-        x, y: the certified samples.
-        delta, budgets, form: as declared.
-        nats: prices of choices and draws.
-        reference_nats: those among them that chose the reference too.
-        batch: samples per call.
-    """
+    """Weights, ratio, errors and value again; nats: all prices, reference_nats: those that chose the reference too."""
     stated, parts = read(path)
     again = drawn_again(stated, parts)
     same = all(np.allclose(again[n], leaf, rtol=2.0**-23, atol=1e-9) for n, leaf in parts["params"].items())
     make = getattr(decoder, "weights", nested)
-    errors = wrong(decoder.f, make(parts["params"]), x, y, batch)
-    base = wrong(decoder.f, make(parts["reference"]), x, y, batch)
+    errors, base = (wrong(decoder.f, make(parts[part]), x, y, batch) for part in ("params", "reference"))
     m, k, k0 = len(y), int(errors.sum()), int(base.sum())
     ratio = log_ratio(stated, parts, again)
     log_delta = math.log(delta / (2 if form == "both" else 1))
@@ -250,7 +239,8 @@ def recompute(
     if form != "direct":
         more = excess_limit(int((errors & ~base).sum()), int((base & ~errors).sum()), m,
                             ratio + nats - log_delta - math.log(0.2))  # fmt: skip
-        values.append(min(binomial_limit(k0, m, log_delta + math.log(0.8) - reference_nats) + more, 1.0))
+        limit = binomial_limit(k0, m, log_delta + math.log(0.8) - reference_nats) + more
+        values.append(min(max(limit, k / m), 1.0))
     return {
         "weights are those of the seed": same,
         "log ratio": ratio,
@@ -283,9 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--delta", type=float, required=True)
     parser.add_argument("--budgets", nargs="+", required=True)
     parser.add_argument("--form", choices=("direct", "excess", "both"), default="direct")
-    parser.add_argument("--nats", type=float, default=0.0, help="of choices and draws")
-    parser.add_argument("--reference-nats", type=float, default=0.0, help="of choices that chose the reference too")
-    parser.add_argument("--batch", type=int, default=1000)
+    for name, said in (("--nats", "of choices and draws"), ("--reference-nats", "of choices of the reference")):
+        parser.add_argument(name, type=float, default=0.0, help=said)
     parser.add_argument("--value", type=float, help="what the certificate says")
     given = parser.parse_args(arguments)
     spec = importlib.util.spec_from_file_location("decoder", given.decoder)
@@ -297,7 +286,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         x, y = file["x"], file["y"].astype(int)
     found = recompute(
         given.draw, decoder, x, y, delta=given.delta, budgets=given.budgets, nats=given.nats,
-        reference_nats=given.reference_nats, form=given.form, batch=given.batch,
+        reference_nats=given.reference_nats, form=given.form,
     )  # fmt: skip
     print(json.dumps(found, indent=2))
     agrees = found["weights are those of the seed"]
