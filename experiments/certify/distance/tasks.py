@@ -58,7 +58,7 @@ def _edges(x: np.ndarray) -> np.ndarray:
     parts = [
         edge_features(jnp.asarray((x[i : i + 2000] + 1.0) / 2.0, jnp.float32), EDGES) for i in range(0, len(x), 2000)
     ]
-    return np.concatenate([np.asarray(part, np.float32) for part in parts])
+    return SIZE * np.concatenate([np.asarray(part, np.float32) for part in parts])
 
 
 def _flat(x: np.ndarray) -> np.ndarray:
