@@ -75,7 +75,7 @@ def cuts(program: ClosedJaxpr) -> Iterator[Cut]:
 
 def _like(at: Any, out: Any) -> bool:
     given, found = at.aval.shape, out.aval.shape
-    one = found[1:] in ((), (1,), (2,)) and given in (found[:1], (found[0], 1))
+    one = len(found) > 0 and found[1:] in ((), (1,), (2,)) and given in (found[:1], (found[0], 1))
     return (given == found or one) and jnp.issubdtype(at.aval.dtype, jnp.floating)
 
 

@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.reader.trace import line_of, said_by
 from sparsebounds.bounds.reader.values import ReadError
 
-MIXING = 1e-4
+MIXING = 2e-4
 """Tolerance between the scores of an input in a batch and alone: the order of float32 sums differs."""
 TOGETHER = 7
 """Inputs in the batch that shows mixing."""

@@ -67,7 +67,7 @@ def certified_row(
         found = split(Arrays(data.x_train, data.y_train, data.x_test, data.y_test), LEFT_OUT)
         fitted = fit_near(
             built, found, RECIPES["report"], choices,
-            seed=seed, delta=delta, folder=folder / f"{_name(built, data, seed)}-near", keep=keep, tell=tell,
+            seed=seed, delta=delta, keep=keep, tell=tell,
             preprocessing=data.preprocessing, repetitions=repetitions,
         )  # fmt: skip
     except (Problem, ValueError, nets.Diverged) as error:  # too few images for ten classes, for example

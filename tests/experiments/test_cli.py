@@ -19,7 +19,7 @@ from command_line import run, strict
 from sparsebounds import bounds, nets
 from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 
-TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3")
+TINY = ("--width", "2", "--tree-width", "2", "--depth", "2", "--train", "96", "--epochs", "3", "--no-certificate")
 
 
 def in_a_process(script: str) -> subprocess.CompletedProcess[str]:
@@ -184,7 +184,20 @@ def test_resume_after_the_end_changes_nothing_and_other_options_are_refused(
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_checkpoint_and_resume_ends_as_if_nothing_happened(tmp_path: Path) -> None:
-    options = ["report", "--arch", "mlp", "--width", "4", "--no-tree", "--train", "96", "--epochs", "120", "--json"]
+    options = [
+        "report",
+        "--arch",
+        "mlp",
+        "--width",
+        "4",
+        "--no-tree",
+        "--train",
+        "96",
+        "--epochs",
+        "120",
+        "--json",
+        "--no-certificate",
+    ]
     command = [sys.executable, "-m", "sparsebounds", *options, "--out"]
     root = Path(__file__).resolve().parents[2]
     interrupted = subprocess.Popen(

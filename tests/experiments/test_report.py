@@ -13,7 +13,20 @@ from sparsebounds.experiments.report.certified import certified_row
 from sparsebounds.experiments.report.follow import Network
 from sparsebounds.experiments.shared.distance.recipe import RECIPES, Recipe
 
-TINY = ("--arch", "mlp", "--width", "2", "--no-tree", "--train", "48", "--epochs", "1", "--batch-size", "16")
+TINY = (
+    "--arch",
+    "mlp",
+    "--width",
+    "2",
+    "--no-tree",
+    "--train",
+    "48",
+    "--epochs",
+    "1",
+    "--batch-size",
+    "16",
+    "--no-certificate",
+)
 load_data = report.load_data
 
 

@@ -145,7 +145,7 @@ DISTANCE = Experiment(
     presets={
         "quick": DistanceConfig((("mnist10-linear", "distance", None),), (0,), "quick"),
         "cpu": DistanceConfig(FEW, (0,)),
-        "full": DistanceConfig(ALL, (0, 1)),
+        "paper": DistanceConfig(ALL, (0, 1)),
     },
-    minutes={"quick": 1, "cpu": 30, "full": None}, run=run, plan=plan, figure=figure, show=show,
+    minutes={"quick": 1, "cpu": 30, "paper": None}, run=run, plan=plan, figure=figure, show=show,
 )  # fmt: skip

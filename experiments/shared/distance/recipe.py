@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 
 BATCH = 100
+MOST = 500
+"""Epochs, however few the samples are."""
 BUDGETS = (2.0, 5.0, 10.0, 20.0)
 """Nats that a posterior may spend beside δ in the direct form, configuration included: written down in advance."""
 LARGER = (50.0, 100.0, 200.0, 500.0)
@@ -51,8 +53,8 @@ class Recipe:
 
 
 def _passes(steps: int, samples: int) -> int:
-    """Over the samples, until so many steps are done."""
-    return math.ceil(steps / math.ceil(samples / BATCH))
+    """Over the samples, until so many steps are done; of a handful of samples no more than `MOST`."""
+    return min(math.ceil(steps / math.ceil(samples / BATCH)), MOST)
 
 
 RECIPES = {

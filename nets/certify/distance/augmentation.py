@@ -34,7 +34,8 @@ def random_jitter(
 
     def jitter(x: jax.Array, key: jax.Array) -> jax.Array:
         height, width = x.shape[1:3]
-        rows, columns = jnp.meshgrid(jnp.arange(height) - (height - 1) / 2, jnp.arange(width) - (width - 1) / 2,
+        rows, columns = jnp.meshgrid(jnp.arange(float(height)) - (height - 1) / 2,
+                                     jnp.arange(float(width)) - (width - 1) / 2,
                                      indexing="ij")  # fmt: skip
         draws = jax.random.uniform(key, (len(x), 5), jnp.float32, -1.0, 1.0) * jnp.asarray(
             [angle, shift, shift, size, size], jnp.float32

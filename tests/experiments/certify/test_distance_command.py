@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from sparsebounds import bounds
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.distance import run
-from sparsebounds.experiments.certify.distance.tasks import TASKS
+from sparsebounds.experiments.certify.distance.tasks import NUMBERS, TASKS
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.cli import main
 from sparsebounds.experiments.shared.distance import fit, network, posterior
@@ -189,7 +189,7 @@ def test_seeds_presets_and_earlier_certificates_are_paid(digits: Path, certified
     assert found["nats"]["configuration"] == pytest.approx(configuration("S", **given, preset="quick").nats)
     free = given | {"form": "data-free"}
     assert configuration("S", **free, seed=9).nats == configuration("S", **free).nats
-    places = [task.number + len(TASKS) * tried for task in TASKS.values() for tried in range(5)]
+    places = [task.number + NUMBERS * tried for task in TASKS.values() for tried in range(5)]
     assert len(set(places)) == len(places)
 
 
