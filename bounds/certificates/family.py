@@ -174,6 +174,8 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
     )
     if not same:
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
+    if hasattr(family, "features"):  # energies of its own features, not of what the network receives
+        return
     by_class = sample.class_energies.reshape(sample.classes, -1) @ needed.inputs.T
     by_class += sample.class_counts[:, None] * needed.constant
     own = (form.weights @ by_class).T / sample.m

@@ -37,7 +37,7 @@ def stripped(program: ClosedJaxpr) -> tuple[ClosedJaxpr, tuple[str, ...]]:
         (['mul'], ('softmax',))
         >>> below, ends = stripped(jax.make_jaxpr(lambda x: jax.nn.sigmoid(2.0 * x)[:, 0])(np.ones((4, 1), np.float32)))
         >>> [eqn.primitive.name for eqn in below.eqns], ends
-        (['mul', 'squeeze'], ('sigmoid',))
+        (['mul'], ('sigmoid',))
 
     Source: scores that one strictly increasing map takes to others have the same largest one (docs/theory.md).
     """

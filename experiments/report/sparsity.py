@@ -63,4 +63,4 @@ def _dense_logs(graph: bounds.Graph) -> float:
         if layer.bias is not None:
             logs = float(np.logaddexp(logs, 0.0))
         logs += (1 - layer.slope) / 2 * math.log(2)
-    return logs + math.log(graph.classes)
+    return logs + math.log(graph.classes if graph.classes > 2 else 1)  # two classes: one difference of scores

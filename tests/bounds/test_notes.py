@@ -65,7 +65,7 @@ NAMED = {
     "leaky": {},
     "skip": {"path_norm_layered": r"body\.layers\.2 adds or joins"},
     "two heads": {"path_norm_layered": r"not covered: deep\+wide adds"},
-    "activated at the end": {"ledent": r"layers\.2, is not"},
+    "activated at the end": {},
     "deep": {"neyshabur_two_layer": r"\(layers\.0\.layers\.0; layers\.1; layers\.3\)"},
 }
 MADE_UP = re.compile(r"\b(layer|dot|dense|linear|pool|diagonal|max pool) \d")

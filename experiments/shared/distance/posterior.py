@@ -134,7 +134,7 @@ def nearest_budgets(
 
     Example:
         >>> nearest_budgets(4.0, 1.4, 2)
-        [10.0, 20.0]
+        [5.0, 10.0]
     """
     allowed = [budget for budget in budgets if budget > paid + 0.1]
     return sorted(sorted(allowed, key=lambda b: abs(displacement(b - paid) - size))[:count])
