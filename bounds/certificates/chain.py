@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.moments.constants import P_GRID, contraction, khintchine
+from sparsebounds.bounds.moments.margin_forms import MarginForm
 
 
 def chain_moment(graph: Graph) -> float:
@@ -31,3 +34,10 @@ def hidden_layers(graph: Graph) -> list[int]:
     if len(graph.layers) < 2 or graph.layers[-1].activated:
         raise NotCovered("the last layer is not linear")
     return list(range(1, len(graph.layers) - 1))
+
+
+def head_rows(form: MarginForm, graph: Graph) -> Float64[np.ndarray, "R M"]:
+    """Rows of the margin form in the weights of the last layer, the bias last, 0 where there is none: (R, K + 1)."""
+    head = read_head(graph)
+    bias = np.zeros(graph.classes) if head.bias is None else head.bias
+    return np.asarray(form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1))

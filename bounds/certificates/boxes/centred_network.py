@@ -28,11 +28,11 @@ from sparsebounds.bounds.certificates.boxes.moments import (
     pair_weights,
 )
 from sparsebounds.bounds.certificates.boxes.moves import moves_of, ranges_of
+from sparsebounds.bounds.certificates.chain import head_rows
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
@@ -75,7 +75,7 @@ class CentredNetwork:
     @cached_property
     def moves(self) -> Float64[np.ndarray, "R N"]:
         """What stands before every e_i in the charge of every row at c = 1."""
-        return moves_of(self.rehearsal, _rows(self.form, self.rehearsal), self.rows, self.hidden)
+        return moves_of(self.rehearsal, head_rows(self.form, self.rehearsal), self.rows, self.hidden)
 
     @cached_property
     def largest(self) -> Float64[np.ndarray, " N"]:
@@ -128,7 +128,7 @@ class CentredNetwork:
 
     def _scales(self, graph: Graph) -> tuple[float, float]:
         self._check_hidden(graph)
-        return common_scales(_rows(self.form, graph), _rows(self.form, self.rehearsal), self.rows)
+        return common_scales(head_rows(self.form, graph), head_rows(self.form, self.rehearsal), self.rows)
 
     def _check_hidden(self, graph: Graph) -> None:
         moved = difference(graph, Reference(self.rehearsal, fixed="before training"))
@@ -140,9 +140,3 @@ class CentredNetwork:
                 outside |= (np.abs(dot.by_rows(layer.bias)) > halves[:, None, -1]).any()
             if outside:
                 raise ValueError(f"a weight of {layer.name} lies outside its box around the rehearsal; train inside it")
-
-
-def _rows(form: MarginForm, graph: Graph) -> Float64[np.ndarray, "R M"]:
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    return np.asarray(form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1))

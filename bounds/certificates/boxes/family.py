@@ -23,11 +23,10 @@ from sparsebounds.bounds.certificates.boxes.moments import (
     first_moments,
     pair_weights,
 )
-from sparsebounds.bounds.certificates.chain import hidden_layers
+from sparsebounds.bounds.certificates.chain import head_rows, hidden_layers
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.certificates.signs import HALF, SLACK, over_axes
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
@@ -103,9 +102,7 @@ class Boxes:
             ValueError: a weight that is not 0 where its side is.
         """
         self._check_linear(graph)
-        head = read_head(graph)
-        bias = np.zeros(graph.classes) if head.bias is None else head.bias
-        rows = self.form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+        rows = head_rows(self.form, graph)
         if rows.shape != self.sides.shape:
             raise ValueError(f"rows of shape {rows.shape}, sides {self.sides.shape}; the class is of another network")
         over = over_axes(rows, self.sides) * self.signs

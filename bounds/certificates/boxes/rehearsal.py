@@ -14,6 +14,7 @@ from sparsebounds.bounds.certificates.boxes.family import Boxes
 from sparsebounds.bounds.certificates.boxes.hidden import HiddenBoxes
 from sparsebounds.bounds.certificates.boxes.moments import pairs
 from sparsebounds.bounds.certificates.boxes.sides import Sides, learned_map, path_sums
+from sparsebounds.bounds.certificates.chain import head_rows
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
@@ -77,9 +78,7 @@ def hidden_boxes_of_rehearsal(
     Raises:
         NotCovered: a structure that boxes do not go through.
     """
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    head, rows = read_head(graph), head_rows(form, graph)
     top, hidden, hidden_signs = _sides(rows, side_floor), {}, {}
     top[:, -1] *= head.bias is not None
     for index, layer in list(graph.linear_layers())[:-1]:
@@ -170,9 +169,7 @@ def boxes_around_network(
     Raises:
         NotCovered: a structure that these boxes do not go through.
     """
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    head, rows = read_head(graph), head_rows(form, graph)
     hidden = {}
     for index, layer in list(graph.linear_layers())[:-1]:
         dot = learned_map(layer)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64, UInt64
 
-from sparsebounds.bounds.certificates.chain import chain_moment, hidden_layers
+from sparsebounds.bounds.certificates.chain import chain_moment, head_rows, hidden_layers
 from sparsebounds.bounds.certificates.ellipsoids.family import Ellipsoids
 from sparsebounds.bounds.certificates.signs import Orthants
 from sparsebounds.bounds.graph.graph import Graph
@@ -70,9 +70,7 @@ def rehearsal_ellipsoids(
     p = chain_moment(graph)
     squares = (form.weights @ means).T  # (inputs + 1, K)
     q = _moments(graph, squares, p)
-    head = read_head(graph)
-    bias = np.zeros(graph.classes) if head.bias is None else head.bias
-    rows = form.rows @ np.concatenate([head.weights, bias[:, None]], axis=1)
+    head, rows = read_head(graph), head_rows(form, graph)
     reach = np.concatenate([q[head.elements], np.sqrt(squares[-1:])])  # (K elements + 1, sub-samples)
     tau = _axes(rows.T, (reach @ form.multipliers.T), weight_floor, moment_floor).T
     if head.bias is None:
