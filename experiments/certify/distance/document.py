@@ -17,6 +17,8 @@ from sparsebounds.experiments.shared.files import plain, versions
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.nets.data.datasets import fingerprint
 
+FROZEN, TESTED = "reference, frozen, on the certified samples", "this network, on the test samples"
+"""Of the held-out bounds beside the certificate."""
 SCHEMA = 1
 """Of certificate.json; raised when a field changes its meaning."""
 
@@ -72,13 +74,13 @@ def _held_out(fitted: Fitted, found: Split, delta: float, tested: dict[str, Any]
     terms, rows = fitted.bound.terms, {}
     if "held-out bound of the reference" in terms:
         of = _tested(fitted.f, fitted.drawn.reference, found)
-        rows["reference, frozen, on the certified samples"] = {
+        rows[FROZEN] = {
             "errors": terms["errors of the reference"], "of": terms["m"],
             "value": terms["held-out bound of the reference"], "test_error": of["error"],
         }  # fmt: skip
     if tested["of"]:
         value = binomial_upper(tested["errors"], tested["of"], math.log(delta))
-        rows["this network, on the test samples"] = {"errors": tested["errors"], "of": tested["of"], "value": value}
+        rows[TESTED] = {"errors": tested["errors"], "of": tested["of"], "value": value}
     return rows
 
 

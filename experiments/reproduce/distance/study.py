@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
+from sparsebounds.experiments.certify.distance.document import FROZEN, TESTED
 from sparsebounds.experiments.certify.distance.run import run as certify
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.reproduce.registry import Experiment
@@ -27,7 +28,6 @@ from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
 
 Case = tuple[str, str, float | None]
-FROZEN, TESTED = "reference, frozen, on the certified samples", "this network, on the test samples"
 
 
 @dataclass(frozen=True)

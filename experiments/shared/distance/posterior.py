@@ -10,9 +10,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from scipy.stats import norm
 
 from sparsebounds import bounds, nets
+from sparsebounds.bounds.certificates.distance import displacement
 from sparsebounds.experiments.shared.distance.network import Decoder
 from sparsebounds.experiments.shared.distance.recipe import BATCH, BUDGETS, LARGER, Recipe
 
@@ -114,17 +114,6 @@ def length(prior: bounds.Prior, mean: Any) -> float:
         step = np.asarray(there, np.float64) - np.asarray(here, np.float64)
         total += float(np.square(step[s > 0] / s[s > 0]).sum())
     return math.sqrt(total)
-
-
-def displacement(nats: float) -> float:
-    """How far a half-space of so many nats goes on average: φ(t)/Φ(−t), t = Φ⁻¹(1 − e^−R).
-
-    Example:
-        >>> round(displacement(10.0), 2)
-        4.14
-    """
-    t = float(norm.isf(math.exp(-nats))) if nats < 700.0 else math.sqrt(2.0 * nats)
-    return math.exp(float(norm.logpdf(t)) + nats) if nats < 700.0 else t
 
 
 def nearest_budgets(
