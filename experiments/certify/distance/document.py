@@ -87,7 +87,7 @@ def _held_out(fitted: Fitted, found: Split, delta: float, tested: dict[str, Any]
 def _tried(one: Any, fitted: Fitted, found: Split) -> dict[str, Any]:
     """A posterior that was tried, by its rehearsed draw: an illustration, no certificate."""
     tested = _tested(fitted.f, one.params, found)
-    return {"strength": one.strength, "nats": one.nats, "value": one.value, "errors": one.errors,
+    return {"strength": one.strength, "factor": one.factor, "nats": one.nats, "value": one.value, "errors": one.errors,
             "test_error": tested["error"]}  # fmt: skip
 
 

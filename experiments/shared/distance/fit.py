@@ -23,6 +23,9 @@ from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.experiments.shared.watch import laps
 
 Tell = Callable[[str], None]
+ENOUGH = 1000
+"""Samples that settle the factor of the scales; of fewer, the certified ones choose a share of it, at a price."""
+SHARES = (1.0, 0.5, 0.25, 0.125)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,10 +94,12 @@ def prior_of(
     )
     x_own, y_own = found.part(found.validation)
     factor = nets.choose_factor(part.f, part.start, scales, x_own, y_own, key=other)
+    shares = (1.0,) if len(y_own) >= ENOUGH else SHARES
     wrong = int((margins(lambda v: part.f(part.start, v), x_own, y_own) <= 0).sum())
     return bounds.Prior(
         part.start,
         jax.tree.map(lambda s: np.asarray(s) * np.float32(factor), scales),
+        factors=shares,
         shaped_by=fingerprints(found.x[found.left_out]),
         saw=saw or f"{len(found.left_out)} samples left out",
         own_errors=(wrong, len(y_own)),
@@ -147,7 +152,7 @@ def fit_near(
     marks["posterior"] = time.perf_counter()
     best = min(tried, key=lambda one: one.value)
     tell("the draw and its certificate")
-    drawn = keep(bounds.draw(prior, best.mean, nats=best.nats))
+    drawn = keep(bounds.draw(prior, best.mean, nats=best.nats, factor=best.factor))
     bound = certified(part.f, drawn, x, y, choices, delta=delta, **said)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference, laps(marks))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -25,6 +26,8 @@ class Candidate:
     """A posterior, and what a rehearsed draw from it would be worth: an illustration, no certificate."""
 
     strength: float
+    factor: float
+    """Of the prior's factors."""
     mean: Any
     nats: float
     value: float
@@ -53,19 +56,27 @@ def candidates(
     What is learned here shapes the posterior alone, so that it is free; the draw that is certified comes after it.
     """
     found = []
-    for index, strength in enumerate(recipe.strengths):
-        tell(f"moving away from the reference, step size {strength:g}")
+    for index, (factor, strength) in enumerate(itertools.product(prior.factors, recipe.strengths)):
+        tell(f"moving away from the reference, step size {strength:g}, scales times {factor:g}")
+        around = Around(prior.reference, jax.tree.map(lambda s, c=factor: np.asarray(s) * np.float32(c), prior.scales))
         mean = nets.train_near(
-            f, prior, x, y, key=jax.random.fold_in(jax.random.key(seed + 2), index), strength=strength,
+            f, around, x, y, key=jax.random.fold_in(jax.random.key(seed + 2), index), strength=strength,
             epochs=recipe.epochs("near", len(y)), batch_size=BATCH,
             directory=None if folder is None else folder / f"near-{index}",
         )  # fmt: skip
-        for budget in nearest_budgets(length(prior, mean), choices.nats, recipe.rehearsals):
+        for budget in nearest_budgets(length(around, mean), choices.nats + prior.nats, recipe.rehearsals):
             nats = budget - choices.nats
-            drawn = bounds.draw(prior, mean, nats=nats, seed=seed + index)
+            drawn = bounds.draw(prior, mean, nats=nats, factor=factor, seed=seed + index)
             bound = certified(f, drawn, x, y, choices, delta=delta, **said)
-            found.append(Candidate(strength, mean, nats, bound.value, bound.margin_error, drawn.params))
+            found.append(Candidate(strength, factor, mean, nats, bound.value, bound.margin_error, drawn.params))
     return found
+
+
+class Around(NamedTuple):
+    """A normal distribution of weights, leaf by leaf."""
+
+    reference: Any
+    scales: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +116,7 @@ def certified(
     )  # fmt: skip
 
 
-def length(prior: bounds.Prior, mean: Any) -> float:
+def length(prior: Around, mean: Any) -> float:
     """|u|, u = (mean − reference)/scales over the weights that move."""
     leaves = zip(*(jax.tree.leaves(tree) for tree in (mean, prior.reference, prior.scales)), strict=True)
     total = 0.0

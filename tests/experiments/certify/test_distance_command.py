@@ -121,6 +121,18 @@ def certified(digits: Path, tmp_path_factory, found={}):  # noqa: B006
     return found["run"]
 
 
+def test_a_factor_that_few_samples_settled_is_chosen_again_at_a_price(certified, digits: Path, tmp_path, monkeypatch):
+    found, folder = certified
+    shares = {one["factor"] for one in found["tried"]}
+    assert shares == set(fit.SHARES)
+    drawn = bounds.Draw.load(folder / "draw.npz")
+    assert drawn.prior.factors == fit.SHARES and drawn.nats >= math.log(len(fit.SHARES))
+    assert found["terms"]["log ratio of the draw"] == drawn.nats  # of a half-space: what is left after log 4 is its own
+    monkeypatch.setattr(fit, "ENOUGH", 1)
+    alone = run.run(options(digits), tmp_path)
+    assert {one["factor"] for one in alone["tried"]} == {1.0}
+
+
 def test_a_stranger_finds_the_same_value_in_the_files(digits: Path, certified) -> None:
     """From draw.npz, the data and the decoder: errors, log ratio, binomial tail, by hand."""
     found, folder = certified
