@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 from sparsebounds import nets
 from sparsebounds.bounds.sample.normalised import looks_normalised
 from sparsebounds.experiments.certify.distance.document import document
 from sparsebounds.experiments.certify.distance.figure import figure
 from sparsebounds.experiments.certify.distance.kept import Kept, declared
-from sparsebounds.experiments.certify.distance.tasks import NUMBERS, TASKS, DistanceTask
+from sparsebounds.experiments.certify.distance.tasks import NUMBERS, TASKS
 from sparsebounds.experiments.certify.options import CertifyOptions
-from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.experiments.shared.distance.fit import Fitted, fit_free, fit_near
 from sparsebounds.experiments.shared.distance.network import OwnNetwork, load_network, network_of
 from sparsebounds.experiments.shared.distance.recipe import RECIPES
@@ -117,22 +115,14 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
     task = TASKS[options.task]
     if form not in task.forms:
         raise unknown("form", form, task.forms)
-    data = load_data(task.dataset, data_dir)
-    front = task.front or (lambda x: x)
-    arrays = Arrays(front(data.x_train), data.y_train, front(data.x_test), data.y_test)
     left_out = task.left_out if options.left_out is None else options.left_out
     return (
-        network_of(_built(task, form), task.name, augment=task.augment),
-        arrays,
+        network_of(task.built(form), task.name, augment=task.augment),
+        task.arrays(data_dir),
         left_out,
         task.dataset,
         task.number + NUMBERS * options.tried,
     )
-
-
-def _built(task: DistanceTask, form: str) -> Any:
-    build = task.small if form == "data-free" and task.small is not None else task.build
-    return build(nnx.Rngs(0))
 
 
 def _split(options: CertifyOptions, arrays: Arrays, left_out: float, form: str) -> Split:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,6 +14,8 @@ from flax import nnx
 
 from sparsebounds import nets
 from sparsebounds.experiments.certify.tasks import EDGES
+from sparsebounds.experiments.shared.data import load_data
+from sparsebounds.experiments.shared.user_model import Arrays
 from sparsebounds.nets.data.filters import edge_features
 
 SIZE = np.float32(30.0)
@@ -52,6 +55,17 @@ class DistanceTask:
     @property
     def forms(self) -> tuple[str, ...]:
         return ("distance",) if self.small is None else ("distance", "data-free")
+
+    def built(self, form: str) -> Any:
+        """The network before any training."""
+        build = self.small if form == "data-free" and self.small is not None else self.build
+        return build(nnx.Rngs(0))
+
+    def arrays(self, data_dir: Path | None) -> Arrays:
+        """The data set behind the front."""
+        data = load_data(self.dataset, data_dir)
+        front = self.front or (lambda x: x)
+        return Arrays(front(data.x_train), data.y_train, front(data.x_test), data.y_test)
 
 
 def _edges(x: np.ndarray) -> np.ndarray:

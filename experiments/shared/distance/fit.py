@@ -179,7 +179,7 @@ def fit_free(
     where = (lambda name: None) if folder is None else (lambda name: folder / name)
     x, y = found.part(found.certified)
     tell("training the network that the posterior starts from")
-    start = reference_of(network.plain(), found.rehearsing_all(), recipe, seed, where("reference"))
+    start = reference_of(network.plain(), found.training_on(found.certified), recipe, seed, where("reference"))
     marks["start of the posterior"] = time.perf_counter()
     tell("training the posterior")
     own = with_own_spreads(start.f, start.params, x, y, recipe, seed=seed, folder=where("free"))

@@ -43,9 +43,9 @@ class Split:
         """Indices of all that shape the prior."""
         return np.concatenate([self.reference, self.validation])
 
-    def rehearsing_all(self) -> Split:
-        """For a training that belongs to the posterior, and may see everything."""
-        return replace(self, reference=self.certified)
+    def training_on(self, which: np.ndarray) -> Split:
+        """With other samples for the reference: all certified ones for a training that belongs to the posterior."""
+        return replace(self, reference=which)
 
     def part(self, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """x and y of some indices."""
