@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import UInt64
 
 from sparsebounds.bounds.bound import Bound, check_delta
+from sparsebounds.bounds.certificates.distance.counting import Counting
 from sparsebounds.bounds.certificates.distance.densities import shown
 from sparsebounds.bounds.certificates.distance.drawn import Draw
-from sparsebounds.bounds.certificates.distance.errors import Passes
 from sparsebounds.bounds.certificates.distance.forms import (
     BUDGETS,
     FORMS,
@@ -23,10 +23,8 @@ from sparsebounds.bounds.certificates.distance.forms import (
     direct,
     excess,
 )
-from sparsebounds.bounds.certificates.distance.meetings import Meetings
 from sparsebounds.bounds.certificates.distance.prices import Priced, Prices, prices
 from sparsebounds.bounds.confidence.binomial import binomial_upper
-from sparsebounds.bounds.sample.checks import check_sample
 
 SOURCE = "Rivasplata et al., PAC-Bayes analysis beyond the usual bounds, 2020, theorem 1; docs/theory.md, Distance"
 IDEAL = "over the sample and one draw, the generator counted as ideal"
@@ -99,30 +97,38 @@ def distance_certificate(
 
     Source: docs/theory.md, "Distance from a reference".
     """
+    if not isinstance(drawn, Draw):
+        raise ValueError(f"drawn is a {type(drawn).__name__}; needed what bounds.draw returns")
+    said: dict[str, Any] = {"left_out": left_out, "preprocessing": preprocessing, "repetitions": repetitions}
+    return certified_draw(
+        Counting(f, drawn.prior, x, y, batch_size=batch_size, **said), drawn, delta=delta, budgets=budgets,
+        choices=choices, scales_only=scales_only, draws=draws, form=form,
+    )  # fmt: skip
+
+
+def certified_draw(
+    sample: Counting,
+    drawn: Draw,
+    *,
+    delta: float = 1e-3,
+    budgets: Sequence[float | str] = BUDGETS,
+    choices: Mapping[str, int] | Priced | None = None,
+    scales_only: tuple[str, ...] = (),
+    draws: int = 1,
+    form: Form = "direct",
+) -> Bound:
+    """The same with a sample that is ready for draws; every one of them costs one pass."""
     check_delta(delta)
     check_budgets(budgets)
     if form not in FORMS:
         raise ValueError(f"form is {form!r}; it is one of {', '.join(map(repr, FORMS))}")
     paid = prices(choices, scales_only, draws)
-    if not isinstance(drawn, Draw):
-        raise ValueError(f"drawn is a {type(drawn).__name__}; needed what bounds.draw returns")
-    if not drawn.unchanged():
-        raise ValueError(
-            "the weights changed since the draw; only those that were drawn are covered: draw anew after the last "
-            "change"
-        )
-    x, labels = check_sample(x, y)
-    meetings = Meetings.of(x, drawn.prior, left_out, preprocessing, repetitions)
-    passes = Passes(f, x, labels, batch_size)
-    wrong = passes.wrong(drawn.params)
-    around = drawn.prior.centre == "reference"
-    base = passes.wrong(drawn.reference) if around or form != "direct" else np.ones(len(labels), dtype=bool)
-    more = drawn.prior.own_errors if drawn.prior.own_unused else None
-    counts = Counts.of(wrong, base, meetings.copied, more or (0, 0))
+    known = drawn.prior.centre == "reference" or form != "direct"
+    counts = sample.counts(drawn, reference=known)
     values = _values(form, counts, drawn, delta, paid, budgets)
     best = min(values, key=lambda one: one.value)
     replayed = "no certificate: the draw was made with a given seed" if drawn.replayed else ""
-    objections = [one for one in (*meetings.objections, replayed) if one]
+    objections = [one for one in (*sample.meetings.objections, replayed) if one]
     return Bound(
         value=best.value,
         margin_error=counts.errors / counts.m,
@@ -131,9 +137,9 @@ def distance_certificate(
         gamma=0.0,
         delta=delta,
         guarantee="published" if objections else "certificate",
-        terms=_terms(best, values, counts, drawn, delta, paid, known=around or form != "direct"),
+        terms=_terms(best, values, counts, drawn, delta, paid, known=known),
         source=SOURCE,
-        note="; ".join([*objections, *meetings.notes, *_suspicions(counts, drawn), IDEAL, _declared(drawn)]),
+        note="; ".join([*objections, *sample.meetings.notes, *_suspicions(counts, drawn), IDEAL, _declared(drawn)]),
     )
 
 

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from sparsebounds import bounds, nets
+from sparsebounds.bounds.certificates.distance import Counting
 from sparsebounds.bounds.sample.fingerprinting import fingerprints
 from sparsebounds.experiments.shared.distance.network import Decoder, OwnNetwork
 from sparsebounds.experiments.shared.distance.posterior import Candidate, candidates, certified, with_own_spreads
@@ -120,7 +121,7 @@ def fit_near(
     trained: bool = False,
     keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
-    **said: str,
+    **said: Any,
 ) -> Fitted:
     """Reference, scales, posterior, one draw, certificate.
 
@@ -148,12 +149,14 @@ def fit_near(
     prior = prior_of(part, found, recipe, seed, where("scales"))
     marks["scales"] = time.perf_counter()
     x, y = found.part(found.certified)
-    tried = candidates(part.f, prior, x, y, recipe, choices, delta=delta, seed=seed, folder=folder, tell=tell, **said)
+    sample = Counting(part.f, prior, x, y, **said)
+    tried = candidates(part.f, sample, x, y, recipe, choices, delta=delta, seed=seed, folder=folder, tell=tell)
     marks["posterior"] = time.perf_counter()
     best = min(tried, key=lambda one: one.value)
     tell("the draw and its certificate")
     drawn = keep(bounds.draw(prior, best.mean, nats=best.nats, factor=best.factor))
-    bound = certified(part.f, drawn, x, y, choices, delta=delta, **said)
+    sample = sample if drawn.prior is prior else Counting(part.f, drawn.prior, x, y, **said)  # kept by an earlier run
+    bound = certified(sample, drawn, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, part.f, part.whole(drawn.params), tuple(tried), reference, laps(marks))
 
@@ -169,7 +172,7 @@ def fit_free(
     folder: Path | None = None,
     keep: Callable[[bounds.Draw], bounds.Draw] = lambda drawn: drawn,
     tell: Tell = lambda text: None,
-    **said: str,
+    **said: Any,
 ) -> Fitted:
     """With nothing left out: a posterior around a network trained on everything, a prior around zero.
 
@@ -186,7 +189,7 @@ def fit_free(
     marks["posterior"] = time.perf_counter()
     tell("the draw and its certificate")
     drawn = keep(bounds.draw(bounds.Prior.data_free(start.params), own.mean, spread=own.spread, turns=own.turns))
-    bound = certified(start.f, drawn, x, y, choices, delta=delta, **said)
+    bound = certified(Counting(start.f, drawn.prior, x, y, **said), drawn, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
     return Fitted(bound, drawn, start.f, drawn.params, (), start, laps(marks))
 

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from sparsebounds import bounds, nets
-from sparsebounds.bounds.certificates.distance import displacement
+from sparsebounds.bounds.certificates.distance import Counting, certified_draw, displacement
 from sparsebounds.experiments.shared.distance.network import Decoder
 from sparsebounds.experiments.shared.distance.recipe import BATCH, BUDGETS, LARGER, Recipe
 
@@ -39,7 +39,7 @@ class Candidate:
 
 def candidates(
     f: Decoder,
-    prior: bounds.Prior,
+    sample: Counting,
     x: np.ndarray,
     y: np.ndarray,
     recipe: Recipe,
@@ -49,13 +49,12 @@ def candidates(
     seed: int,
     folder: Path | None,
     tell: Callable[[str], None],
-    **said: str,
 ) -> list[Candidate]:
     """Means for every step size, each with the budgets that are nearest to its length.
 
     What is learned here shapes the posterior alone, so that it is free; the draw that is certified comes after it.
     """
-    found = []
+    found, prior = [], sample.prior
     for index, (factor, strength) in enumerate(itertools.product(prior.factors, recipe.strengths)):
         tell(f"moving away from the reference, step size {strength:g}, scales times {factor:g}")
         around = Around(prior.reference, jax.tree.map(lambda s, c=factor: np.asarray(s) * np.float32(c), prior.scales))
@@ -67,7 +66,7 @@ def candidates(
         for budget in nearest_budgets(length(around, mean), choices.nats + prior.nats, recipe.rehearsals):
             nats = budget - choices.nats
             drawn = bounds.draw(prior, mean, nats=nats, factor=factor, seed=seed + index)
-            bound = certified(f, drawn, x, y, choices, delta=delta, **said)
+            bound = certified(sample, drawn, choices, delta=delta)
             found.append(Candidate(strength, factor, mean, nats, bound.value, bound.margin_error, drawn.params))
     return found
 
@@ -101,18 +100,12 @@ def with_own_spreads(
     return OwnSpreads(basis.weights(mean), spread, dict(zip(names, basis.turns, strict=True)))
 
 
-def certified(
-    f: Decoder, drawn: bounds.Draw, x: np.ndarray, y: np.ndarray, choices: Any, *, delta: float, **said: Any
-) -> bounds.Bound:
-    """The certificate of a draw, with the budgets and the forms that this program has written down.
-
-    Args:
-        said: preprocessing and repetitions, as `bounds.distance_certificate` takes them.
-    """
+def certified(sample: Counting, drawn: bounds.Draw, choices: Any, *, delta: float) -> bounds.Bound:
+    """The certificate of a draw, with the budgets and the forms that this program has written down."""
     around = drawn.prior.centre == "reference"
-    return bounds.distance_certificate(
-        f, drawn, x, y, delta=delta, choices=choices, budgets=BUDGETS if around else FREE,
-        form="both" if around else "direct", **said,
+    return certified_draw(
+        sample, drawn, delta=delta, choices=choices, budgets=BUDGETS if around else FREE,
+        form="both" if around else "direct",
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import beta
 
 from sparsebounds import bounds
+from sparsebounds.bounds.certificates.distance import Counting, certified_draw
 
 
 def linear(params, x):
@@ -192,6 +193,27 @@ def test_ties_and_scores_that_are_no_numbers_are_errors(data, weights):
     broken = lambda p, x: jnp.where(x[:, :1] > 0, linear(p, x), jnp.nan)  # noqa: E731
     row = bounds.distance_certificate(broken, drawn_near(weights), x, y)
     assert row.terms["errors"] >= int((x[:, 0] <= 0).sum())
+
+
+def test_a_sample_that_is_ready_gives_the_same_rows_at_one_pass_a_draw(data, weights):
+    prior, passes = bounds.Prior(weights, 0.01), []
+
+    def counted(p, x):
+        jax.debug.callback(lambda n: passes.append(int(n)), len(x))
+        return linear(p, x)
+
+    sample = Counting(counted, prior, *data, batch_size=2000)
+    found = []
+    for seed in range(3):
+        drawn = bounds.draw(prior, weights, seed=seed)
+        before = len(passes)
+        found.append(certified_draw(sample, drawn, form="both"))
+        full = sum(n == 2000 for n in passes[before:])
+        assert full == (2 if seed == 0 else 1)  # the reference's is made once
+        assert found[-1] == bounds.distance_certificate(linear, drawn, *data, form="both")
+    assert len({row.terms["fingerprint of the weights"] for row in found}) == 3
+    with pytest.raises(ValueError, match="another prior"):
+        certified_draw(sample, drawn_near(weights))
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 2000, 5000])
