@@ -47,7 +47,7 @@ class Fitted:
 
 @dataclass(frozen=True, eq=False)
 class Moving:
-    """What moves: a decoder, where it starts, and how weights of the network come from what is drawn."""
+    """What moves: a decoder, compiled once; where it starts; how weights of the network come from what is drawn."""
 
     f: Decoder
     start: Any
@@ -78,9 +78,9 @@ def moving_part(network: OwnNetwork, x: np.ndarray, layers: str, rank: int | Non
     """All weights, those of the last layer, or factors of low rank around where the network stands."""
     if rank is not None:
         g, adapters = nets.low_rank(network.f, network.params, rank)
-        return Moving(g, adapters, None, lambda drawn: nets.merged(network.params, drawn))
+        return Moving(jax.jit(g), adapters, None, lambda drawn: nets.merged(network.params, drawn))
     moves = nets.moving(network.f, network.params, x[:2], layers)
-    return Moving(network.f, network.params, moves, lambda drawn: drawn)
+    return Moving(jax.jit(network.f), network.params, moves, lambda drawn: drawn)
 
 
 def prior_of(
@@ -189,9 +189,10 @@ def fit_free(
     marks["posterior"] = time.perf_counter()
     tell("the draw and its certificate")
     drawn = keep(bounds.draw(bounds.Prior.data_free(start.params), own.mean, spread=own.spread, turns=own.turns))
-    bound = certified(Counting(start.f, drawn.prior, x, y, **said), drawn, choices, delta=delta)
+    f = jax.jit(start.f)
+    bound = certified(Counting(f, drawn.prior, x, y, **said), drawn, choices, delta=delta)
     marks["certificate"] = time.perf_counter()
-    return Fitted(bound, drawn, start.f, drawn.params, (), start, laps(marks))
+    return Fitted(bound, drawn, f, drawn.params, (), start, laps(marks))
 
 
 def _own_training(network: OwnNetwork, x: np.ndarray, y: np.ndarray, key: jax.Array) -> Any:
