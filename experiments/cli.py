@@ -63,6 +63,8 @@ def evaluate(config: EvaluateConfig, as_json: Json = False) -> None:
         from sparsebounds.experiments.shared.tables import show_table, show_what_if
 
         frame = evaluate(config)
+        if frame.attrs["said"]:
+            _say(frame.attrs["said"])
         changed = what_if(config, frame) if config.what_if else None
         if not as_json:
             show_table(console, frame, title=config.target)

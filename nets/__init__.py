@@ -15,12 +15,13 @@ from sparsebounds.nets.certify.distance import (
     train_reference,
     train_scales,
 )
+from sparsebounds.nets.checkpoints import Checkpoint, load_checkpoint
 from sparsebounds.nets.connectivity import Connectivity, Edges, banded, convolutional, random_regular, tree
 from sparsebounds.nets.data import DataError, Dataset
 from sparsebounds.nets.masks import io as mask_io
 from sparsebounds.nets.masks import removal
 from sparsebounds.nets.masks import statistics as mask_statistics
-from sparsebounds.nets.models import MLP, BatchNormResNet, Channels, ConvNet, LocalNet, PooledNet, ResNet, ViT
+from sparsebounds.nets.models import MLP, BatchNormResNet, Channels, ConvNet, LocalNet, PooledNet, ResNet, ViT, standard
 from sparsebounds.nets.training import PRESETS, Diverged, History, TrainConfig, train
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "PooledNet",
     "BatchNormResNet",
     "ViT",
+    "standard",
     "Channels",
     "Connectivity",
     "Edges",
@@ -43,6 +45,8 @@ __all__ = [
     "PRESETS",
     "History",
     "Diverged",
+    "Checkpoint",
+    "load_checkpoint",
     "train_reference",
     "train_module",
     "train_scales",

@@ -67,6 +67,7 @@ NETS = {
     "losses.py": "",
     "data": "",
     "onnx": "",
+    "checkpoints": "",
     "connectivity": "checks.py losses.py",
     "models": "connectivity checks.py losses.py",
     "masks": "models connectivity checks.py losses.py",

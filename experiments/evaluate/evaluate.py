@@ -4,7 +4,8 @@ Device: CPU. Time: one pass over the data, then milliseconds per bound; compilin
 """
 
 import math
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import pandas as pd
 
@@ -23,7 +24,8 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         config: names = () means every bound there is.
 
     Returns:
-        The table of `bounds.tables`; a bound that refuses the network is a row with value NaN and the reason.
+        The table of `bounds.tables`; a bound that refuses the network is a row with value NaN and the reason. Its
+        attribute `said` has what a reader should know of the weights, such as that they are in half precision.
 
     Raises:
         Problem: a name, file, function or array is not what is needed.
@@ -37,9 +39,9 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
     _check_range(config.pixel_range, arrays)
-    network = load_function(config.target, config.checkpoint)
+    network, said = _network(config, arrays)
     try:
-        return bounds.table(
+        frame = bounds.table(
             network,
             arrays.x_train,
             arrays.y_train,
@@ -55,6 +57,8 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             simultaneous=config.simultaneous,
             pixel_range=config.pixel_range,
         )
+        frame.attrs["said"] = said
+        return frame
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
     except (NameError, AttributeError, ImportError, LookupError) as error:  # raised by the network itself
@@ -63,7 +67,13 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
 
 def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
     """The table of `--what-if` beside that of `evaluate`."""
-    return changes(config, load_function(config.target, config.checkpoint), load_arrays(config.data), now)
+    arrays = load_arrays(config.data)
+    return changes(config, _network(config, arrays)[0], arrays, now)
+
+
+def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Callable[[Any], Any], str]:
+    """The network, and what is to be said of its weights."""
+    return load_function(config.target, config.checkpoint, step=config.step, example=arrays.x_train[:1])
 
 
 def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:

@@ -13,7 +13,11 @@ class EvaluateConfig:
 
     target: Annotated[str, Argument(metavar="module.py:function", help="x → scores, or builds that.")]
     data: Annotated[Path, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")]
-    checkpoint: Annotated[Path | None, Option(help="Passed to the function, which then builds.")] = None
+    checkpoint: Annotated[
+        Path | None,
+        Option(help=".safetensors, .npz or an Orbax folder for what the function builds, or passed to it."),
+    ] = None
+    step: Annotated[int | None, Option(help="Step of an Orbax folder.", show_default="the latest")] = None
     names: Annotated[tuple[str, ...], Option("--bound", help="Only this bound; may be repeated.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax import linen, nnx
 
+from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
 
 KEYS = "x and y, or x_train, y_train, x_test and y_test"
@@ -56,19 +58,25 @@ def load_arrays(path: Path) -> Arrays:
     raise Problem(f"{path} has the keys {', '.join(sorted(arrays)) or 'none'}: it needs {KEYS}")
 
 
-def load_function(target: str, checkpoint: Path | None = None) -> Callable[[Any], Any]:
-    """The network that `module.py:function` names.
+def load_function(
+    target: str, checkpoint: Path | None = None, *, step: int | None = None, example: Any = None
+) -> tuple[Callable[[Any], Any], str]:
+    """The network that `module.py:function` names, and what a reader should know of its weights.
 
     The file is loaded by its place on disk and never looked up on the import path, so that a folder of the
     user's called `experiments`, `nets` or `bounds` changes nothing.
 
     Args:
         target: `path/to/module.py:name`. The name is a batched function x → scores (B, C) or a Flax module;
-            or a function without arguments that builds one.
-        checkpoint: passed to the function, as a `pathlib.Path`, which then has to build the network from it.
+            or a function without arguments, or of `rngs`, that builds one.
+        checkpoint: .safetensors, .npz or an Orbax folder with the weights of the module, or of the pair (f, params),
+            that the function builds; a function of one argument is given the path and builds the network itself.
+        step: which step of an Orbax folder.
+        example: (B, …) an input, for Linen modules.
 
     Raises:
-        Problem: the form is wrong, there is no such file or name, or the module fails while it is loaded.
+        Problem: the form is wrong, there is no such file or name, the module fails while it is loaded, or the
+            checkpoint does not fit.
     """
     file, name, module = _named(target)
     value = getattr(module, name, None)
@@ -76,13 +84,33 @@ def load_function(target: str, checkpoint: Path | None = None) -> Callable[[Any]
         raise Problem(f"{file} has no function {name!r}: name a function x → scores, or one that builds it")
     if checkpoint is not None:
         if not checkpoint.exists():
-            raise Problem(f"no checkpoint {checkpoint}: give the path that {name} reads its weights from")
-        return _build(value, target, checkpoint)
+            raise Problem(f"no checkpoint {checkpoint}: give the path of the weights of {name}")
+        if not isinstance(value, nnx.Module | linen.Module) and _needed(value) not in ([], ["rngs"]):
+            return _build(value, target, checkpoint), ""
+        return _restored(value, target, checkpoint, step, example)
     if _is_builder(value):
-        return _build(value, target)
+        return _build(value, target), ""
     if inspect.isclass(value):
         raise Problem(f"{target} is a class that needs arguments: name a function without any that builds it")
-    return value
+    return value, ""
+
+
+def _restored(
+    value: Any, target: str, checkpoint: Path, step: int | None, example: Any
+) -> tuple[Callable[[Any], Any], str]:
+    """The network that a function builds, or that stands in the file, with the weights of a checkpoint."""
+    made = value
+    if not isinstance(value, nnx.Module | linen.Module):
+        made = _made(value, target, **{name: nnx.Rngs(0) for name in _needed(value) or ()})
+    try:
+        found = nets.Checkpoint.read(checkpoint, step)
+        network = found.into(made, example)
+    except ValueError as error:
+        raise Problem(one_line(error)) from error
+    if isinstance(network, tuple):
+        f, params = network
+        return lambda x: f(params, x), found.note
+    return _callable(network, target), found.note
 
 
 def load_builder(target: str, beside: str) -> tuple[Callable[..., Any], Callable[..., Any] | None]:
@@ -136,11 +164,29 @@ def _is_builder(value: Callable[..., Any]) -> bool:
         return False
 
 
+def _needed(value: Callable[..., Any]) -> list[str] | None:
+    """The parameters that have to be given; None where nobody can say."""
+    try:  # of a class of Flax only its __init__ says them
+        parameters = list(inspect.signature(value.__init__ if inspect.isclass(value) else value).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    parameters = parameters[1:] if inspect.isclass(value) else parameters
+    open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in open_ended]
+
+
 def _build(value: Callable[..., Any], target: str, *arguments: Any) -> Callable[[Any], Any]:
+    return _callable(_made(value, target, *arguments), target)
+
+
+def _made(value: Callable[..., Any], target: str, *arguments: Any, **named: Any) -> Any:
     try:
-        network = value(*arguments)
+        return value(*arguments, **named)
     except Exception as error:
         raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)}") from error
+
+
+def _callable(network: Any, target: str) -> Callable[[Any], Any]:
     if not callable(network):
         raise Problem(f"{target} built a {type(network).__name__}: it must build a function x → scores (B, C)")
     return network

@@ -18,10 +18,10 @@ from sparsebounds.experiments.shared.distance.network import Decoder, OwnNetwork
 from sparsebounds.experiments.shared.distance.posterior import Candidate, candidates, certified, with_own_spreads
 from sparsebounds.experiments.shared.distance.recipe import BATCH, Recipe
 from sparsebounds.experiments.shared.distance.split import Split
-from sparsebounds.experiments.shared.distance.weights import named
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.scoring import margins
 from sparsebounds.experiments.shared.watch import laps
+from sparsebounds.nets.checkpoints.names import named
 
 Tell = Callable[[str], None]
 ENOUGH = 1000
