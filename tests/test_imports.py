@@ -59,11 +59,12 @@ BOUNDS = {
     "sample graph network.py bound.py",
     "margins_alike.py": "bound.py sample",
     "measuring.py": "registry.py measures reader sample graph network.py bound.py",
+    "comparing.py": "tables.py measuring.py reader sample network.py",
     "what_if.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "linear_maps.py": "reader norms graph",
     "show": "registry.py tables.py bound.py",
-    "__init__.py": "linear_maps.py quantising.py what_if.py measuring.py tables.py registry.py certificates measures "
-    "moments theorems margin reader sample norms graph network.py bound.py show",
+    "__init__.py": "linear_maps.py quantising.py what_if.py comparing.py measuring.py tables.py registry.py "
+    "certificates measures moments theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",
 }
 NETS = {

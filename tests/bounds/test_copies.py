@@ -84,7 +84,7 @@ def test_every_activation_has_a_name():
 
 def test_an_operation_of_the_program_says_why_it_cannot_travel():
     graph = bounds.read_graph(lambda x: jnp.sort(x, axis=1), np.ones((2, 3), np.float32))
-    with pytest.raises(TypeError, match="an operation of the program .* read the network anew"):
+    with pytest.raises(TypeError, match=r"an operation of the program .* read the network anew"):
         pickle.dumps(graph)
 
 
