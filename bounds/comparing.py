@@ -66,8 +66,8 @@ def compare(
         >>> x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
         >>> nets = {f"times {k}": lambda x, k=k: k * x[:, :2] for k in (1.0, 2.0)}
         >>> rows = compare(nets, x, (x[:, 1] > x[:, 0]).astype(int), names=["golowich"], measured=False)
-        >>> rows.model.tolist(), round(rows.capacity[1] / rows.capacity[0], 6)  # margins grow with the norm
-        (['times 1.0', 'times 2.0'], 1.0)
+        >>> rows.model.tolist(), (rows.capacity / rows.capacity[0]).round(6).tolist()  # margins grow with the norm
+        (['times 1.0', 'times 2.0'], [1.0, 1.0])
     """
     found = _named(models, build)
     for what, given in (("references", references), ("logs", logs)):
