@@ -6,6 +6,7 @@ Every bound in `BOUNDS` is also a name here: `bounds.galanti`, `bounds.peeling`,
 from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.certificates.distance import Draw, Prior, distance_certificate, draw
+from sparsebounds.bounds.comparing import compare
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
@@ -15,6 +16,8 @@ from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.linear_maps import SpectralNorm, spectral_norm
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
+from sparsebounds.bounds.measures import MEASURES, Measure, Subject, Undefined, declare_measure
+from sparsebounds.bounds.measuring import measures
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
@@ -33,6 +36,8 @@ __all__ = [
     "Field",
     "Graph",
     "Listed",
+    "MEASURES",
+    "Measure",
     "Prior",
     "Program",
     "Quantised",
@@ -41,16 +46,21 @@ __all__ = [
     "Sample",
     "Seeds",
     "SpectralNorm",
+    "Subject",
     "Theorem",
     "Trees",
+    "Undefined",
     "WholeNumbers",
     "activations",
     "certificate",
     "certified",
+    "compare",
     "declare",
+    "declare_measure",
     "distance_certificate",
     "draw",
     "evaluate",
+    "measures",
     "pruned",
     "quantise",
     "quantised",

@@ -12,6 +12,7 @@ from typing import Any
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
+from sparsebounds.bounds.measures import MEASURES, Measure
 from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
@@ -62,12 +63,19 @@ BOUNDS: dict[str, Theorem[...]] = {
 
 
 def add_installed() -> None:
-    """Add the bounds of other packages. They import this one, which must have all its names by then."""
+    """Add the bounds and measures of other packages. They import this one, which must have all its names by then."""
     for entry in entry_points(group="sparsebounds.bounds"):
         bound = entry.load()
         if not isinstance(bound, Theorem):
             raise TypeError(f"{entry.value} is offered as a bound and is none; decorate it with bounds.declare(…)")
         BOUNDS[entry.name] = bound
+    for entry in entry_points(group="sparsebounds.measures"):
+        measure = entry.load()
+        if not isinstance(measure, Measure):
+            raise TypeError(
+                f"{entry.value} is offered as a measure and is none; decorate it with bounds.declare_measure(…)"
+            )
+        MEASURES[entry.name] = measure
 
 
 def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:
@@ -98,11 +106,8 @@ def evaluated(bound: Theorem[...], graph: Graph | Program, sample: Sample, optio
         >>> evaluated(BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": -1.0, "other": 3}).note
         "gamma=-1.0; needed a positive margin, or 'best'"
     """
-    accepted = inspect.signature(bound).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    given = {key: value for key, value in options.items() if takes_all or key in accepted}
     try:
-        return bound(graph, sample, **given)
+        return bound(graph, sample, **_accepted(bound, options))
     except ValueError as error:  # this bound's refusal must not cost the other rows
         return Bound(
             *(math.nan, math.nan, math.nan, math.nan, math.nan),
@@ -112,6 +117,33 @@ def evaluated(bound: Theorem[...], graph: Graph | Program, sample: Sample, optio
             source=bound.declaration.source,
             note=str(error),
         )
+
+
+def capacity_of(
+    bound: Theorem[...], graph: Graph | Program, sample: Sample, options: Mapping[str, Any], found: Bound
+) -> float:
+    """`Theorem.capacity` at the γ of a row that was computed with these options; NaN where the row has no value.
+
+    Example:
+        >>> from sparsebounds.bounds import BOUNDS
+        >>> rows = [evaluated(BOUNDS["golowich"], graph, sample, {"delta": 0.1, "gamma": g}) for g in (1.0, 0.7)]
+        >>> sizes = [capacity_of(BOUNDS["golowich"], graph, sample, {"delta": 0.1}, row) for row in rows]
+        >>> round(sizes[1] / sizes[0], 9) == round(1 / 0.7, 9)
+        True
+    """
+    if not found.covered:
+        return math.nan
+    try:
+        return bound.capacity(graph, sample, **_accepted(bound, {**options, "gamma": found.gamma}))
+    except ValueError:  # norms beyond float64, of which the bound itself may still say something
+        return math.nan
+
+
+def _accepted(bound: Theorem[...], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that a bound takes."""
+    accepted = inspect.signature(bound).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    return {key: value for key, value in options.items() if takes_all or key in accepted}
 
 
 def evaluations(
