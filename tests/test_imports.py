@@ -25,6 +25,7 @@ THEOREM = f"{UNDER_THEOREMS} theorems/chains theorems/passes"
 BOUNDS = {
     # ground
     "bound.py": "",
+    "verdicts.py": "",
     "confidence": "",
     "graph": "",
     "endings": "",
@@ -57,7 +58,7 @@ BOUNDS = {
     "network.py bound.py",
     "what_if.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "linear_maps.py": "reader norms graph",
-    "show": "registry.py tables.py bound.py",
+    "show": "registry.py tables.py verdicts.py theorems margin confidence sample norms graph network.py bound.py",
     "__init__.py": "linear_maps.py quantising.py what_if.py tables.py registry.py certificates measures moments "
     "theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",
