@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
+from sparsebounds.bounds.evidence import Evidence, keep, spread
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
@@ -22,6 +24,7 @@ from sparsebounds.bounds.sample.checks import check_sample
 from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.sample.slips import slips
 
 COLUMNS = (
     "bound", "value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
@@ -129,6 +132,7 @@ def table(
         vocabulary=graph.input.vocabulary,
         batch_size=batch_size,
     )
+    notices = _noticed(network, x_train, y_train, sample)
     # Constants that come from the training sample are fixed for the test samples.
     said = "stated" if preprocessing == "stated" else "fixed"
     held_out = _held_out(network, test, said, repetitions, batch_size)
@@ -150,6 +154,11 @@ def table(
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
+    declared = {"delta": delta, "mask_fixed": mask_fixed, "selections_fixed": selections_fixed}
+    declared |= {"preprocessing": preprocessing, "repetitions": repetitions, "simultaneous": simultaneous}
+    declared |= {"pixel_range": pixel_range, "reference": reference is not None}
+    found = {row["bound"]: row["found"] for row in rows}
+    keep(frame, Evidence(found, graph, sample, held_out, spread(x_train), declared, notices))
     return frame
 
 
@@ -167,6 +176,14 @@ def _read(
         if all(program.outside(bound.declaration.covers) for bound in chosen.values()):
             raise
         return program
+
+
+def _noticed(network: Network, x: Any, y: np.ndarray, sample: Sample) -> tuple[str, ...]:
+    """What looks wrong with the data, said once."""
+    found = slips(network, x, y, sample.train_error)
+    for notice in found:
+        warnings.warn(notice, stacklevel=3)
+    return found
 
 
 def _checked_options(
@@ -239,4 +256,4 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
 
 def _row(name: str, bound: Bound, seconds: float) -> dict[str, Any]:
     row = {key: getattr(bound, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
-    return {"bound": name, "seconds": seconds} | row
+    return {"bound": name, "seconds": seconds, "found": bound} | row

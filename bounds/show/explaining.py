@@ -11,7 +11,7 @@ from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.show.formula import Formula
 from sparsebounds.bounds.show.formulas_of_counts import COUNTS
 from sparsebounds.bounds.show.formulas_of_norms import NORMS, UNCAPPED
-from sparsebounds.bounds.show.numbers import percent, plain, upwards
+from sparsebounds.bounds.show.numbers import percent, readable, upwards
 from sparsebounds.bounds.verdicts import verdict_of
 
 FORMULAS = (*NORMS, *COUNTS)
@@ -41,7 +41,7 @@ class Step:
         """The value as people read it; the parts of a bound are rounded up."""
         if self.name in ("value", "margin error", *PARTS):
             return upwards(self.value)
-        return plain(self.value)
+        return readable(self.value)
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def sentence(bound: Bound) -> str:
         return bound.note or "not covered"
     value = upwards(bound.value)
     if verdict == "informative":
-        sure = plain(100 * (1 - bound.delta), 6)
+        sure = readable(100 * (1 - bound.delta), 6)
         return f"With probability {sure} % the error on new data is at most {percent(bound.value)}: informative."
     if verdict == "vacuous":
         return f"{value}: a valid statement that says nothing, because no error is above 1 (vacuous)."

@@ -33,11 +33,11 @@ def nearest(value: float, digits: int = 4) -> str:
     return _decimal(value, digits, ROUND_HALF_EVEN)
 
 
-def plain(value: Any, digits: int = 4) -> str:
+def readable(value: Any, digits: int = 4) -> str:
     """Whatever stands in the terms of a bound, in one line.
 
     Example:
-        >>> plain({"1: conv": 1.25}), plain((3, 0.5)), plain(None), plain(True), plain("best")
+        >>> readable({"1: conv": 1.25}), readable((3, 0.5)), readable(None), readable(True), readable("best")
         ('1: conv: 1.25', '3 · 0.5', '–', 'yes', 'best')
     """
     if value is None:
@@ -47,9 +47,9 @@ def plain(value: Any, digits: int = 4) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {plain(item, digits)}" for key, item in value.items())
+        return ", ".join(f"{key}: {readable(item, digits)}" for key, item in value.items())
     if isinstance(value, Sequence | np.ndarray):
-        return " · ".join(plain(item, digits) for item in value) or "none"
+        return " · ".join(readable(item, digits) for item in value) or "none"
     if isinstance(value, int | np.integer):
         return str(value)
     return nearest(float(value), digits) if isinstance(value, float | np.floating) else str(value)
