@@ -6,6 +6,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,14 +152,18 @@ def table(
         for name, bound in chosen.items()
         for evaluation in evaluations({name: bound}, graph, sample, {**given, "delta": deltas[name]})
     ]
+    declared: dict[str, Any] = {"delta": delta, "mask_fixed": mask_fixed, "selections_fixed": selections_fixed}
+    declared |= {"preprocessing": preprocessing, "repetitions": repetitions, "simultaneous": simultaneous}
+    declared |= {"pixel_range": pixel_range, "reference": reference is not None}
+    return _framed(rows, Evidence({}, graph, sample, held_out, spread(x_train), declared, notices))
+
+
+def _framed(rows: list[dict[str, Any]], evidence: Evidence) -> pd.DataFrame:
+    """The rows as a table, with what stands behind it."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
-    declared = {"delta": delta, "mask_fixed": mask_fixed, "selections_fixed": selections_fixed}
-    declared |= {"preprocessing": preprocessing, "repetitions": repetitions, "simultaneous": simultaneous}
-    declared |= {"pixel_range": pixel_range, "reference": reference is not None}
-    found = {row["bound"]: row["found"] for row in rows}
-    keep(frame, Evidence(found, graph, sample, held_out, spread(x_train), declared, notices))
+    keep(frame, replace(evidence, bounds={row["bound"]: row["found"] for row in rows}))
     return frame
 
 
