@@ -22,6 +22,7 @@ from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.show import Explanation, explain, to_csv, to_latex
 from sparsebounds.bounds.tables import table
 from sparsebounds.bounds.theorems.description.quantised import Quantised
 from sparsebounds.bounds.what_if import samples_needed, what_if_dense, what_if_pruned, what_if_samples
@@ -33,6 +34,7 @@ __all__ = [
     "ConfigurationSpace",
     "Declaration",
     "Draw",
+    "Explanation",
     "Field",
     "Graph",
     "Listed",
@@ -60,6 +62,7 @@ __all__ = [
     "distance_certificate",
     "draw",
     "evaluate",
+    "explain",
     "measures",
     "pruned",
     "quantise",
@@ -69,6 +72,8 @@ __all__ = [
     "samples_needed",
     "spectral_norm",
     "table",
+    "to_csv",
+    "to_latex",
     "what_if_dense",
     "what_if_pruned",
     "what_if_samples",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Theorem, check_delta, check_flag
+from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
+from sparsebounds.bounds.evidence import Evidence, keep, spread
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
@@ -23,6 +26,7 @@ from sparsebounds.bounds.sample.checks import check_sample
 from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.sample.slips import slips
 
 COLUMNS = (
     "bound", "value", "complexity", "capacity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
@@ -136,6 +140,7 @@ def table(
         vocabulary=graph.input.vocabulary,
         batch_size=batch_size,
     )
+    notices = _noticed(network, x_train, y_train, sample)
     # Constants that come from the training sample are fixed for the test samples.
     said = "stated" if preprocessing == "stated" else "fixed"
     held_out = _held_out(network, test, said, repetitions, batch_size)
@@ -154,8 +159,18 @@ def table(
         _row(name, chosen[name], graph, sample, {**given, "delta": own_delta}, gamma) | errors
         for name, own_delta in _deltas(chosen, delta, simultaneous).items()
     ]
+    declared: dict[str, Any] = {"delta": delta, "mask_fixed": mask_fixed, "selections_fixed": selections_fixed}
+    declared |= {"preprocessing": preprocessing, "repetitions": repetitions, "simultaneous": simultaneous}
+    declared |= {"pixel_range": pixel_range, "reference": reference is not None}
+    return _framed(rows, Evidence({}, graph, sample, held_out, spread(x_train), declared, notices))
+
+
+def _framed(rows: list[dict[str, Any]], evidence: Evidence) -> pd.DataFrame:
+    """The rows as a table, with what stands behind it."""
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    frame["ratio"] = (frame["value"] / frame["test_error"]).where(frame["test_error"] > 0)
+    test_error = frame["test_error"]
+    frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
+    keep(frame, replace(evidence, bounds={row["bound"]: row["found"] for row in rows}))
     return frame
 
 
@@ -173,6 +188,14 @@ def _read(
         if all(program.outside(bound.declaration.covers) for bound in chosen.values()):
             raise
         return program
+
+
+def _noticed(network: Network, x: Any, y: np.ndarray, sample: Sample) -> tuple[str, ...]:
+    """What looks wrong with the data, said once."""
+    found = slips(network, x, y, sample.train_error)
+    for notice in found:
+        warnings.warn(notice, stacklevel=3)
+    return found
 
 
 def _checked_options(
@@ -261,4 +284,4 @@ def _row(
     capacity = capacity_of(bound, graph, sample, options, found)
     found = at_percentile(found, bound, gamma)
     row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
-    return {"bound": name, "seconds": seconds, "capacity": capacity} | row
+    return {"bound": name, "seconds": seconds, "capacity": capacity, "found": found} | row

@@ -27,6 +27,7 @@ BOUNDS = {
     "bound.py": "plain.py unrounded.py",
     "plain.py": "",
     "unrounded.py": "",
+    "verdicts.py": "",
     "confidence": "",
     "graph": "plain.py",
     "endings": "",
@@ -53,16 +54,18 @@ BOUNDS = {
     "certificates/distance": "confidence bound.py sample",
     "measures": "theorems/passes norms sample graph bound.py",
     "quantising.py": "theorems reader confidence sample graph network.py bound.py",
+    "evidence.py": "sample graph bound.py",
     # all of them by name
     "registry.py": "theorems moments measures certificates sample graph bound.py",
-    "tables.py": "margins_alike.py registry.py quantising.py theorems moments measures certificates reader norms "
-    "sample graph network.py bound.py",
+    "tables.py": "evidence.py margins_alike.py registry.py quantising.py theorems moments measures certificates reader "
+    "norms sample graph network.py bound.py",
     "margins_alike.py": "bound.py sample",
     "measuring.py": "registry.py measures reader sample graph network.py bound.py",
     "comparing.py": "tables.py measuring.py reader sample network.py",
     "what_if.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "linear_maps.py": "reader norms graph",
-    "show": "registry.py tables.py bound.py",
+    "show": "evidence.py registry.py tables.py verdicts.py theorems margin confidence sample norms graph network.py "
+    "bound.py",
     "__init__.py": "linear_maps.py quantising.py what_if.py comparing.py measuring.py tables.py registry.py "
     "certificates measures moments theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",

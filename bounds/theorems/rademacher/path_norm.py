@@ -118,7 +118,9 @@ def layered_complexity(
         "logs": logs,
         "max_j ||X_j||": data.largest,
     }
-    unit = data.largest * math.sqrt(2 * logs) + scales.rounding(energies, m, largest)
+    rounding = scales.rounding(energies, m, largest)
+    terms |= {"rounding of the scales": rounding} if rounding else {}
+    unit = data.largest * math.sqrt(2 * logs) + rounding
     return ClassSize(log_scale, unit, scales.prices, terms=terms)
 
 
@@ -183,7 +185,9 @@ def dag_complexities(
         if stages.windows:
             terms |= {"max pool as": max_pool, "kappa per max pool stage": kappas}
         terms |= {**scales.terms, "logs": logs, "S": data}
-        unit = data * math.sqrt(2 * logs) + scales.rounding(energies, m, largest)
+        rounding = scales.rounding(energies, m, largest)
+        terms |= {"rounding of the scales": rounding} if rounding else {}
+        unit = data * math.sqrt(2 * logs) + rounding
         return ClassSize(log_scale, unit, scales.prices | ({} if main else alternative()), terms=terms)
 
     if not stages.windows:
