@@ -64,7 +64,7 @@ __all__ = [
     "what_if_samples",
 ]
 
-add_installed()
+add_installed(__all__)
 
 
 def __getattr__(name: str) -> Theorem[...]:

@@ -12,7 +12,9 @@ from typing import Any, Generic, Literal, ParamSpec
 
 import numpy as np
 
-Guarantee = Literal["certificate", "expectation", "published", "shape"]
+from sparsebounds.bounds.verdicts import verdict_of
+
+Guarantee = Literal["certificate", "expectation", "published", "shape", "unaudited"]
 Gamma = float | Literal["best"]
 PIECEWISE_LINEAR = ("input", "linear", "max pool")
 """Roles of layers that every theorem about ReLU networks knows."""
@@ -42,7 +44,7 @@ class Bound:
     delta: float
     guarantee: Guarantee
     """certificate: holds as stated, every cost paid · expectation · published: as printed, refuted or unverified ·
-    shape: constants unknown."""
+    shape: constants unknown · unaudited: of another package, `sparsebounds check-bound` has not passed."""
     terms: Mapping[str, Any] = field(default_factory=dict)
     """Every factor, in the order in which one redoes the computation on paper."""
     source: str = ""
@@ -55,6 +57,11 @@ class Bound:
     def covered(self) -> bool:
         """Whether the theorem covers the network."""
         return self.value == self.value
+
+    @property
+    def verdict(self) -> str:
+        """What the number is worth, in two words: see `verdict_of`."""
+        return verdict_of(self.value, self.guarantee)
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
+from sparsebounds.bounds.bound_table import BoundTable
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
@@ -24,7 +24,7 @@ from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 COLUMNS = (
-    "bound", "value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
+    "bound", "value", "guarantee", "verdict", "complexity", "margin_error", "confidence", "gamma", "train_error",
     "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
 )  # fmt: skip
 _NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
@@ -50,7 +50,7 @@ def table(
     pixel_range: Range | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
-) -> pd.DataFrame:
+) -> BoundTable:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
     All of them speak of 0/1 errors: whether the largest score is that of the one label of a sample. There is no bound
@@ -93,11 +93,12 @@ def table(
         batch_size: samples per call of f.
 
     Returns:
-        DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
-        standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
-        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
-        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `occam_quantised`,
-        `parameter_count`), see `read_program`; the refusal is the note of all others.
+        DataFrame with the columns of `COLUMNS`; printed, it shows those that fit. `verdict` is what the number is
+        worth: "informative" for a certificate below 1, "vacuous", "no guarantee", "not covered". `gap` is test error −
+        train error, `test_error_se` the standard error of the test error, `ratio` value / test error (NaN at zero),
+        `seconds` the time of that bound alone. A bound that does not cover this network is a row of NaN, the reason in
+        `note`. Of a network that the reader refuses the bounds that need no graph are given (`held_out`, `occam`,
+        `occam_quantised`, `parameter_count`), see `read_program`; the refusal is the note of all others.
 
     Raises:
         ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
@@ -147,7 +148,7 @@ def table(
         for name, bound in chosen.items()
         for evaluation in evaluations({name: bound}, graph, sample, {**given, "delta": deltas[name]})
     ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = BoundTable(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
     return frame
@@ -238,5 +239,5 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
 
 
 def _row(name: str, bound: Bound, seconds: float) -> dict[str, Any]:
-    row = {key: getattr(bound, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    row = {key: getattr(bound, key) for key in (*_NUMBERS, "guarantee", "verdict", "source", "note")}
     return {"bound": name, "seconds": seconds} | row

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from sparsebounds.experiments.shared.values import BOUNDS
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -14,8 +16,9 @@ class EvaluateConfig:
     target: Annotated[str, Argument(metavar="module.py:function", help="x → scores, or builds that.")]
     data: Annotated[Path, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")]
     checkpoint: Annotated[Path | None, Option(help="Passed to the function, which then builds.")] = None
-    names: Annotated[tuple[str, ...], Option("--bound", help="Only this bound; may be repeated.")] = ()
+    names: Annotated[tuple[str, ...], Option("--bound", help=f"Only this bound; repeatable: {', '.join(BOUNDS)}.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
+    gamma: Annotated[str | None, Option(help="Margin: a number, or best.", show_default="what each bound says")] = None
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
     selections_fixed: Annotated[
