@@ -1,14 +1,16 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 #   make report    train a network on real data, print its bounds        (ARGS="--dataset mnist ..." is passed on)
+#   make examples  make again what is committed in results/examples/, and the README's picture
 #   make test      lint, type check and tests                            (ARGS="-k name" goes to pytest)
 #   make test-all  the same, then the slow tests: what CI runs
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help report test test-all check format clean .venv
+.PHONY: help report examples test test-all check format clean .venv
 
 BIN := .venv/bin
 STAMP := .venv/installed
+REPORT_STAMP := .venv/installed-report
 JOBS ?= 2
 ARGS ?=
 # The first interpreter on the path that is new enough; PYTHON=/path/to/python overrides it.
@@ -19,6 +21,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 help:
 	@echo "make report   train a network in front of you and print its bounds; ARGS='--dataset mnist --data-dir DIR'"
+	@echo "make examples make results/examples/ again, and the picture of the README"
 	@echo "make test     lint, format and type check, then the tests; ARGS='-k name'"
 	@echo "make test-all make test, then the slow tests: processes, browsers, wheels"
 	@echo "make check    the first half of make test"
@@ -29,17 +32,24 @@ help:
 .venv: $(STAMP)
 
 # The stamp is written last: an interrupted installation starts again, a finished one is never repeated.
-$(STAMP): pyproject.toml constraints.txt
+# What a target needs is installed, and no more: [report] for reports, [dev] for everything else.
+$(STAMP): EXTRA := dev
+$(REPORT_STAMP): EXTRA := report
+$(STAMP) $(REPORT_STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer found: install one, or say PYTHON=/path/to/python" >&2; exit 2; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv || \
 		{ echo "$(PYTHON) cannot make a virtual environment: on Debian and Ubuntu install python3-venv" >&2; exit 2; }
 	@echo "installing into .venv (once, a few minutes)"
 	@$(PIP) install -q -c constraints.txt setuptools
-	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[dev]'
-	@touch $@
+	@$(PIP) install -q -c constraints.txt --no-build-isolation -e '.[$(EXTRA)]'
+	@touch $@ $(REPORT_STAMP)
 
-report: $(STAMP)
+report: $(REPORT_STAMP)
 	@$(BIN)/sparsebounds report $(ARGS)
+
+examples: $(REPORT_STAMP)
+	@$(BIN)/sparsebounds report --out results/examples/report
+	@$(BIN)/python -m sparsebounds.experiments.report.picture results/certificates/rows.csv docs/bound.svg
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -7,6 +7,13 @@ import pytest
 from sparsebounds import bounds
 
 
+@pytest.fixture(autouse=True)
+def usual_width(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples print for 80 columns, wherever they run."""
+    if isinstance(request.node, pytest.DoctestItem):
+        monkeypatch.setenv("COLUMNS", "80")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def example_network(doctest_namespace: dict[str, object]) -> None:
     """`graph` and `sample` of every bound's example: those that the example of `bounds.Theorem` makes."""

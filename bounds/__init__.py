@@ -79,7 +79,7 @@ __all__ = [
     "what_if_samples",
 ]
 
-add_installed()
+add_installed(__all__)
 
 
 def __getattr__(name: str) -> Theorem[...]:

@@ -14,8 +14,9 @@ import numpy as np
 
 from sparsebounds.bounds.plain import plain
 from sparsebounds.bounds.unrounded import without_rounding
+from sparsebounds.bounds.verdicts import verdict_of
 
-Guarantee = Literal["certificate", "expectation", "published", "shape", "measure"]
+Guarantee = Literal["certificate", "expectation", "published", "shape", "measure", "unaudited"]
 Gamma = float | Literal["best"]
 PIECEWISE_LINEAR = ("input", "linear", "max pool")
 """Roles of layers that every theorem about ReLU networks knows."""
@@ -45,7 +46,8 @@ class Bound:
     delta: float
     guarantee: Guarantee
     """certificate: holds as stated, every cost paid · expectation · published: as printed, refuted or unverified ·
-    shape: constants unknown · measure: no bound at all."""
+    shape: constants unknown · measure: no bound at all · unaudited: of another package, `sparsebounds check-bound` has
+    not passed."""
     terms: Mapping[str, Any] = field(default_factory=dict)
     """Every factor, in the order in which one redoes the computation on paper."""
     source: str = ""
@@ -58,6 +60,11 @@ class Bound:
     def covered(self) -> bool:
         """Whether the theorem covers the network."""
         return self.value == self.value
+
+    @property
+    def verdict(self) -> str:
+        """What the number is worth, in two words: see `verdict_of`."""
+        return verdict_of(self.value, self.guarantee)
 
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON takes them."""

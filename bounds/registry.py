@@ -6,14 +6,14 @@ import inspect
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import entry_points
 from typing import Any
 
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
-from sparsebounds.bounds.measures import MEASURES, Measure
+from sparsebounds.bounds.measures import MEASURES
 from sparsebounds.bounds.moments.peeling import peeling
+from sparsebounds.bounds.plugins import Plugin, measure_of, offered, plugin_of
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
 from sparsebounds.bounds.theorems.covering.graf import graf_dudley, graf_norms, graf_params
@@ -62,20 +62,21 @@ BOUNDS: dict[str, Theorem[...]] = {
 """Name in the table → bound, called as (graph, sample, *, delta, …)."""
 
 
-def add_installed() -> None:
-    """Add the bounds and measures of other packages. They import this one, which must have all its names by then."""
-    for entry in entry_points(group="sparsebounds.bounds"):
-        bound = entry.load()
-        if not isinstance(bound, Theorem):
-            raise TypeError(f"{entry.value} is offered as a bound and is none; decorate it with bounds.declare(…)")
-        BOUNDS[entry.name] = bound
-    for entry in entry_points(group="sparsebounds.measures"):
-        measure = entry.load()
-        if not isinstance(measure, Measure):
-            raise TypeError(
-                f"{entry.value} is offered as a measure and is none; decorate it with bounds.declare_measure(…)"
-            )
-        MEASURES[entry.name] = measure
+PLUGINS: dict[str, Plugin] = {}
+"""Those of `BOUNDS` that other packages brought."""
+
+
+def add_installed(taken: Iterable[str]) -> None:
+    """Add the bounds and measures of other packages. They import this one, which must have all its names by then.
+
+    Args:
+        taken: names that none of them may have, beside those of `BOUNDS` and `MEASURES`.
+    """
+    for name, found, origin in offered("sparsebounds.bounds", {*taken, *BOUNDS, *MEASURES}):
+        PLUGINS[name] = plugin_of(name, found, origin)
+        BOUNDS[name] = PLUGINS[name].guarded()
+    for name, found, origin in offered("sparsebounds.measures", {*taken, *BOUNDS, *MEASURES}):
+        MEASURES[name] = measure_of(name, found, origin)
 
 
 def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:

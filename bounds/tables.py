@@ -10,9 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
+from sparsebounds.bounds.bound import Theorem, check_delta, check_flag
+from sparsebounds.bounds.bound_table import BoundTable
 from sparsebounds.bounds.evidence import Evidence, keep, spread
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
@@ -29,8 +29,8 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.sample.slips import slips
 
 COLUMNS = (
-    "bound", "value", "complexity", "capacity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
-    "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
+    "bound", "value", "guarantee", "verdict", "complexity", "capacity", "margin_error", "confidence", "gamma",
+    "train_error", "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
 )  # fmt: skip
 _NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
 
@@ -56,7 +56,7 @@ def table(
     pixel_range: Range | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
-) -> pd.DataFrame:
+) -> BoundTable:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
     All of them speak of 0/1 errors: whether the largest score is that of the one label of a sample. There is no bound
@@ -103,12 +103,13 @@ def table(
         batch_size: samples per call of f.
 
     Returns:
-        DataFrame with the columns of `COLUMNS`. `capacity` is the complexity at the row's γ before grids, unions and
-        cuts: what orders networks (`Theorem.capacity`). `gap` is test error − train error, `test_error_se` the
-        standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
-        bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
-        the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `occam_quantised`,
-        `parameter_count`), see `read_program`; the refusal is the note of all others.
+        DataFrame with the columns of `COLUMNS`; printed, it shows those that fit. `verdict` is what the number is
+        worth: "informative" for a certificate below 1, "vacuous", "no guarantee", "not covered". `capacity` is the
+        complexity at the row's γ before grids, unions and cuts: what orders networks (`Theorem.capacity`). `gap` is
+        test error − train error, `test_error_se` the standard error of the test error, `ratio` value / test error (NaN
+        at zero), `seconds` the time of that bound alone. A bound that does not cover this network is a row of NaN, the
+        reason in `note`. Of a network that the reader refuses the bounds that need no graph are given (`held_out`,
+        `occam`, `occam_quantised`, `parameter_count`), see `read_program`; the refusal is the note of all others.
 
     Raises:
         ValueError: bad data (see `Sample.measure`), an unknown name, δ outside (0, 1), an option that no bound takes.
@@ -165,9 +166,9 @@ def table(
     return _framed(rows, Evidence({}, graph, sample, held_out, spread(x_train), declared, notices))
 
 
-def _framed(rows: list[dict[str, Any]], evidence: Evidence) -> pd.DataFrame:
+def _framed(rows: list[dict[str, Any]], evidence: Evidence) -> BoundTable:
     """The rows as a table, with what stands behind it."""
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    frame = BoundTable(rows, columns=list(COLUMNS))
     test_error = frame["test_error"]
     frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
     keep(frame, replace(evidence, bounds={row["bound"]: row["found"] for row in rows}))
@@ -283,5 +284,5 @@ def _row(
     ((_, found, seconds),) = evaluations({name: bound}, graph, sample, options)
     capacity = capacity_of(bound, graph, sample, options, found)
     found = at_percentile(found, bound, gamma)
-    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "verdict", "source", "note")}
     return {"bound": name, "seconds": seconds, "capacity": capacity, "found": found} | row

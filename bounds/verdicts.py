@@ -1,5 +1,8 @@
 """What the number of a row is worth, in two words."""
 
+LARGEST = 0.9999
+"""What lies above is shown as 1, and says nothing."""
+
 
 def verdict_of(value: float, guarantee: str) -> str:
     """What a number is worth.
@@ -9,8 +12,9 @@ def verdict_of(value: float, guarantee: str) -> str:
         guarantee: of the bound.
 
     Returns:
-        "informative" for a certificate below 1, "vacuous" for one that is not; "on average" for an expectation below 1;
-        "no guarantee" for what was published and is refuted or unverified; "not covered" for NaN.
+        "informative" for a certificate below 1, after rounding up to four digits, "vacuous" for one that is not; "on
+        average" for an expectation below 1; "no guarantee" for what was published and is refuted or unverified, or
+        unaudited; "not covered" for NaN.
 
     Example:
         >>> verdict_of(0.05, "certificate"), verdict_of(1.2, "certificate"), verdict_of(0.05, "published")
@@ -20,6 +24,6 @@ def verdict_of(value: float, guarantee: str) -> str:
         return "not covered"
     if guarantee not in ("certificate", "expectation"):
         return "no guarantee"
-    if value >= 1.0:
+    if value > LARGEST:
         return "vacuous"
     return "informative" if guarantee == "certificate" else "on average"

@@ -17,7 +17,6 @@ from typing import Any
 
 import pandas as pd
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from sparsebounds import bounds
@@ -25,9 +24,12 @@ from sparsebounds.bounds.audit import Row
 from sparsebounds.bounds.audit.overall import Closest, audit, closest
 from sparsebounds.experiments.shared.files import prepare_folder, to_json, write_files
 from sparsebounds.experiments.shared.problems import Problem, unknown
+from sparsebounds.experiments.shared.screen import Words
 from sparsebounds.experiments.shared.tables import grid, number
 
 PRESETS = ("quick", "full")
+DROP = ("slack", "closest case")
+"""Columns that go where the screen is narrow, in this order."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def show(console: Console, result: Audit) -> None:
         (c.bound, c.statement, c.row.case, number(c.row.ratio), number(_slack(c.row)), _verdict(c))
         for c in result.closest
     ]
-    console.print(grid(f"Closest ratios found, {result.config.preset} search", heads, rows, left=3))
+    console.print(grid(f"Closest ratios found, {result.config.preset} search", heads, rows, left=3, gap=2, drop=DROP))
     _show_twins(console, result.closest)
     _show_violations(console, result.rows)
     text = "A bound is violated." if result.failed else "No bound that should hold is violated."
@@ -158,9 +160,9 @@ def _show_twins(console: Console, found: Sequence[Closest]) -> None:
     heads = ("bound", "statement", "twin")
     caught = [(c.bound, c.statement, ", ".join(c.caught)) for c in found if c.caught]
     inside = [(c.bound, f"{c.statement}: {name}", number(slack)) for c in found for name, slack in c.inside]
-    console.print(grid("Broken twins that this audit catches", heads, caught, left=3))
+    console.print(grid("Broken twins that this audit catches", heads, caught, left=3, gap=2))
     console.print(
-        grid("Twins inside the slack, which this audit does not see", ("bound", "twin", "slack"), inside, left=2)
+        grid("Twins inside the slack, which this audit does not see", ("bound", "twin", "slack"), inside, left=2, gap=2)
     )
     console.print(" half of it: a factor 2 missing, or m doubled", style="dim", highlight=False)
 
@@ -169,7 +171,7 @@ def _show_violations(console: Console, rows: Iterable[Row]) -> None:
     broken = [row for row in rows if row.violated]
     if not broken:
         return
-    console.print(Padding(Text("Where a statement is violated", style="bold"), (0, 0, 0, 1)))
+    console.print(Words(Text("Where a statement is violated", style="bold"), 1))
     for row in broken:
         text = f"{row.bound} ({row.statement}): {row.case}, {row.ratio:.3g} times too small"
-        console.print(Padding(Text(text), (0, 0, 0, 1)))
+        console.print(Words(text, 1))

@@ -1,80 +1,127 @@
 """The command line. The heavy imports are inside the commands: `--help` answers at once, and Ctrl-C works."""
 
-import contextlib
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.report.options import ReportConfig
-from sparsebounds.experiments.shared.files import to_json
+from sparsebounds.experiments.shared import values
+from sparsebounds.experiments.shared.extras import missing
+from sparsebounds.experiments.shared.files import document_of, to_json
 from sparsebounds.experiments.shared.options import with_options
-from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
+from sparsebounds.experiments.shared.problems import unknown
+from sparsebounds.experiments.shared.program import (
+    DEBUG,
+    ended,
+    human_output,
+    say,
+    stages,
+    versions_line,
+    without_teardown,
+)
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=False,
 )
-INTERRUPTED = 130
-WIDTH = 100
-"""Columns where stdout is no terminal: the tables do not fit into the usual guess of 80."""
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else; see docs/json.md.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Also write the table there, every digit.", show_default=False)]
+Latex = Annotated[
+    Path | None, typer.Option("--latex", help="Also write it there for LaTeX (booktabs).", show_default=False)
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(versions_line())
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Of this program and its parts.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option(DEBUG, help="Show the full traceback of an error, of your own code too; anywhere.")
+    ] = False,
+) -> None:
+    """Generalization bounds of trained networks, itemised."""
 
 
 @app.command("list")
 def list_all(
     kind: Annotated[
-        str | None, typer.Argument(help="bounds, sparsifiers or experiments.", show_default="all; with --json bounds")
+        str | None,
+        typer.Argument(help="bounds, layers, sparsifiers or experiments.", show_default="all; with --json bounds"),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bounds, what each guarantees and assumes; ways to sparsify a network; experiments. With their sources."""
+    """Bounds, sparsifiers, experiments, and their sources."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.listing import KINDS, rows_of, show
-        from sparsebounds.experiments.reproduce.run import EXPERIMENTS
 
         if kind is not None and kind not in KINDS:
             raise unknown("kind", kind, KINDS)
         for name in KINDS if kind is None and not as_json else [kind or "bounds"]:
-            rows = rows_of(name, EXPERIMENTS.values())
+            rows = rows_of(name, _experiments(asked=kind is not None) if name == "experiments" else ())
             if not as_json:
                 show(console, name, rows)
     if as_json:
-        sys.stdout.write(to_json(rows))
+        sys.stdout.write(to_json(document_of("list", kind=kind or "bounds", rows=rows)))
+
+
+def _experiments(asked: bool) -> list[Any]:
+    """Those there are; without the extra that their figures need none, unless they were asked for."""
+    try:
+        from sparsebounds.experiments.reproduce.run import EXPERIMENTS
+    except ImportError as error:
+        if asked or missing(error) is None:
+            raise
+        say(f"experiments are not listed: {missing(error)}")
+        return []
+    return list(EXPERIMENTS.values())
 
 
 @app.command()
 @with_options
-def evaluate(config: EvaluateConfig, as_json: Json = False) -> None:
+def evaluate(
+    config: EvaluateConfig,
+    out: Annotated[
+        Path | None, typer.Option(help="Also write rows.csv and config.json into this folder.", show_default=False)
+    ] = None,
+    csv: Csv = None,
+    latex: Latex = None,
+    as_json: Json = False,
+) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
-        from sparsebounds.experiments.evaluate.evaluate import evaluate, what_delta_means, what_if
-        from sparsebounds.experiments.shared.tables import show_table, show_what_if
+        from sparsebounds.experiments.evaluate.evaluate import evaluate, what_if, write
+        from sparsebounds.experiments.evaluate.show import show_evaluation
+        from sparsebounds.experiments.shared.outputs import write_tables
+        from sparsebounds.experiments.shared.user_model import beside
 
-        frame = evaluate(config)
+        with beside(config.target), stages(console, f"{config.target}: reading, measuring, bounding"):
+            frame = evaluate(config)
+            changed = what_if(config, frame) if config.what_if else None
         if frame.attrs["said"]:
-            _say(frame.attrs["said"])
-        changed = what_if(config, frame) if config.what_if else None
+            say(frame.attrs["said"])
+        written = write(config, frame, out) + write_tables(frame, csv=csv, latex=latex)
         if not as_json:
-            show_table(console, frame, title=config.target)
-            console.print(what_delta_means(config, frame))
-            if changed is not None:
-                show_what_if(console, changed)
+            show_evaluation(console, config, frame, changed)
+            if written:
+                console.print(f"written: {', '.join(map(str, written))}")
     if as_json:
-        rows = frame.to_dict(orient="records")
-        document = rows if changed is None else {"rows": rows, "what if": changed.to_dict(orient="records")}
-        sys.stdout.write(to_json(document))
+        more = {} if changed is None else {"what if": changed.to_dict(orient="records")}
+        sys.stdout.write(to_json(document_of("evaluate", rows=frame.to_dict(orient="records"), **more)))
 
 
 @app.command()
@@ -83,29 +130,34 @@ def report(
     config: ReportConfig,
     out: Annotated[Path | None, typer.Option(show_default="results/report-DATASET")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    factors: Annotated[bool, typer.Option("--factors", help="Also print every factor and every note.")] = False,
+    csv: Csv = None,
+    latex: Latex = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network in front of you; print and save its bounds, every factor itemised."""
+    """Train two networks; print and save their bounds."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.report.report import run
         from sparsebounds.experiments.report.show import show_report
+        from sparsebounds.experiments.shared.outputs import write_tables
 
         folder = out or Path("results") / f"report-{config.dataset}"
         try:
             result = run(config, folder, resume=resume, progress=not as_json)
         except KeyboardInterrupt:
-            _say(f"interrupted: the checkpoints stay in {folder / 'checkpoints'}, --resume goes on from them")
+            say(f"interrupted: the checkpoints stay in {folder / 'checkpoints'}, --resume goes on from them")
             raise
+        write_tables(result.last_rows(), csv=csv, latex=latex)
         if not as_json:
-            show_report(console, result, folder)
+            show_report(console, result, folder, everything=factors)
     if as_json:
-        document = {"config": result.config, "rows": result.rows.to_dict(orient="records")}
-        sys.stdout.write(to_json({**document, "terms": result.terms(), "folder": str(folder)}))
+        found = {"config": result.config, "rows": result.rows.to_dict(orient="records"), "terms": result.terms()}
+        sys.stdout.write(to_json(document_of("report", **found, folder=str(folder))))
 
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="figure1, depth, width, …; an unknown name lists them all.")],
+    name: Annotated[str, typer.Argument(help=f"{values.one_of(values.EXPERIMENTS)}.")],
     preset: Annotated[str, typer.Option(help="quick, cpu, or paper where there is one.")] = "cpu",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, and how long.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run of the same preset.")] = False,
@@ -113,7 +165,7 @@ def reproduce(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Redo a figure or table of a paper: train, evaluate, draw."""
+    """Redo a figure or table of a paper."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.reproduce import run as running
 
@@ -122,30 +174,20 @@ def reproduce(
         if dry_run:
             document = running.planned(experiment, preset, folder)
             if not as_json:
-                show_plan(console, document)
+                running.show_plan(console, document)
         else:
             try:
                 document = running.reproduce(
                     experiment, preset, folder, resume=resume, progress=not as_json, data_dir=data_dir
                 )
             except KeyboardInterrupt:
-                _say(f"interrupted: what was done stays in {folder}, --resume goes on from there")
+                say(f"interrupted: what was done stays in {folder}, --resume goes on from there")
                 raise
             if not as_json:
                 experiment.show(console, document)
-                console.print(f"written to {folder}: config.json, rows.csv, figure.png", highlight=False)
+                console.print(f"written to {folder}: config.json, rows.csv, figure.png")
     if as_json:
-        sys.stdout.write(to_json(document))
-
-
-def show_plan(console: Console, document: dict[str, Any]) -> None:
-    """What `reproduce --dry-run` says to people."""
-    minutes = document["minutes"]
-    time = "not measured" if minutes is None else f"about {minutes:g} minutes on two cores"
-    console.print(f"{document['experiment']}, preset {document['preset']}: {document['summary']}", highlight=False)
-    for line in document["plan"]:
-        console.print(f"  {line}", highlight=False)
-    console.print(f"time: {time}; results: {document['folder']}", highlight=False)
+        sys.stdout.write(to_json(document_of("reproduce", **document)))
 
 
 @app.command()
@@ -158,65 +200,80 @@ def certify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """One number that holds: your own network trained near a reference, or a built-in task, and its certificate."""
+    """Train a network of your own with a certificate.
+
+    It is trained near a reference, drawn once, and certified; or a built-in task is, with --task.
+    """
     with human_output(as_json) as console:
         from sparsebounds.experiments.certify import certify as in_a_class
         from sparsebounds.experiments.certify.distance import document, run
         from sparsebounds.experiments.shared.files import prepare_folder, write_files
+        from sparsebounds.experiments.shared.user_model import beside
 
         if run.is_by_distance(options):
             folder = out or run.default_folder(options)
             prepare_folder(folder)
-            with console.status(f"certify {options.task or options.target}") as status:
-                found = run.run(options, folder, data_dir, tell=lambda text: status.update(text))
+            with beside(options.target), stages(console, f"certify {options.task or options.target}") as tell:
+                found = run.run(options, folder, data_dir, tell=tell)
             if not as_json:
                 document.show(console, found)
-            console.print(f"written to {folder}: certificate.json, network.safetensors, figure.png", highlight=False)
+            console.print(f"written to {folder}: certificate.json, network.safetensors, figure.png")
         else:
             in_a_class.task_of(options)  # what is unknown is said before a folder is made
             in_a_class.form_of(options)
             if out is not None:
                 prepare_folder(out)
-            with console.status(f"certify {options.task}"):
+            with stages(console, f"certify {options.task}"):
                 found = in_a_class.certify(options, data_dir)
             if out is not None:
                 write_files(out, {"certificate.json": to_json(found)})
             if not as_json:
                 in_a_class.show(console, found)
     if as_json:
-        sys.stdout.write(to_json(found))
+        sys.stdout.write(to_json(document_of("certify", **found)))
 
 
 @app.command()
 def audit(
-    bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
+    bound: Annotated[list[str] | None, typer.Option(help=f"Only this; repeatable: {', '.join(values.BOUNDS)}.")] = None,
     preset: Annotated[str, typer.Option(help="quick (about a minute) or full (several).")] = "quick",
     out: Annotated[Path | None, typer.Option(help="Also write rows.csv and the table there.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Try to break the bounds by search on small networks; exit status 1 if one breaks."""
+    """Try to break the bounds by search.
+
+    On small networks; exit status 1 if one breaks.
+    """
     with human_output(as_json) as console:
         from sparsebounds.experiments.audit import AuditConfig, document, run, show
 
-        with console.status("audit") as status:
-            config = AuditConfig(preset, tuple(bound or ()))
-            result = run(config, out, tell=lambda name: status.update(f"audit: {name}"))
+        with stages(console, "audit") as tell:
+            result = run(AuditConfig(preset, tuple(bound or ())), out, tell=lambda name: tell(f"audit: {name}"))
         if not as_json:
             show(console, result)
     if as_json:
-        sys.stdout.write(to_json(document(result)))
+        sys.stdout.write(to_json(document_of("audit", **document(result))))
     if result.failed:
         raise typer.Exit(1)
 
 
-@contextlib.contextmanager
-def human_output(as_json: bool) -> Iterator[Console]:
-    """A console for people. With JSON asked for, whatever is printed inside goes to stderr instead."""
+@app.command("check-bound")
+def check(
+    name: Annotated[str, typer.Argument(help="Of a bound, of another package for instance; sparsebounds list.")],
+    as_json: Json = False,
+) -> None:
+    """Common tests and audit for a bound from outside."""
+    with human_output(as_json) as console:
+        from sparsebounds.experiments.check_bound import check_bound, document, show
+
+        with stages(console, f"{name}: check") as tell:
+            checked = check_bound(name, tell=tell)
+        if not as_json:
+            show(console, checked)
     if as_json:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield Console(stderr=True, quiet=True)
-    else:
-        yield Console(width=None if sys.stdout.isatty() else WIDTH)
+        sys.stdout.write(to_json(document_of("check-bound", **document(checked))))
+    if not checked.passed:
+        raise typer.Exit(1)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -225,47 +282,13 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: without the program's name; `sys.argv[1:]` by default.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    try:
-        status: Any = app(arguments or ["--help"], prog_name="sparsebounds", standalone_mode=False)
-    except typer.exceptions.TyperException as error:
-        status = _complain(error.format_message())
-    except Problem as error:
-        status = _complain(one_line(error))
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status if isinstance(status, int) else 0)
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = DEBUG in given
+    words = [word for word in given if word != DEBUG] or ["--help"]
+    run: Any = lambda: app(words, prog_name="sparsebounds", standalone_mode=False)  # noqa: E731
+    sys.exit(ended(run, debug=debug))
 
 
 def entry() -> None:
-    """The program itself: `main`, and after Ctrl-C an end without teardown.
-
-    Orbax writes in threads. Left to the interpreter's teardown, one in the middle of a checkpoint would print pages
-    of tracebacks; a half-written checkpoint has not been renamed yet and does not count.
-    """
-    sys.unraisablehook = _interrupt_again
-    try:
-        main()
-    except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            sys.stderr.flush()
-            os._exit(INTERRUPTED)
-        raise
-
-
-def _interrupt_again(lost: Any) -> None:
-    """Deliver a Ctrl-C once more that Python dropped: it fell into a callback, such as JAX's of the collector."""
-    if lost.exc_type is KeyboardInterrupt:
-        main_thread = threading.main_thread().ident or 0
-        threading.Timer(0.1, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
-    else:
-        sys.__unraisablehook__(lost)
-
-
-def _complain(message: str) -> int:
-    _say(message)
-    return 2
-
-
-def _say(message: str) -> None:
-    print(f"sparsebounds: {' '.join(message.split())}", file=sys.stderr)
+    """The program itself."""
+    without_teardown(main)

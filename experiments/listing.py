@@ -6,8 +6,11 @@ from typing import Any
 from rich.console import Console
 
 from sparsebounds import bounds
+from sparsebounds.bounds.plugins import UNAUDITED
+from sparsebounds.bounds.registry import PLUGINS
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.tables import grid
+from sparsebounds.experiments.support import FAMILIES, cell, support
 from sparsebounds.nets import grow, prune
 
 Row = Mapping[str, Any]
@@ -25,7 +28,25 @@ SEARCHES = (
 
 
 def _bounds() -> list[Row]:
-    return [{"bound": name, **vars(bound.declaration)} for name, bound in bounds.BOUNDS.items()]
+    return [
+        {"bound": name, **vars(bound.declaration), "package": package_of(name)} | _audited(name)
+        for name, bound in bounds.BOUNDS.items()
+    ]
+
+
+def package_of(name: str) -> str:
+    """Of a bound.
+
+    Example:
+        >>> package_of("galanti")
+        'sparsebounds'
+    """
+    return PLUGINS[name].origin.words if name in PLUGINS else "sparsebounds"
+
+
+def _audited(name: str) -> dict[str, str]:
+    """What its rows claim: of another package nothing, until it was checked."""
+    return {"guarantee": UNAUDITED} if name in PLUGINS and not PLUGINS[name].audited else {}
 
 
 def _sparsifiers() -> list[Row]:
@@ -41,8 +62,16 @@ def _sparsifiers() -> list[Row]:
     return [*before, *SEARCHES, *during]
 
 
+def _layers() -> list[Row]:
+    return [
+        {"layer": words} | {family: cell(known) for family, known in found.items()}
+        for words, found in support().items()
+    ]
+
+
 KINDS = {
-    "bounds": ("bound", "guarantee", "assumes", "source"),
+    "bounds": ("bound", "guarantee", "assumes", "source", "package"),
+    "layers": ("layer", *FAMILIES.values()),
     "sparsifiers": ("sparsifier", "when", "summary", "source"),
     "experiments": ("experiment", "presets", "summary"),
 }
@@ -62,12 +91,14 @@ def rows_of(kind: str, experiments: Iterable[Experiment]) -> list[Row]:
     """
     if kind == "experiments":
         return [{"experiment": e.name, "presets": sorted(e.presets), "summary": e.summary} for e in experiments]
-    return _bounds() if kind == "bounds" else _sparsifiers()
+    return {"bounds": _bounds, "layers": _layers, "sparsifiers": _sparsifiers}[kind]()
 
 
 def show(console: Console, kind: str, rows: Sequence[Row]) -> None:
     """One kind as a table for people."""
-    columns = KINDS[kind]
+    columns = tuple(rows[0]) if kind == "layers" else tuple(c for c in KINDS[kind] if c != "package" or PLUGINS)
     joined = {"assumes": "; ", "presets": " "}
     cells = [[joined[c].join(row[c]) if c in joined else row[c] for c in columns] for row in rows]
-    console.print(grid(kind.capitalize(), columns, cells, left=len(columns)))
+    console.print(
+        grid(kind.capitalize(), columns, cells, left=len(columns), gap=2, drop=("package", "source", "assumes"))
+    )

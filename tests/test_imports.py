@@ -24,10 +24,12 @@ UNDER_THEOREMS = "margin norms confidence sample graph bound.py unrounded.py"
 THEOREM = f"{UNDER_THEOREMS} theorems/chains theorems/passes"
 BOUNDS = {
     # ground
-    "bound.py": "plain.py unrounded.py",
+    "verdicts.py": "",
+    "bound_table.py": "",
     "plain.py": "",
     "unrounded.py": "",
-    "verdicts.py": "",
+    "bound.py": "plain.py unrounded.py verdicts.py",
+    "plugins.py": "bound.py measures",
     "confidence": "",
     "graph": "plain.py",
     "endings": "",
@@ -56,9 +58,9 @@ BOUNDS = {
     "quantising.py": "theorems reader confidence sample graph network.py bound.py",
     "evidence.py": "sample graph bound.py",
     # all of them by name
-    "registry.py": "theorems moments measures certificates sample graph bound.py",
-    "tables.py": "evidence.py margins_alike.py registry.py quantising.py theorems moments measures certificates reader "
-    "norms sample graph network.py bound.py",
+    "registry.py": "plugins.py theorems moments measures certificates sample graph bound.py",
+    "tables.py": "bound_table.py evidence.py margins_alike.py registry.py quantising.py theorems moments measures "
+    "certificates reader norms sample graph network.py bound.py",
     "margins_alike.py": "bound.py sample",
     "measuring.py": "registry.py measures reader sample graph network.py bound.py",
     "comparing.py": "tables.py measuring.py reader sample network.py",
@@ -95,7 +97,9 @@ EXPERIMENTS = {
     "report": STUDY,
     "certify": STUDY,
     "audit.py": STUDY,
-    "listing.py": STUDY,
+    "check_bound.py": STUDY,
+    "listing.py": f"{STUDY} support.py",
+    "support.py": "",
     "sweep": "shared evaluate",
     "correlate": "shared evaluate",
     "reproduce/*": STUDY,  # any other folder: a room of its own
@@ -111,6 +115,7 @@ LAZY = {
     "experiments/cli.py": "*",  # `--help` answers at once
     "nets/data/hub.py": "datasets",  # the extra [hub]
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
+    "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
 }
 
 # `bounds.measures(…)` is called, its folder never: files in it are imported by their own names, and the face has the

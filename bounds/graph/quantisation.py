@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float64, Int
-from sklearn.cluster import KMeans
 
 from sparsebounds.bounds.graph.graph import Graph
 
@@ -65,7 +64,16 @@ def _codewords(
     """The codeword of each value."""
     shares = (np.cumsum(counts) - counts / 2) / counts.sum()
     start = np.unique(np.interp((np.arange(size) + 0.5) / size, shares, values))
-    scale = np.abs(values).max()
-    means = KMeans(len(start), init=(start / scale)[:, None], n_init=1, max_iter=ROUNDS, algorithm="lloyd")
-    nearest = means.fit_predict((values / scale)[:, None], sample_weight=counts)
-    return means.cluster_centers_[nearest, 0] * scale
+    words = start
+    for _ in range(ROUNDS):
+        nearest = np.searchsorted((words[1:] + words[:-1]) / 2, values)
+        weights = np.bincount(nearest, counts, len(words))
+        sums = np.bincount(nearest, counts * values, len(words))
+        moved = sums / np.maximum(weights, 1)
+        spare = np.flatnonzero(weights == 0)  # words of no value: put where the error is largest
+        moved[spare] = values[np.argsort(-counts * (values - words[nearest]) ** 2, kind="stable")[: len(spare)]]
+        moved.sort()
+        if np.array_equal(moved, words):
+            break
+        words = moved
+    return words[np.searchsorted((words[1:] + words[:-1]) / 2, values)]

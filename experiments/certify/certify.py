@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
@@ -27,6 +26,7 @@ from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.shared.files import plain
 from sparsebounds.experiments.shared.problems import unknown
 from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.tables import grid, number_up
 from sparsebounds.nets.data.filters import EdgeFilters
 
 QUICK_FILTERS = EdgeFilters(strides=(5,))
@@ -134,13 +134,12 @@ def show(console: Console, found: dict[str, Any]) -> None:
     """The certificate for people."""
     console.print(
         f"{found['task']}, {found['form']}, seed {found['seed']}: with probability {1 - found['delta']:g} the error on "
-        f"new images is at most [bold]{found['value']:.4f}[/bold] (test images: {found['test_error']:.4f})",
+        f"new images is at most {number_up(found['value'])} (test images: {found['test_error']:.4f})",
         highlight=False,
     )
-    table = Table("part", "value", "share", box=None)
-    for part in ("ramp", "complexity", "confidence"):
-        table.add_row(part, f"{found[part]:.4f}", f"{found['limits'][part]:.0%}")
-    console.print(table)
+    parts = ("ramp", "complexity", "confidence")
+    cells = [(part, f"{found[part]:.4f}", f"{found['limits'][part]:.0%}") for part in parts]
+    console.print(grid("what the number consists of", ("part", "value", "share"), cells, gap=2))
     space, nats = found["space"], found["terms"]["nats: configuration"]
     console.print(
         f"{nats:.1f} nats for the configuration, of the space “{space['name']}”, version {space['version']}, hash "

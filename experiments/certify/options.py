@@ -9,6 +9,7 @@ from typer import Argument, Option
 from sparsebounds.experiments.certify.widths import WIDTHS
 from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
+from sparsebounds.experiments.shared.values import TASKS, one_of
 
 PRESETS = ("quick", "cpu")
 PREPROCESSING, REPETITIONS = ("fixed", "sample", "stated"), ("counted", "natural")
@@ -43,9 +44,7 @@ class CertifyOptions:
         Problem: an unknown preset, δ outside (0, 1), a seed that is none, or options that contradict each other.
     """
 
-    task: Annotated[
-        str | None, Option(help="A built-in one: mnist10-cnn, mnist10-filters, …; an unknown name lists them all.")
-    ] = None
+    task: Annotated[str | None, Option(help=f"A built-in one: {one_of(TASKS)}.", show_default=False)] = None
     form: Annotated[
         str | None,
         Option(
@@ -66,10 +65,17 @@ class CertifyOptions:
         Path | None, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.", show_default=False)
     ] = None
     left_out: Annotated[
-        float | None, Option(help="Share or number of samples that train the reference.", show_default="0.5")
+        float | None,
+        Option(
+            help=f"Share or number of samples that train the reference: {one_of(tuple(f'{s:g}' for s in LEFT_OUT))}.",
+            show_default="0.5",
+        ),
     ] = None
     data_free: Annotated[bool, Option("--data-free", help="Leave nothing out: the reference is zero.")] = False
-    layers: Annotated[str, Option(help="What moves away from the reference: all, last or lora:RANK.")] = "all"
+    layers: Annotated[
+        str,
+        Option(help=f"What moves away from the reference: all, last or lora:RANK, {one_of(tuple(map(str, RANKS)))}."),
+    ] = "all"
     reference: Annotated[
         Path | None, Option(help="Weights to begin with: .safetensors, .npz or Orbax.", show_default=False)
     ] = None
@@ -85,7 +91,11 @@ class CertifyOptions:
     ] = "fixed"
     repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
     width: Annotated[
-        float | None, Option(help="Half the box around a rehearsal beside its weights: 1 … 0.01.", show_default="0.1")
+        float | None,
+        Option(
+            help=f"Half the box around a rehearsal beside its weights: {one_of(tuple(map(str, WIDTHS)))}.",
+            show_default="0.1",
+        ),
     ] = None
     resume: Annotated[bool, Option("--resume", help="Certify the draw that an interrupted run left behind.")] = False
 

@@ -3,8 +3,11 @@
 Device: CPU. Time: one pass over the data, then milliseconds per bound; compiling takes a few seconds.
 """
 
+import dataclasses
+import hashlib
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import pandas as pd
@@ -13,8 +16,10 @@ from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
-from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
-from sparsebounds.experiments.shared.user_model import Arrays, load_arrays, load_function
+from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
+from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
+from sparsebounds.experiments.shared.rows import to_csv
+from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
 
 
 def evaluate(config: EvaluateConfig) -> pd.DataFrame:
@@ -34,6 +39,8 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         if name not in bounds.BOUNDS:
             raise unknown("bound", name, bounds.BOUNDS)
     check_delta(config.delta)
+    if config.gamma is not None:
+        margin_of(config.gamma)
     if config.pixel_range is not None and not -math.inf < config.pixel_range[0] <= config.pixel_range[1] < math.inf:
         low, high = config.pixel_range
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
@@ -56,13 +63,16 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
             repetitions=config.repetitions,
             simultaneous=config.simultaneous,
             pixel_range=config.pixel_range,
+            options=None if config.gamma is None else {"gamma": margin_of(config.gamma)},
         )
         frame.attrs["said"] = said
         return frame
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
         raise Problem(one_line(error)) from error
     except (NameError, AttributeError, ImportError, LookupError) as error:  # raised by the network itself
-        raise Problem(f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)}") from error
+        raise Problem(
+            f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)} ({HINT})"
+        ) from error
 
 
 def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
@@ -76,15 +86,24 @@ def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Callable[[Any], An
     return load_function(config.target, config.checkpoint, step=config.step, example=arrays.x_train[:1])
 
 
-def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:
-    """A line below the table: of how many certificates together, or of which alone, δ speaks."""
-    count = int(((frame["guarantee"] == "certificate") & frame["value"].notna()).sum())
-    if config.simultaneous:
-        return f"All {count} certificates together hold with probability 1 - {config.delta:g}."
-    return (
-        f"Each of the {count} certificates alone holds with probability 1 - {config.delta:g}; "
-        "--simultaneous makes it all of them together."
-    )
+def write(config: EvaluateConfig, frame: pd.DataFrame, folder: Path | None) -> list[Path]:
+    """rows.csv, and config.json with the options, the hashes of what was read and the versions.
+
+    Returns:
+        The files; none where there is no folder.
+
+    Raises:
+        Problem: a folder that cannot be written.
+    """
+    if folder is None:
+        return []
+    prepare_folder(folder)
+    file = Path(config.target.rpartition(":")[0])
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (file, config.data)}
+    described = {"experiment": "evaluate", "options": plain(dataclasses.asdict(config))}
+    files = {"config.json": to_json({**described, "sha256": hashes, "versions": versions()}), "rows.csv": to_csv(frame)}
+    write_files(folder, files)
+    return [folder / name for name in files]
 
 
 def _check_range(pixel_range: tuple[float, float] | None, arrays: Arrays) -> None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Argument, Option
 
+from sparsebounds.experiments.shared.values import BOUNDS
+
 
 @dataclass(frozen=True)
 class EvaluateConfig:
@@ -18,8 +20,9 @@ class EvaluateConfig:
         Option(help=".safetensors, .npz or an Orbax folder for what the function builds, or passed to it."),
     ] = None
     step: Annotated[int | None, Option(help="Step of an Orbax folder.", show_default="the latest")] = None
-    names: Annotated[tuple[str, ...], Option("--bound", help="Only this bound; may be repeated.")] = ()
+    names: Annotated[tuple[str, ...], Option("--bound", help=f"Only this bound; repeatable: {', '.join(BOUNDS)}.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
+    gamma: Annotated[str | None, Option(help="Margin: a number, or best.", show_default="what each bound says")] = None
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
     selections_fixed: Annotated[

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from sparsebounds import nets
 from sparsebounds.experiments.report.architectures import ARCHITECTURES
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared.files import plain, versions
-from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
+from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.nets.data.datasets import Dataset
 
 PRESETS = {
@@ -44,17 +43,7 @@ def check(config: ReportConfig) -> None:
         if value is not None and value < 1:
             raise Problem(f"--{name.replace('_', '-')} {value}: it has to be at least 1")
     check_delta(config.delta)
-    check_gamma(config.gamma)
-
-
-def check_gamma(gamma: str) -> None:
-    """γ is a positive number, or "best"."""
-    try:
-        good = gamma == "best" or 0 < float(gamma) < math.inf
-    except ValueError:
-        good = False
-    if not good:
-        raise Problem(f"--gamma {gamma} is no margin above 0: give a positive number, or best")
+    margin_of(config.gamma)
 
 
 def training_of(config: ReportConfig) -> nets.TrainConfig:

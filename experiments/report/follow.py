@@ -10,6 +10,7 @@ import pandas as pd
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.shared.program import stage
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.snapshot import Gamma, Snapshot, take_snapshot
 from sparsebounds.experiments.shared.training import train_in
@@ -90,7 +91,14 @@ def follow(
         }
         snapshot = take_snapshot(model, data, every=every, **options)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
-        log.put([{"network": network.name, "epoch": epoch, **trained, **r} for r in snapshot.rows])
+        about: dict[str, Any] = {
+            "network": network.name,
+            "data": data.name,
+            "m": len(data.y_train),
+            "delta": delta,
+            "epoch": epoch,
+        }
+        log.put([{**about, **trained, **r} for r in snapshot.rows])
         return snapshot
 
     due = looked_at(training.epochs) - {training.epochs}
@@ -99,6 +107,7 @@ def follow(
         if epoch in due:
             look(epoch, model, row)
 
+    stage(f"{network.name}: training, {training.epochs} epochs", enabled=progress)
     look(0, model, {"step": 0, "loss": np.nan})
     try:
         history = train_in(kept, model, data, training, resume=resume, on_epoch=on_epoch, progress=progress)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from typer import Option
 
+from sparsebounds.experiments.shared.values import ARCHITECTURES, DATASETS, TRAININGS, one_of
+
 
 @dataclass(frozen=True)
 class ReportConfig:
@@ -22,11 +24,11 @@ class ReportConfig:
         delta, gamma: probability that a certificate fails; margin, a number or "best".
     """
 
-    dataset: Annotated[str, Option(help="digits, mnist, …; an unknown name lists them all.")] = "digits"
+    dataset: Annotated[str, Option(help=f"{one_of(DATASETS)}.")] = "digits"
     data_dir: Annotated[Path | None, Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")] = None
     normalisation: Annotated[str, Option(help="fixed, or paper: statistics of the sample.")] = "fixed"
     train: Annotated[int | None, Option(help="Only so many training images.", show_default="all")] = None
-    arch: Annotated[str, Option(help="conv, mlp, tree, …; an unknown name lists them all.")] = "conv"
+    arch: Annotated[str, Option(help=f"{one_of(ARCHITECTURES)}.")] = "conv"
     depth: Annotated[int | None, Option(help="Hidden layers.", show_default="3 for conv")] = None
     width: Annotated[int | None, Option(help="Channels of a layer.", show_default="32 for conv")] = None
     init: Annotated[str, Option(help="Initial weights as torch or flax draws them.")] = "torch"
@@ -35,7 +37,7 @@ class ReportConfig:
     certificate: Annotated[
         bool, Option(help="Also certify a network of each kind, near a reference that half of the images train.")
     ] = True
-    preset: Annotated[str, Option(help="Training: report, quick, paper-readme, paper-settings.")] = "report"
+    preset: Annotated[str, Option(help=f"Training: {one_of(TRAININGS)}.")] = "report"
     epochs: Annotated[int | None, Option(show_default="the preset's")] = None
     batch_size: Annotated[int | None, Option(show_default="the preset's")] = None
     learning_rate: Annotated[float | None, Option("--lr", help="Learning rate.", show_default="the preset's")] = None

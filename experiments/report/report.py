@@ -3,7 +3,9 @@
 Command: make report, or sparsebounds report --dataset mnist --data-dir DIR --width 16
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from sparsebounds.experiments.report.follow import Followed, Network, follow
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared.data import load_data
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, write_files
-from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared.problems import Problem, margin_of, one_line
+from sparsebounds.experiments.shared.program import stages
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.nets.data.datasets import Dataset
 
@@ -83,7 +86,7 @@ def run(config: ReportConfig, out: Path, *, resume: bool = False, progress: bool
             training,
             folder,
             delta=config.delta,
-            gamma="best" if config.gamma == "best" else float(config.gamma),
+            gamma=margin_of(config.gamma),
             repetitions=config.repetitions,
             resume=resume,
             progress=progress,
@@ -113,16 +116,21 @@ def _with_certificates(
     """The rows, with one more for each network, and the bounds behind these."""
     added = []
     for number, network in enumerate(plan(config, data)):
-        with Console(stderr=True, quiet=not progress).status(f"{network.name}: certificate") as status:
+        with stages(Console(quiet=not progress), f"{network.name}: certificate") as tell:
             row, bound = certified_row(
                 network, number, data, folder, delta=config.delta, seed=config.seed, repetitions=config.repetitions,
-                tell=status.update,
+                tell=partial(_told, tell, network.name),
             )  # fmt: skip
         last = rows.loc[rows["network"] == network.name, "epoch"].max()
-        added.append({"network": network.name, "epoch": last, "step": np.nan, "loss": np.nan, "rho": np.nan, **row})
+        about = {"network": network.name, "data": data.name, "m": len(data.y_train), "delta": config.delta}
+        added.append({**about, "epoch": last, "step": np.nan, "loss": np.nan, "rho": np.nan, **row})
         if bound is not None:
             certified[network.name] = bound
     return pd.concat([rows, pd.DataFrame(added)], ignore_index=True)
+
+
+def _told(tell: Callable[[str], None], name: str, text: str) -> None:
+    tell(f"{name}: {text}")
 
 
 def final_rows(rows: pd.DataFrame) -> pd.DataFrame:

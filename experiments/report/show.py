@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
 
+from sparsebounds.bounds.verdicts import verdict_of
 from sparsebounds.experiments.report.certified import BOUND
 from sparsebounds.experiments.report.follow import Followed
 from sparsebounds.experiments.report.report import Report
 from sparsebounds.experiments.report.sparsity import sparsity
+from sparsebounds.experiments.shared.screen import Grid, Words
 from sparsebounds.experiments.shared.snapshot import FORMS, Form
-from sparsebounds.experiments.shared.tables import grid, number, show_table
+from sparsebounds.experiments.shared.tables import grid, number, show_errors, show_notes, show_tables
+from sparsebounds.experiments.shared.verdict import norms, sure, up
 
 SOUND = Form("galanti", "position")
-NO_NORMS = ("held_out", "occam", "occam_quantised", "parameter_count")
+SPOKEN = (BOUND, "held_out")
+"""Rows whose notes are always printed."""
 FORMULAS = (
     "value = margin + complexity + confidence; margin: margin error (published) or mean ramp (sound) at γ",
     "published: complexity = 2√2 (ρ+1)/(γ m) · Λ, Λ = (1 + √(2·logs)) · √paths",
@@ -28,60 +29,52 @@ FORMULAS = (
 )
 
 
-def show_report(console: Console, report: Report, folder: Path) -> None:
-    """The whole report: the table, every factor of every bound, what sparsity does, and where it was written."""
-    show_table(console, report.last_rows(), report_title(report.config), first=BOUND)
+def show_report(console: Console, report: Report, folder: Path, *, everything: bool = False) -> None:
+    """The report: a table for each network, and in the end the verdict.
+
+    Args:
+        console: where to.
+        report: a finished one.
+        folder: where it was written.
+        everything: also every factor, what sparsity does, and the notes of all rows.
+    """
+    rows = report.last_rows()
+    show_tables(console, rows, report_title(report.config), first=BOUND)
+    spoken = rows if everything else rows[rows["bound"].isin(SPOKEN)]
+    show_notes(console, spoken.sort_values("bound", kind="stable", key=lambda bound: bound != BOUND))
+    if everything:
+        show_factors(console, report)
+    show_errors(console, rows)
+    more = "" if everything else "; --factors prints every factor and every note"
+    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png{more}")
+    for line in verdicts(report):
+        console.print(line)
+
+
+def show_factors(console: Console, report: Report) -> None:
+    """Every factor of the forms that were followed, their formulas, and what sparsity does."""
     for followed in report.networks:
-        console.print()
         console.print(factors(followed))
     for formula in FORMULAS:
-        console.print(Padding(Text(formula), (0, 0, 0, 1)), style="dim")
+        console.print(Words(formula, 1), style="dim")
     console.print()
     console.print(sparsity_table(report.networks))
-    for line in verdicts(report):
-        console.print(line, highlight=False)
-    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png", highlight=False)
 
 
 def verdicts(report: Report) -> list[str]:
-    """For every network what is guaranteed, and what norms alone say.
-
-    Args:
-        report: with or without certificates by distance.
-
-    Returns:
-        A sentence or two for each.
-    """
+    """For every network what is guaranteed, and what norms alone say: one sentence each."""
     rows, lines = report.last_rows(), []
-    delta = report.config["options"]["delta"]
-    for name, found in rows[rows["value"].notna() & (rows["guarantee"] == "certificate")].groupby(
-        "network", sort=False
-    ):
-        norms = found[~found["bound"].isin([BOUND, *NO_NORMS])]
-        line = f"{name}: "
-        for row in found[found["bound"] == BOUND].itertuples():
-            terms = report.certified[str(name)].terms
-            line += (
-                f"with probability {1 - delta:g} a network of this kind, drawn near a reference, errs on at most "
-                f"{up(row.value)} of new images (certified on {terms['m']} images; held-out bound of the frozen "
-                f"reference {up(terms['held-out bound of the reference'])}). "
+    for name, found in rows.groupby("network", sort=False):
+        certified = found[(found["bound"] == BOUND) & found["value"].notna()]
+        said = "no certificate"
+        for row in certified.itertuples():
+            worth = verdict_of(row.value, row.guarantee)
+            said = (
+                f"with probability {sure(report.config['options']['delta'])} a network of this kind, drawn near a "
+                f"reference, errs on at most {up(row.value)} of new images: {worth}"
             )
-        if len(norms):
-            least = norms.loc[norms["value"].idxmin()]
-            says = "say nothing" if least["value"] >= 1 else "say something"
-            line += f"Norms of the trained network alone {says}: smallest {least['bound']}, {number(least['value'])}."
-        lines.append(line)
+        lines.append(f"{name}: {said}{norms(found)}.")
     return lines
-
-
-def up(share: float) -> str:
-    """Per cent with two digits, rounded up.
-
-    Example:
-        >>> up(0.02301)
-        '2.31 %'
-    """
-    return f"{math.ceil(share * 1e4 - 1e-9) / 100:.2f} %"
 
 
 def report_title(config: Mapping[str, Any]) -> str:
@@ -90,7 +83,7 @@ def report_title(config: Mapping[str, Any]) -> str:
     return f"{data['name']}: {data['train']} training and {data['test']} test images, δ = {delta:g}"
 
 
-def factors(followed: Followed) -> Table:
+def factors(followed: Followed) -> Grid:
     """Every factor of the forms followed through training, side by side; those of all bounds are in terms.json."""
     forms = list(FORMS)
     names = dict.fromkeys(name for form in forms for name in followed.final.found[form].terms if name != "nodes")
@@ -99,7 +92,7 @@ def factors(followed: Followed) -> Table:
     return grid(f"Factors, {followed.network.name}", ["factor", *heads], cells, gap=2)
 
 
-def sparsity_table(networks: Sequence[Followed]) -> Table:
+def sparsity_table(networks: Sequence[Followed]) -> Grid:
     """The sound form with the network's own predecessors, and as if every node read the whole layer below."""
     rows = []
     for followed in networks:

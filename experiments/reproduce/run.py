@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from sparsebounds.experiments.reproduce.architectures.study import ARCHITECTURES
 from sparsebounds.experiments.reproduce.certificates.pareto import PARETO
 from sparsebounds.experiments.reproduce.certificates.study import CERTIFICATES
@@ -81,6 +83,16 @@ def planned(experiment: Experiment, preset: str, folder: Path) -> dict[str, Any]
         "minutes": experiment.minutes.get(preset),
         "folder": str(folder),
     }
+
+
+def show_plan(console: Console, document: dict[str, Any]) -> None:
+    """What `reproduce --dry-run` says to people."""
+    minutes = document["minutes"]
+    time = "not measured" if minutes is None else f"about {minutes:g} minutes on two cores"
+    console.print(f"{document['experiment']}, preset {document['preset']}: {document['summary']}")
+    for line in document["plan"]:
+        console.print(f"  {line}")
+    console.print(f"time: {time}; results: {document['folder']}")
 
 
 def reproduce(

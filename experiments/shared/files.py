@@ -48,6 +48,20 @@ def to_json(value: Any) -> str:
     return json.dumps(plain(value), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+FORMAT = 1
+"""Of the JSON documents of the command line, docs/json.md: another number where a key changes its meaning or goes."""
+
+
+def document_of(command: str, **content: Any) -> dict[str, Any]:
+    """A JSON document of a command, with the version of its format.
+
+    Example:
+        >>> document_of("list", rows=[])
+        {'command': 'list', 'format': 1, 'rows': []}
+    """
+    return {"command": command, "format": FORMAT, **content}
+
+
 def versions() -> dict[str, str]:
     """Of Python and of the packages that numbers depend on."""
     packages = ("sparsebounds", "jax", "flax", "optax", "numpy")

@@ -1,6 +1,8 @@
 """What a user can put right: one line on stderr, exit status 2."""
 
+import math
 from collections.abc import Iterable
+from typing import Literal
 
 
 class Problem(Exception):
@@ -30,6 +32,24 @@ def one_line(error: BaseException) -> str:
         'first second'
     """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def margin_of(text: str) -> float | Literal["best"]:
+    """γ as the command line takes it: a positive number, or "best".
+
+    Example:
+        >>> margin_of("0.5"), margin_of("best")
+        (0.5, 'best')
+    """
+    if text == "best":
+        return "best"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise Problem(f"--gamma {text} is no margin above 0: give a positive number, or best")
+    return value
 
 
 def check_delta(delta: float) -> None:

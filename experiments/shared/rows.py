@@ -16,7 +16,7 @@ Value = str | bool | int | float | None
 Row = dict[str, Any]
 """Column → `Value`."""
 Key = tuple[Any, ...]
-TEXTS = frozenset({"bound", "guarantee", "layer", "nodes", "note", "source"})
+TEXTS = frozenset({"bound", "data", "guarantee", "layer", "nodes", "note", "source"})
 """Columns of words: where a row says nothing of them there is an empty text, elsewhere NaN."""
 
 

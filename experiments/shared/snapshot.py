@@ -31,6 +31,9 @@ FORMS = (
     Form("galanti_best", "best"),
 )
 
+FOLLOWED = (*FORMS, Form("peeling", "position"), Form("held_out", "position"))
+"""What is computed at every epoch looked at."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -68,7 +71,7 @@ def take_snapshot(
             which speaks of a margin fixed in advance, keeps 1.
         repetitions: "natural" if the distribution itself repeats inputs, see `bounds.Sample.measure`.
         mask_fixed: its zeros, and the lists of what its nodes read, were fixed before the data were seen.
-        every: besides the forms of `FORMS`, which are followed through training, all other bounds that there are.
+        every: besides `FOLLOWED`, which are followed through training, all other bounds that there are.
 
     Returns:
         Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
@@ -92,10 +95,10 @@ def take_snapshot(
         options["quantised"] = bounds.quantised(
             *(network, data.x_train, data.y_train), selections_fixed=mask_fixed, repetitions=repetitions
         )
-    followed = {form.bound for form in FORMS}
+    followed = {form.bound for form in FOLLOWED}
     others = [Form(name, "position") for name in bounds.BOUNDS if name not in followed] if every else []
     rows, found = [], {}
-    for form, bound, seconds in _evaluations((*FORMS, *others), graph, sample, options):
+    for form, bound, seconds in _evaluations((*FOLLOWED, *others), graph, sample, options):
         found[form] = bound
         ratio = _ratio(bound.value, test.error)
         rows.append({**_row(form, bound), **errors, "ratio": ratio, "seconds": seconds})

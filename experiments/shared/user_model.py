@@ -1,11 +1,12 @@
 """Somebody's own network and data: `module.py:function` and an .npz file."""
 
+import contextlib
 import importlib.util
 import inspect
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
 
 KEYS = "x and y, or x_train, y_train, x_test and y_test"
+HINT = "--debug shows where"
+"""After the message of an error in the user's own code."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,25 @@ def load_arrays(path: Path) -> Arrays:
     if {"x_train", "y_train"} <= arrays.keys() and ("x_test" in arrays) == ("y_test" in arrays):
         return Arrays(arrays["x_train"], arrays["y_train"], arrays.get("x_test"), arrays.get("y_test"))
     raise Problem(f"{path} has the keys {', '.join(sorted(arrays)) or 'none'}: it needs {KEYS}")
+
+
+@contextlib.contextmanager
+def beside(target: str | None) -> Iterator[None]:
+    """The folder of the user's file first on the path, as `python file.py` has it, for as long as his code may run.
+
+    Args:
+        target: `path/to/module.py:name`; None: no file.
+    """
+    if target is None:
+        yield
+        return
+    folder = str(Path(target.rpartition(":")[0]).resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
 
 
 def load_function(
@@ -153,7 +175,7 @@ def _load_module(file: Path) -> Any:
             f"{file} imports {error.name!r}, which is not found: install it, or put its folder on PYTHONPATH"
         ) from error
     except Exception as error:
-        raise Problem(f"{file} fails while it is loaded: {type(error).__name__}: {one_line(error)}") from error
+        raise Problem(f"{file} fails while it is loaded: {type(error).__name__}: {one_line(error)} ({HINT})") from error
     return module
 
 
@@ -183,7 +205,7 @@ def _made(value: Callable[..., Any], target: str, *arguments: Any, **named: Any)
     try:
         return value(*arguments, **named)
     except Exception as error:
-        raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)}") from error
+        raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)} ({HINT})") from error
 
 
 def _callable(network: Any, target: str) -> Callable[[Any], Any]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from sparsebounds.nets.data.formats import (
     DataError,
@@ -84,6 +83,10 @@ def _find(data_set: str, names: tuple[str, ...], folders: Folders) -> Path:
 
 
 def _digits(part: str, folders: Folders) -> Split:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise DataError("digits come with scikit-learn: pip install 'sparsebounds[report]'") from error
     bunch = load_digits()
     # The rows are ordered by writer; a fixed permutation makes train and test one distribution.
     order = np.random.RandomState(0).permutation(len(bunch.target))

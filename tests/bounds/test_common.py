@@ -8,7 +8,6 @@ import pickle
 import pydoc
 import re
 import sys
-import types
 from functools import cache
 
 import networks
@@ -17,7 +16,6 @@ import pytest
 from networks import network
 
 from sparsebounds import bounds
-from sparsebounds.bounds import registry
 from sparsebounds.bounds.bound import NotCovered
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING
 from sparsebounds.bounds.theorems.rademacher.galanti import complexities
@@ -138,14 +136,6 @@ def test_a_theorem_speaks_before_and_after_its_function():
         never(graph, measured("mlp_flat")[1], delta=0.5)
     with pytest.raises(TypeError, match="delta"):
         never(graph, sample)
-
-
-def test_only_theorems_are_taken_from_other_packages(monkeypatch):
-    entry = types.SimpleNamespace(name="plain", value="other:plain", load=lambda: lambda graph, sample: None)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry])
-    with pytest.raises(TypeError, match=r"other:plain .* bounds\.declare"):
-        registry.add_installed()
-    assert "plain" not in bounds.BOUNDS
 
 
 # ---- what it returns ---------------------------------------------------------------------------

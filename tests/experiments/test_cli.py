@@ -51,20 +51,20 @@ def test_list_names_every_bound(capsys: pytest.CaptureFixture[str]) -> None:
 def test_list_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "--json") == 0
     out, _ = capsys.readouterr()
-    rows = strict(out)
+    rows = strict(out)["rows"]
     assert {row["bound"] for row in rows} == set(bounds.BOUNDS)
     assert all(row["guarantee"] and row["source"] for row in rows)
 
 
 def test_list_knows_sparsifiers_and_experiments(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("list", "sparsifiers", "--json") == 0
-    names = {row["sparsifier"] for row in strict(capsys.readouterr().out)}
+    names = {row["sparsifier"] for row in strict(capsys.readouterr().out)["rows"]}
     registered = {f"nets.prune.{n}" for n in nets.prune.METHODS} | {f"nets.grow.{n}" for n in nets.grow.METHODS}
     assert names == registered | {"nets.prune.lottery_ticket", "nets.topology.pags"}
     assert run("list", "experiments", "--json") == 0
-    assert {row["experiment"] for row in strict(capsys.readouterr().out)} == set(EXPERIMENTS)
+    assert {row["experiment"] for row in strict(capsys.readouterr().out)["rows"]} == set(EXPERIMENTS)
     assert run("list", "theorems") == 2
-    assert "choose from bounds, experiments, sparsifiers" in capsys.readouterr().err.replace("'", "")
+    assert "choose from bounds, experiments, layers, sparsifiers" in capsys.readouterr().err.replace("'", "")
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +284,7 @@ def test_evaluate_beside_a_package_called_experiments(
         command = [str(script), "evaluate", target, "--data", str(sample), "--json"]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, done.stderr
-        rows = strict(done.stdout)
+        rows = strict(done.stdout)["rows"]
         assert {row["bound"] for row in rows} == set(bounds.BOUNDS)
         assert all(row["train_error"] == 0 for row in rows)
 
@@ -299,7 +299,7 @@ def test_evaluate_builders_and_checkpoints(tmp_path: Path, sample: Path, capsys:
         (f"{model}:restore", "--checkpoint", str(tmp_path / "w.npy")),
     ):
         assert run("evaluate", *arguments, "--data", str(sample), "--bound", "galanti", "--json") == 0
-        (row,) = strict(capsys.readouterr().out)
+        (row,) = strict(capsys.readouterr().out)["rows"]
         values.append(row["value"])
     assert values[0] == values[1] == values[2] and math.isfinite(values[0])
 
@@ -344,7 +344,7 @@ def test_evaluate_measures_below_a_softmax(tmp_path: Path, sample: Path, capsys:
     found = []
     for name in ("scores", "probabilities"):
         assert run("evaluate", f"{linear(tmp_path)}:{name}", "--data", str(sample), "--bound", "galanti", "--json") == 0
-        found += strict(capsys.readouterr().out)
+        found += strict(capsys.readouterr().out)["rows"]
     assert found[0]["value"] == found[1]["value"] and found[0]["guarantee"] == found[1]["guarantee"]
     assert "below the softmax at the end" in found[1]["note"]
 
@@ -356,7 +356,7 @@ def test_evaluate_takes_the_range_of_the_inputs(
     values = []
     for extra in ((), ("--pixel-range", "-9", "9")):
         assert run(*arguments, *extra) == 0
-        (row,) = strict(capsys.readouterr().out)
+        (row,) = strict(capsys.readouterr().out)["rows"]
         values.append(row["value"])
     assert values[0] is None and values[1] > 0
     assert run(*arguments, "--pixel-range", "2", "1") == 2

@@ -26,9 +26,13 @@ def test_the_row_and_the_verdict(short, tmp_path, capsys) -> None:
     rows = pd.read_csv(out / "rows.csv")
     row = rows[rows["bound"] == certified.BOUND].iloc[0]
     assert row["guarantee"] == "certificate" and row["test_error"] < row["value"] < 1
-    table = [line for line in said.splitlines() if line.startswith(" mlp")]
-    assert "distance" in table[0] and "held-out bound of the frozen reference" in said
-    assert "Norms of the trained network alone say nothing" in " ".join(said.split())
+    table = said.partition("───")[2].splitlines()[1:]
+    assert table[0].split()[0] == "distance" and "held-out bound of the frozen reference" in " ".join(said.split())
+    verdict = " ".join(said.split()).rpartition("mlp: with probability 99.9 %")[2]
+    assert (
+        verdict.startswith(" a network of this kind")
+        and "informative; norms of the layers alone say nothing" in verdict
+    )
     terms = [one for one in json.loads((out / "terms.json").read_text("utf-8")) if one["bound"] == certified.BOUND]
     assert terms[0]["terms"]["m"] == 719 and terms[0]["value"] == pytest.approx(row["value"])
     drawn = bounds.Draw.load(next((out / "checkpoints").glob("mlp*draw*.npz")))

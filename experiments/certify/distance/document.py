@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.experiments.certify.options import CertifyOptions
@@ -15,6 +14,7 @@ from sparsebounds.experiments.shared.distance.split import Split
 from sparsebounds.experiments.shared.distance.weights import digest
 from sparsebounds.experiments.shared.files import plain, versions
 from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.tables import grid
 from sparsebounds.nets.data.datasets import fingerprint
 
 FROZEN, TESTED = "reference, frozen, on the certified samples", "this network, on the test samples"
@@ -99,17 +99,17 @@ def show(console: Console, found: dict[str, Any]) -> None:
     verdict = "is at most" if found["guarantee"] == "certificate" else "would be at most, were there no objection:"
     console.print(
         f"With probability {sure} over the sample and one draw, the error of this network on new data {verdict} "
-        f"[bold]{_up(found['value'])}[/bold]{tested}.",
+        f"{_up(found['value'])}{tested}.",
         highlight=False,
     )
-    table = Table("what", "value", box=None)
-    for name, row in found["held_out"].items():
-        table.add_row(f"held-out bound: {name}", _up(row["value"]))
-    table.add_row("errors on the certified samples", f"{found['errors']} of {found['m']}")
-    table.add_row("nats: log ratio of the draw", f"{found['terms']['log ratio of the draw']:.2f}")
-    table.add_row("nats: configuration", f"{found['nats']['configuration']:.2f}")
-    table.add_row("samples left out", str(found["left_out"]["samples"]))
-    console.print(table)
+    cells = [(f"held-out bound: {name}", _up(row["value"])) for name, row in found["held_out"].items()]
+    cells += [
+        ("errors on the certified samples", f"{found['errors']} of {found['m']}"),
+        ("nats: log ratio of the draw", f"{found['terms']['log ratio of the draw']:.2f}"),
+        ("nats: configuration", f"{found['nats']['configuration']:.2f}"),
+        ("samples left out", str(found["left_out"]["samples"])),
+    ]
+    console.print(grid("beside it", ("what", "value"), cells, left=2, gap=2))
     console.print(f"{found['note']}.", highlight=False, style="dim")
 
 

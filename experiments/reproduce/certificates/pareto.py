@@ -16,7 +16,6 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from sparsebounds.experiments.certify.certify import document, task_of
 from sparsebounds.experiments.certify.data import load, prepare
@@ -28,6 +27,7 @@ from sparsebounds.experiments.reproduce.certificates.study import row_of
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
+from sparsebounds.experiments.shared.tables import grid
 
 COLUMNS = ("value", "ramp", "complexity", "confidence", "test_error")
 
@@ -94,10 +94,8 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
 
 def show(console: Console, found: dict[str, Any]) -> None:
     """The curve as a table."""
-    table = Table("strength", *COLUMNS, box=None)
-    for row in found["rows"]:
-        table.add_row(f"{row['strength']:g}", *(f"{row[name]:.4f}" for name in COLUMNS))
-    console.print(table)
+    cells = [(f"{row['strength']:g}", *(f"{row[name]:.4f}" for name in COLUMNS)) for row in found["rows"]]
+    console.print(grid("Certificate against test error", ("strength", *COLUMNS), cells, gap=2))
 
 
 def plan(config: ParetoConfig) -> list[str]:

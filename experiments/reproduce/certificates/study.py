@@ -17,7 +17,6 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from sparsebounds.experiments.certify.certify import certify, task_of
 from sparsebounds.experiments.certify.data import Prepared, load, prepare
@@ -27,6 +26,7 @@ from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
+from sparsebounds.experiments.shared.tables import grid
 
 Case = tuple[str, str]
 
@@ -142,11 +142,13 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
 
 def show(console: Console, found: dict[str, Any]) -> None:
     """The table for people."""
-    table = Table("task", "form", "seed", "certificate", "ramp", "complexity", "confidence", "test error", box=None)
-    for row in found["rows"]:
-        numbers = (f"{row[k]:.4f}" for k in ("value", "ramp", "complexity", "confidence", "test_error"))
-        table.add_row(row["task"], row["form"], str(row["seed"]), *numbers)
-    console.print(table)
+    heads = ("task", "form", "seed", "certificate", "ramp", "complexity", "confidence", "test error")
+    parts = ("value", "ramp", "complexity", "confidence", "test_error")
+    cells = [
+        (row["task"], row["form"], str(row["seed"]), *(f"{row[part]:.4f}" for part in parts)) for row in found["rows"]
+    ]
+    drop = ("confidence", "complexity", "ramp", "test error")
+    console.print(grid("Certificates", heads, cells, left=2, gap=2, drop=drop))
 
 
 def plan(config: CertificatesConfig) -> list[str]:

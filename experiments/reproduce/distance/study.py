@@ -19,7 +19,6 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 from rich.console import Console
-from rich.table import Table
 
 from sparsebounds.experiments.certify.distance.document import FROZEN, TESTED
 from sparsebounds.experiments.certify.distance.run import run as certify
@@ -30,6 +29,7 @@ from sparsebounds.experiments.reproduce.registry import Experiment
 from sparsebounds.experiments.shared.files import prepare_folder
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
+from sparsebounds.experiments.shared.tables import grid
 
 Case = tuple[str, str, float | None]
 
@@ -153,12 +153,14 @@ def figure(rows: pd.DataFrame, path: Path) -> None:
 
 def show(console: Console, found: dict[str, Any]) -> None:
     """The table for people."""
-    table = Table("task", "form", "left out", "seed", "certificate", "held-out", "test error", box=None)
+    heads = ("task", "form", "left out", "seed", "certificate", "held-out", "test error")
+    cells = []
     for row in found["rows"]:
         held = row["frozen_held_out"]
         numbers = (f"{row['value']:.4f}", "–" if pd.isna(held) else f"{held:.4f}", f"{row['test_error']:.4f}")
-        table.add_row(row["task"], row["form"], str(row["left_out"]), str(row["seed"]), *numbers)
-    console.print(table)
+        cells.append((row["task"], row["form"], str(row["left_out"]), str(row["seed"]), *numbers))
+    drop = ("seed", "left out", "test error")
+    console.print(grid("Certificates by distance", heads, cells, left=2, gap=2, drop=drop))
 
 
 def plan(config: DistanceConfig) -> list[str]:

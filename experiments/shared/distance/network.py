@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from sparsebounds.nets.checkpoints.names import name_of, named
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.distance.weights import load_weights, together
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.user_model import load_builder
-from sparsebounds.nets.checkpoints.names import name_of, named
 
 Decoder = Callable[[Any, Any], Any]
 """f(params, x) → scores (B, C)."""

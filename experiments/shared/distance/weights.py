@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 from safetensors.numpy import save
+from sparsebounds.nets.checkpoints.names import named
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.nets.checkpoints.names import named
 
 
 def together(params: Any, frozen: Any) -> dict[str, np.ndarray]:

@@ -195,7 +195,9 @@ def test_command(counting: Experiment, tmp_path: Path, capsys: pytest.CaptureFix
     out = capsys.readouterr().out
     assert "total 0.1" in out and "written to" in out
     assert run("reproduce", "counting", "--out", str(tmp_path / "b"), "--json") == 0
-    assert strict(capsys.readouterr().out) == {"total": pytest.approx(0.3), "folder": str(tmp_path / "b")}
+    found = strict(capsys.readouterr().out)
+    assert found["total"] == pytest.approx(0.3) and found["folder"] == str(tmp_path / "b")
+    assert (found["command"], found["format"]) == ("reproduce", 1)
 
 
 def test_dry_run_writes_nothing(

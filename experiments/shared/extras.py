@@ -1,0 +1,25 @@
+"""Optional parts: which extra of the package brings a module that is not there."""
+
+from collections.abc import Mapping
+
+EXTRAS: Mapping[str, str] = {
+    "matplotlib": "report", "sklearn": "report",
+    "onnx": "onnx", "onnxruntime": "onnx",
+    "dask": "sweep", "distributed": "sweep", "pyarrow": "sweep", "powerlaw": "sweep",
+    "jinja2": "page", "altair": "page", "vl_convert": "page",
+    "datasets": "hub",
+}  # fmt: skip
+"""Module → extra, as in pyproject.toml."""
+
+
+def missing(error: ImportError) -> str | None:
+    """What to say of an import that failed; None where no extra brings the module.
+
+    Example:
+        >>> missing(ModuleNotFoundError("No module named 'matplotlib.figure'", name="matplotlib.figure"))
+        "matplotlib is not installed, and this needs it: pip install 'sparsebounds[report]'"
+    """
+    module = (error.name or "").partition(".")[0]
+    if module not in EXTRAS:
+        return None
+    return f"{module} is not installed, and this needs it: pip install 'sparsebounds[{EXTRAS[module]}]'"
