@@ -1,6 +1,6 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
-from sparsebounds.nets import data, grow, masks, prune, topology
+from sparsebounds.nets import data, grow, masks, onnx, prune, topology
 from sparsebounds.nets.certify.distance import (
     choose_factor,
     eigenbasis,
@@ -63,6 +63,7 @@ __all__ = [
     "removal",
     "topology",
     "data",
+    "onnx",
     "DataError",
     "Dataset",
 ]
