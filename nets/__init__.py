@@ -1,8 +1,6 @@
 """Networks, masks, data and training; nothing here knows of bounds."""
 
-from sparsebounds.nets.checkpoints import Checkpoint, load_checkpoint
-
-from sparsebounds.nets import data, grow, masks, prune, topology
+from sparsebounds.nets import data, grow, masks, onnx, prune, topology
 from sparsebounds.nets.certify.distance import (
     choose_factor,
     eigenbasis,
@@ -17,6 +15,7 @@ from sparsebounds.nets.certify.distance import (
     train_reference,
     train_scales,
 )
+from sparsebounds.nets.checkpoints import Checkpoint, load_checkpoint
 from sparsebounds.nets.connectivity import Connectivity, Edges, banded, convolutional, random_regular, tree
 from sparsebounds.nets.data import DataError, Dataset
 from sparsebounds.nets.masks import io as mask_io
@@ -68,6 +67,7 @@ __all__ = [
     "removal",
     "topology",
     "data",
+    "onnx",
     "DataError",
     "Dataset",
 ]

@@ -116,6 +116,7 @@ LAZY = {
     "nets/data/hub.py": "datasets",  # the extra [hub]
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
+    "nets/onnx/packages.py": "onnx, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
 }
 
 # `bounds.measures(…)` is called, its folder never: files in it are imported by their own names, and the face has the
