@@ -1,11 +1,9 @@
 """The command line. The heavy imports are inside the commands: `--help` answers at once, and Ctrl-C works."""
 
-import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,9 +13,11 @@ from rich.console import Console
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.report.options import ReportConfig
+from sparsebounds.experiments.shared.console import human_output, needs
 from sparsebounds.experiments.shared.files import to_json
 from sparsebounds.experiments.shared.options import with_options
 from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
+from sparsebounds.experiments.sweep.options import SweepOptions
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
@@ -26,8 +26,6 @@ app = typer.Typer(
     no_args_is_help=False,
 )
 INTERRUPTED = 130
-WIDTH = 100
-"""Columns where stdout is no terminal: the tables do not fit into the usual guess of 80."""
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else.")]
 
@@ -186,6 +184,27 @@ def certify(
 
 
 @app.command()
+@with_options
+def sweep(options: SweepOptions, as_json: Json = False) -> None:
+    """Train a grid of networks on Dask, and measure each: a Parquet file per network."""
+    with human_output(as_json) as console:
+        needs("sweep", "dask", "distributed", "pyarrow")
+        from sparsebounds.experiments.sweep.run import run, show
+
+        try:
+            document = run(options, progress=not as_json)
+        except KeyboardInterrupt:
+            _say("interrupted: the cells that were done stay, --resume goes on from them")
+            raise
+        if not as_json:
+            show(console, document)
+    if as_json:
+        sys.stdout.write(to_json(document))
+    if document["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
 def audit(
     bound: Annotated[list[str] | None, typer.Option(help="Only this bound; may be repeated.")] = None,
     preset: Annotated[str, typer.Option(help="quick (about a minute) or full (several).")] = "quick",
@@ -205,16 +224,6 @@ def audit(
         sys.stdout.write(to_json(document(result)))
     if result.failed:
         raise typer.Exit(1)
-
-
-@contextlib.contextmanager
-def human_output(as_json: bool) -> Iterator[Console]:
-    """A console for people. With JSON asked for, whatever is printed inside goes to stderr instead."""
-    if as_json:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield Console(stderr=True, quiet=True)
-    else:
-        yield Console(width=None if sys.stdout.isatty() else WIDTH)
 
 
 def main(arguments: list[str] | None = None) -> None:
