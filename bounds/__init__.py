@@ -15,6 +15,8 @@ from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.linear_maps import SpectralNorm, spectral_norm
 from sparsebounds.bounds.margin.codes import Listed, Seeds, Trees, WholeNumbers
 from sparsebounds.bounds.margin.space import Configuration, ConfigurationSpace, Field
+from sparsebounds.bounds.measures import MEASURES, Measure, Subject, Undefined, declare_measure
+from sparsebounds.bounds.measuring import measures
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
@@ -33,6 +35,8 @@ __all__ = [
     "Field",
     "Graph",
     "Listed",
+    "MEASURES",
+    "Measure",
     "Prior",
     "Program",
     "Quantised",
@@ -41,16 +45,20 @@ __all__ = [
     "Sample",
     "Seeds",
     "SpectralNorm",
+    "Subject",
     "Theorem",
     "Trees",
+    "Undefined",
     "WholeNumbers",
     "activations",
     "certificate",
     "certified",
     "declare",
+    "declare_measure",
     "distance_certificate",
     "draw",
     "evaluate",
+    "measures",
     "pruned",
     "quantise",
     "quantised",

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, ParamSpec
 
 import numpy as np
 
-Guarantee = Literal["certificate", "expectation", "published", "shape"]
+Guarantee = Literal["certificate", "expectation", "published", "shape", "measure"]
 Gamma = float | Literal["best"]
 PIECEWISE_LINEAR = ("input", "linear", "max pool")
 """Roles of layers that every theorem about ReLU networks knows."""
@@ -42,7 +42,7 @@ class Bound:
     delta: float
     guarantee: Guarantee
     """certificate: holds as stated, every cost paid · expectation · published: as printed, refuted or unverified ·
-    shape: constants unknown."""
+    shape: constants unknown · measure: no bound at all."""
     terms: Mapping[str, Any] = field(default_factory=dict)
     """Every factor, in the order in which one redoes the computation on paper."""
     source: str = ""

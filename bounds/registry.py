@@ -12,6 +12,7 @@ from typing import Any
 from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
+from sparsebounds.bounds.measures import MEASURES, Measure
 from sparsebounds.bounds.moments.peeling import peeling
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
@@ -62,12 +63,19 @@ BOUNDS: dict[str, Theorem[...]] = {
 
 
 def add_installed() -> None:
-    """Add the bounds of other packages. They import this one, which must have all its names by then."""
+    """Add the bounds and measures of other packages. They import this one, which must have all its names by then."""
     for entry in entry_points(group="sparsebounds.bounds"):
         bound = entry.load()
         if not isinstance(bound, Theorem):
             raise TypeError(f"{entry.value} is offered as a bound and is none; decorate it with bounds.declare(…)")
         BOUNDS[entry.name] = bound
+    for entry in entry_points(group="sparsebounds.measures"):
+        measure = entry.load()
+        if not isinstance(measure, Measure):
+            raise TypeError(
+                f"{entry.value} is offered as a measure and is none; decorate it with bounds.declare_measure(…)"
+            )
+        MEASURES[entry.name] = measure
 
 
 def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64, Real
@@ -45,35 +46,55 @@ def layer_kernel(graph: Graph, index: int) -> Float64[np.ndarray, " taps in out"
     layer = parts.linear_layer(graph, index)
     if len(layer.dots) != 1:
         raise ValueError(f"layer {label(layer)} has {len(layer.dots)} learned maps; needed one, to speak of its kernel")
-    dot = layer.dots[0].with_shared_rows()
-    tap = tap_of_columns(graph, dot)
+    return term_kernel(graph, index, next(i for i, term in enumerate(layer.terms) if term.learned)).table
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """The numbers of one learned map, each once."""
+
+    table: Float64[np.ndarray, " taps in out"]
+    places: Int64[np.ndarray, "taps axes"] | None
+    """Offset of every tap on the grid that it reads; None where there is no grid."""
+
+
+def term_kernel(graph: Graph, index: int, number: int) -> Kernel:
+    """`layer_kernel` of one learned term of a layer, and where its taps lie.
+
+    Raises:
+        ValueError: the term is not learned, or weights that are not finite.
+    """
+    (dot,) = parts.linear_layer(graph, index, number).dots
+    dot = dot.with_shared_rows()
+    tap, places = tap_of_columns(graph, dot)
     if len(dot.weight) == 1 and not tap.any():  # one tap, all columns: the weights as they lie in memory
-        return dot.weight
+        return Kernel(dot.weight, places)
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     kernel = np.zeros((len(dot.weight), taps, channels, dot.weight.shape[2]))
     for t in range(taps):
         columns = np.flatnonzero(tap == t)
         kernel[:, t, : len(columns)] = dot.weight[:, columns]
-    return kernel.transpose(1, 2, 0, 3).reshape(taps, channels, -1)
+    return Kernel(kernel.transpose(1, 2, 0, 3).reshape(taps, channels, -1), places)
 
 
-def tap_of_columns(graph: Graph, dot: Dot) -> Int64[np.ndarray, " K"]:
-    """Number of the tap that each column belongs to, −1 for columns that no row applies: int (K,)."""
+def tap_of_columns(graph: Graph, dot: Dot) -> tuple[Int64[np.ndarray, " K"], Int64[np.ndarray, "taps axes"] | None]:
+    """Number of the tap that each column belongs to, −1 for columns that no row applies; the offsets of the taps."""
     used = np.any(np.array(list(dot.taps.column_counts())) > 0, axis=0)
     tap = np.full(len(used), -1, dtype=np.int64)
     if dot.taps.shape[1] == 1:
         tap[used] = 0
-        return tap
+        return tap, None
     rows = dot.taps.rows(0)
     coded = grid_codes(graph, rows)
     lattice = None if coded is None else find_lattice(*coded)
     if lattice is None:
         given = np.repeat(np.arange(dot.taps.sites.shape[1]), dot.taps.source.shape[2])
         tap[used] = np.unique(given[used], return_inverse=True)[1]
-        return tap
+        return tap, None
     place = lattice.offset[lattice.used][:, 1:-1]  # neither the layer that is read nor the channel
-    tap[lattice.used] = np.ravel(np.unique(place, axis=0, return_inverse=True)[1])
-    return tap
+    places, number = np.unique(place, axis=0, return_inverse=True)
+    tap[lattice.used] = np.ravel(number)
+    return tap, places
 
 
 def kernel_frobenius_norm(kernel: Real[np.ndarray, " ..."]) -> float:

@@ -143,7 +143,7 @@ def _dot(graph: Graph, place: Place) -> Dot:
 @per_graph
 def _taps(graph: Graph, place: Place) -> Int[np.ndarray, " K"]:
     """Number of the tap of every column of a learned map, −1 for columns that no row applies."""
-    return tap_of_columns(graph, _dot(graph, place))
+    return tap_of_columns(graph, _dot(graph, place))[0]
 
 
 def tap_repeats(graph: Graph, place: Place) -> int:

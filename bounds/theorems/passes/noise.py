@@ -122,7 +122,7 @@ def _dot_forms(graph: Graph, place: Place, dot: Dot) -> Iterator[Form]:
     """By taps, and by frequencies where every weight set is a convolution."""
     sets, outputs = len(dot.weight), dot.weight.shape[2]
     together = math.sqrt(_shared_by_sets(dot))
-    tap = tap_of_columns(graph, dot)
+    tap, _ = tap_of_columns(graph, dot)
     channels = np.bincount(tap[tap >= 0], minlength=1)
     factor = len(channels) * together * math.sqrt(tap_repeats(graph, place))
     yield Form(factor, int(channels.max()), outputs, sets * len(channels))
