@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from sparsebounds.experiments.certify.options import CertifyOptions
+from sparsebounds.experiments.correlate.options import CorrelateOptions
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared.console import human_output, needs
@@ -202,6 +203,21 @@ def sweep(options: SweepOptions, as_json: Json = False) -> None:
         sys.stdout.write(to_json(document))
     if document["failed"]:
         raise typer.Exit(1)
+
+
+@app.command()
+@with_options
+def correlate(options: CorrelateOptions, as_json: Json = False) -> None:
+    """Rank every bound and measure of a sweep by how well it orders the networks' gaps."""
+    with human_output(as_json) as console:
+        needs("sweep", "pyarrow")
+        from sparsebounds.experiments.correlate.run import run, show
+
+        document = run(options, progress=not as_json)
+        if not as_json:
+            show(console, document)
+    if as_json:
+        sys.stdout.write(to_json(document))
 
 
 @app.command()

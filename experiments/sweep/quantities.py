@@ -21,6 +21,11 @@ from sparsebounds.nets.prune import METHODS
 from sparsebounds.nets.topology.network import SCORES, network_topology
 
 Row = dict[str, Any]
+NONE = ("none",)
+SEARCHED = 2000
+"""Images at most, drawn from the training set, on which perturbations are searched."""
+HELD_OUT = ("held_out",)
+"""Bounds that read the test sample: they rank by what is to be ranked, and are told apart."""
 ERRORS = ("train_error", "test_error", "test_error_se", "gap")
 
 
@@ -39,7 +44,7 @@ def quantities(cell: Cell, trained: Trained, data: Dataset) -> tuple[Row, list[R
     table = _bounds(cell, trained, data)
     errors = {name: float(table[name].iloc[0]) for name in ERRORS}
     rows = [_bound_row(row, row["nodes"]) for row in table.to_dict(orient="records")]
-    return errors, [*rows, *_topology(cell, trained)]
+    return errors, [*rows, *_measures(cell, trained, data), *_topology(cell, trained)]
 
 
 def _bounds(cell: Cell, trained: Trained, data: Dataset) -> pd.DataFrame:
@@ -74,7 +79,35 @@ def _table(cell: Cell, trained: Trained, data: Dataset, nodes: Partition, names:
 def _bound_row(row: Row, nodes: str) -> Row:
     name = row["bound"] if nodes == "position" else f"{row['bound']} ({nodes})"
     kept = {key: row[key] for key in ("value", "gamma", "guarantee", "seconds", "note")}
-    return {"quantity": name, "kind": "bound", "nodes": nodes, "capacity": row.get("capacity", row["value"]), **kept}
+    kind = "held out" if row["bound"] in HELD_OUT else "bound"
+    return {"quantity": name, "kind": kind, "nodes": nodes, "capacity": row.get("capacity", row["value"]), **kept}
+
+
+def _measures(cell: Cell, trained: Trained, data: Dataset) -> list[Row]:
+    """The quantities of the literature that are no bounds; those that search use a part of the sample."""
+    settings = cell.settings
+    if settings.measures == NONE:
+        return []
+    found = bounds.measures(
+        trained.model,
+        data.x_train,
+        data.y_train,
+        trained.initial,
+        names=settings.measures or None,
+        log=trained.written(),
+        searches=settings.searches,
+        seed=int(cell.levels["seed"]),
+        searched=SEARCHED,
+    )
+    return [
+        measure_row(_alone(row["measure"]), row["value"], row["guarantee"], row["seconds"], row["note"])
+        for row in found.to_dict(orient="records")
+    ]
+
+
+def _alone(measure: str) -> str:
+    """The name of a measure in a table that has bounds too."""
+    return f"{measure} (measure)" if measure in bounds.BOUNDS else measure
 
 
 def _topology(cell: Cell, trained: Trained) -> list[Row]:

@@ -36,12 +36,7 @@ def load_pools(cells: Iterable[Cell], data_dir: Path | None, *, hub: bool = Fals
         most[name] = max(most.get(name, 0), int(cell.levels["train"]))
     if settings is None:
         return {}
-    chosen: dict[str, Any] = {
-        "seed": settings.subset,
-        "halved": settings.halved,
-        "test": settings.test or None,
-        "hub": hub,
-    }
+    chosen: dict[str, Any] = {"test": settings.test or None, "seed": settings.subset, "halved": settings.halved}
     pools = {}
     for name, train in most.items():
         data = load_small(name, data_dir, train=train, hub=hub, **chosen)
