@@ -6,6 +6,7 @@ Every bound in `BOUNDS` is also a name here: `bounds.galanti`, `bounds.peeling`,
 from sparsebounds.bounds.bound import Bound, Declaration, Theorem, declare
 from sparsebounds.bounds.certificates.certificate import certificate, certified
 from sparsebounds.bounds.certificates.distance import Draw, Prior, distance_certificate, draw
+from sparsebounds.bounds.comparing import compare
 from sparsebounds.bounds.graph.evaluation import activations, evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
@@ -53,6 +54,7 @@ __all__ = [
     "activations",
     "certificate",
     "certified",
+    "compare",
     "declare",
     "declare_measure",
     "distance_certificate",

@@ -6,11 +6,14 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec
 
 import numpy as np
+
+from sparsebounds.bounds.plain import plain
+from sparsebounds.bounds.unrounded import without_rounding
 
 Guarantee = Literal["certificate", "expectation", "published", "shape", "measure"]
 Gamma = float | Literal["best"]
@@ -56,6 +59,15 @@ class Bound:
         """Whether the theorem covers the network."""
         return self.value == self.value
 
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them."""
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by its fields: a view of a dictionary is neither."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return type(self), tuple((values | {"terms": dict(self.terms)}).values())
+
 
 @dataclass(frozen=True)
 class Declaration:
@@ -67,6 +79,8 @@ class Declaration:
     source: str
     covers: tuple[str, ...] = PIECEWISE_LINEAR
     """The roles of the layers that the theorem knows."""
+    fixed_gamma: bool = False
+    """Whether it speaks of one margin fixed in advance; otherwise any may be chosen after looking."""
 
 
 class NotCovered(Exception):
@@ -152,6 +166,24 @@ class Theorem(Generic[P]):
             declared, note = self.declaration, f"not covered: {reason}"
             return Bound(nan, nan, nan, nan, shown, delta, declared.guarantee, {}, declared.source, note)
 
+    def capacity(self, *args: P.args, **kwargs: P.kwargs) -> float:
+        """The complexity of the network's own norms at one γ, a number: no grid, no union, no cut at 1.
+
+        No bound: it orders networks, where the value is cut or stands on a grid. Ceilings of a covering number stay; of
+        a description it is bits · log(2)/m. NaN for a network outside the theorem; ValueError as the bound.
+
+        Example:
+            >>> from sparsebounds.bounds import golowich
+            >>> golowich.capacity(graph, sample, delta=0.001) <= golowich(graph, sample, delta=0.001).complexity
+            True
+        """
+        given = inspect.signature(self.call).bind(*args, **kwargs)
+        given.apply_defaults()
+        if given.arguments.get("gamma") == "best":
+            raise ValueError("gamma='best'; a capacity is taken at one margin, give a number")
+        with without_rounding():
+            return self(*args, **kwargs).complexity
+
     def __repr__(self) -> str:
         shown = inspect.signature(self.call)
         bare = [p.replace(annotation=p.empty) for p in shown.parameters.values()]
@@ -175,6 +207,7 @@ def declare(
     assumes: tuple[str, ...],
     source: str,
     covers: tuple[str, ...] = PIECEWISE_LINEAR,
+    fixed_gamma: bool = False,
 ) -> Callable[[Callable[P, Bound]], Theorem[P]]:
     """Make a function `(graph, sample, *, delta, …) -> Bound` a `Theorem`.
 
@@ -184,6 +217,7 @@ def declare(
         assumes: of the network, one thing each.
         source: paper, theorem, version.
         covers: roles of the layers that the theorem knows; a network with another one gets NaN, and the layer is named.
+        fixed_gamma: it speaks of one γ fixed in advance.
 
     Returns:
         A decorator. The theorem checks δ, γ and that sample and graph belong together before it calls the function, and
@@ -196,7 +230,7 @@ def declare(
         >>> half.declaration.guarantee, half(graph, sample, delta=0.1).note
         ('shape', 'not covered: it is an example')
     """
-    declaration = Declaration(summary, guarantee, assumes, source, covers)
+    declaration = Declaration(summary, guarantee, assumes, source, covers, fixed_gamma)
     return lambda function: Theorem(function, declaration)
 
 

@@ -106,11 +106,8 @@ def evaluated(bound: Theorem[...], graph: Graph | Program, sample: Sample, optio
         >>> evaluated(BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": -1.0, "other": 3}).note
         "gamma=-1.0; needed a positive margin, or 'best'"
     """
-    accepted = inspect.signature(bound).parameters
-    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-    given = {key: value for key, value in options.items() if takes_all or key in accepted}
     try:
-        return bound(graph, sample, **given)
+        return bound(graph, sample, **_accepted(bound, options))
     except ValueError as error:  # this bound's refusal must not cost the other rows
         return Bound(
             *(math.nan, math.nan, math.nan, math.nan, math.nan),
@@ -120,6 +117,33 @@ def evaluated(bound: Theorem[...], graph: Graph | Program, sample: Sample, optio
             source=bound.declaration.source,
             note=str(error),
         )
+
+
+def capacity_of(
+    bound: Theorem[...], graph: Graph | Program, sample: Sample, options: Mapping[str, Any], found: Bound
+) -> float:
+    """`Theorem.capacity` at the γ of a row that was computed with these options; NaN where the row has no value.
+
+    Example:
+        >>> from sparsebounds.bounds import BOUNDS
+        >>> rows = [evaluated(BOUNDS["golowich"], graph, sample, {"delta": 0.1, "gamma": g}) for g in (1.0, 0.7)]
+        >>> sizes = [capacity_of(BOUNDS["golowich"], graph, sample, {"delta": 0.1}, row) for row in rows]
+        >>> round(sizes[1] / sizes[0], 9) == round(1 / 0.7, 9)
+        True
+    """
+    if not found.covered:
+        return math.nan
+    try:
+        return bound.capacity(graph, sample, **_accepted(bound, {**options, "gamma": found.gamma}))
+    except ValueError:  # norms beyond float64, of which the bound itself may still say something
+        return math.nan
+
+
+def _accepted(bound: Theorem[...], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options that a bound takes."""
+    accepted = inspect.signature(bound).parameters
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+    return {key: value for key, value in options.items() if takes_all or key in accepted}
 
 
 def evaluations(

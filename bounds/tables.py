@@ -10,21 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sparsebounds.bounds.bound import Bound, Theorem, check_delta, check_flag
+from sparsebounds.bounds.bound import Theorem, check_delta, check_flag
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
+from sparsebounds.bounds.margins_alike import at_percentile, margin_at
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
-from sparsebounds.bounds.registry import BOUNDS, evaluations, named
+from sparsebounds.bounds.registry import BOUNDS, capacity_of, evaluations, named
 from sparsebounds.bounds.sample.checks import check_sample
 from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 
 COLUMNS = (
-    "bound", "value", "complexity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
+    "bound", "value", "complexity", "capacity", "margin_error", "confidence", "gamma", "guarantee", "train_error",
     "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
 )  # fmt: skip
 _NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
@@ -39,6 +40,7 @@ def table(
     *,
     params: Any = None,
     delta: float = 1e-3,
+    gamma: float | str | None = None,
     names: Iterable[str] | None = None,
     reference: Graph | Reference | None = None,
     nodes: Partition = "position",
@@ -73,6 +75,10 @@ def table(
             no source (video, patient, series) in common with the training samples.
         delta: allowed probability of failure of every single row, in (0, 1): each has its own δ, and of twenty
             certificates one may fail with a probability of up to 20 δ; see `simultaneous`.
+        gamma: one margin for all rows that have one: "best", a number above 0, or "percentile:10", the 10th percentile
+            of the training margins (its absolute value, as the papers take it); without it each bound has its own
+            default. Theorems that speak of a margin fixed in advance have no row at the best one, and at a percentile
+            no more than "published". Which γ a row has stands in its column.
         names: keys of `bounds.BOUNDS`, all of them by default.
         reference: weights fixed without the sample, read before training, for the bounds that speak of a distance from
             them; one with the network's own weights, or nearly, is refused unless `bounds.Reference` declares it.
@@ -93,7 +99,8 @@ def table(
         batch_size: samples per call of f.
 
     Returns:
-        DataFrame with the columns of `COLUMNS`. `gap` is test error − train error, `test_error_se` the
+        DataFrame with the columns of `COLUMNS`. `capacity` is the complexity at the row's γ before grids, unions and
+        cuts: what orders networks (`Theorem.capacity`). `gap` is test error − train error, `test_error_se` the
         standard error of the test error, `ratio` value / test error (NaN at zero), `seconds` the time of that
         bound alone. A bound that does not cover this network is a row of NaN, the reason in `note`. Of a network that
         the reader refuses the bounds that need no graph are given (`held_out`, `occam`, `occam_quantised`,
@@ -115,7 +122,7 @@ def table(
     check_delta(delta)
     for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
         check_flag(flag, value)
-    given = _checked_options(options, chosen, pixel_range)
+    given = _checked_options(options, chosen, pixel_range, gamma)
     test = _checked_test(x_test, y_test)
     x_train, y_train = check_sample(x_train, y_train)
     if test is not None:
@@ -141,15 +148,14 @@ def table(
             repetitions=repetitions,
             batch_size=batch_size,
         )
-    deltas = _deltas(chosen, delta, simultaneous)
+    if gamma is not None:
+        given["gamma"] = margin_at(gamma, sample)
     rows = [
-        _row(*evaluation) | errors
-        for name, bound in chosen.items()
-        for evaluation in evaluations({name: bound}, graph, sample, {**given, "delta": deltas[name]})
+        _row(name, chosen[name], graph, sample, {**given, "delta": own_delta}, gamma) | errors
+        for name, own_delta in _deltas(chosen, delta, simultaneous).items()
     ]
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    test_error = frame["test_error"]
-    frame["ratio"] = (frame["value"] / test_error).where(test_error > 0)
+    frame["ratio"] = (frame["value"] / frame["test_error"]).where(frame["test_error"] > 0)
     return frame
 
 
@@ -170,7 +176,10 @@ def _read(
 
 
 def _checked_options(
-    options: Mapping[str, Any] | None, chosen: Mapping[str, Theorem[...]], pixel_range: Range | None
+    options: Mapping[str, Any] | None,
+    chosen: Mapping[str, Theorem[...]],
+    pixel_range: Range | None,
+    gamma: float | str | None,
 ) -> dict[str, Any]:
     """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
     own = {"graph", "sample", "delta", "reference", "mask_fixed", "test", "quantised"}
@@ -179,6 +188,8 @@ def _checked_options(
         if key not in known:
             raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
     given = dict(options or {})
+    if gamma is not None and "gamma" in given:
+        raise ValueError("gamma was given twice, by itself and among the options; give it by itself")
     if pixel_range is not None:
         if "pixel_range" in given:
             raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
@@ -237,6 +248,17 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
     }
 
 
-def _row(name: str, bound: Bound, seconds: float) -> dict[str, Any]:
-    row = {key: getattr(bound, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
-    return {"bound": name, "seconds": seconds} | row
+def _row(
+    name: str,
+    bound: Theorem[...],
+    graph: Graph | Program,
+    sample: Sample,
+    options: Mapping[str, Any],
+    gamma: float | str | None = None,
+) -> dict[str, Any]:
+    """One row without the errors; `gamma` is the margin in the words of `table`, where one was given."""
+    ((_, found, seconds),) = evaluations({name: bound}, graph, sample, options)
+    capacity = capacity_of(bound, graph, sample, options, found)
+    found = at_percentile(found, bound, gamma)
+    row = {key: getattr(found, key) for key in (*_NUMBERS, "guarantee", "source", "note")}
+    return {"bound": name, "seconds": seconds, "capacity": capacity} | row

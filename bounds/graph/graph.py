@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float64, Int, Int32, Int64, Num
@@ -17,6 +17,7 @@ from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, Max
 from sparsebounds.bounds.graph.memory import Memory, per_graph
 from sparsebounds.bounds.graph.selections import Selection, Wiring
 from sparsebounds.bounds.graph.terms import Dot, Term
+from sparsebounds.bounds.plain import plain
 
 L = TypeVar("L", Input, Linear, MaxPool)
 Partition = Literal["position", "group", "scalar"]
@@ -179,6 +180,21 @@ class Graph:
     def pred_counts(self) -> dict[int, Int64[np.ndarray, " _nodes"]]:
         """|pred(j)| for every node of every linear layer; padding and zero blocks do not count, nor does a bias."""
         return {i: self.layer_blocks(i).counts() for i, _ in self.linear_layers()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Layers, wiring and weights as JSON takes them: for looking at, and for other programs."""
+        found: dict[str, Any] = plain(self)
+        kinds = ({"kind": layer.kind} for layer in self.layers)
+        layers = [kind | shown for kind, shown in zip(kinds, found["layers"], strict=True)]
+        return {name: value for name, value in found.items() if name != "type"} | {"layers": layers}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by its fields; the arrays are unwritable again, and what was computed of them is computed anew."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self) if f.init)
+
+    def __deepcopy__(self, memo: object) -> Graph:
+        """Nothing in it changes: a copy shares the arrays, as partitions do."""
+        return replace(self)
 
     def describe(self) -> str:
         """One line per layer: kind, name, positions × channels, nodes."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -58,6 +59,10 @@ class Nonlinearity:
 
     def __hash__(self) -> int:
         return hash((self.name, self.numbers))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled by name and numbers."""
+        return of_name, (self.name, self.numbers)
 
 
 def _softplus(t: Float64[np.ndarray, " ..."]) -> Float64[np.ndarray, " ..."]:
@@ -153,3 +158,38 @@ def two_slopes(below: float, above: float) -> Nonlinearity:
         homogeneous=True,
         numbers=(below, above),
     )
+
+
+FAMILIES: dict[str, Callable[..., Nonlinearity]] = {
+    "SiLU": silu,
+    "quick GELU": lambda: silu(1.702),
+    "SiLU of slope": silu,
+    "ELU": elu,
+    "CELU": celu,
+    "ReLU6": lambda: clip(0.0, 6.0),
+    "hard tanh": lambda: clip(-1.0, 1.0),
+    "clip": clip,
+    "soft-shrink": soft_shrink,
+    "PReLU": two_slopes,
+}
+"""Name → function of the numbers."""
+
+
+def of_name(name: str, numbers: tuple[float, ...] = ()) -> Nonlinearity:
+    """The function that has this name and these numbers.
+
+    Raises:
+        ValueError: there is none.
+
+    Example:
+        >>> of_name("ELU", (0.5,)) == elu(0.5), of_name("tanh") is TANH
+        (True, True)
+    """
+    for known in FIXED:
+        if known.name == name:
+            return known
+    if name not in FAMILIES:
+        raise ValueError(
+            f"no activation is called {name!r}; the known ones are {', '.join(FAMILIES)} and those without numbers"
+        )
+    return FAMILIES[name](*numbers)

@@ -7,6 +7,8 @@ import math
 import numpy as np
 from jaxtyping import Float64
 
+from sparsebounds.bounds.unrounded import unrounded
+
 RATIO = 1.1
 """Ratio of the grid of class sizes."""
 ROUNDING = 1e-6
@@ -50,6 +52,8 @@ def grid_up(value: float, ratio: float = RATIO) -> tuple[float, float]:
         >>> round(up, 4), round(nats, 4)  # 1.1 has j = 1, weight 1/12
         (1.1, 2.4849)
     """
+    if unrounded():
+        return value, 0.0
     if not 0.0 <= value < math.inf:
         raise ValueError(f"a class cannot fix the number {value}; needed a finite one, not negative")
     if value == 0.0:
@@ -80,6 +84,8 @@ def shares_up(
     values = np.asarray(values, dtype=np.float64)
     if not ((values >= 0.0) & (values <= 1.0 + ROUNDING)).all():
         raise ValueError("a share of the common scale lies outside [0, 1]")
+    if unrounded():
+        return values, 0.0
     zero = values == 0.0
     k = np.floor(np.maximum(0.0, math.log1p(ROUNDING / 2) - np.log(np.where(zero, 1.0, values))) / math.log(ratio))
     up = np.where(zero, 0.0, ratio**-k * (1 + ROUNDING))

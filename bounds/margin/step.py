@@ -30,6 +30,7 @@ from jaxtyping import Float64, Int64
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.grids import RATIO, ROUNDING, exp_or_inf, grid_delta, grid_index
 from sparsebounds.bounds.margin.payment import Payment
+from sparsebounds.bounds.unrounded import unrounded
 
 STEPS = 200
 """Grid points searched for the best γ below the first at which the complexity alone exceeds 1: 1.1^200 ≈ 2·10⁸."""
@@ -101,8 +102,26 @@ def smallest(sizes: Sequence[ClassSize], sample: MarginSample, payment: Payment)
     for size in sizes:
         if math.isnan(size.log_scale) or size.log_scale == math.inf or math.isnan(size.unit):
             raise ValueError("the norms of the network overflow float64; the bound has no finite value for it")
+    if unrounded():
+        return _own(sizes, sample, payment)
     points = [_best_point(size, sample, payment) for size in sizes]
     return min(points, key=lambda point: point.about).step(sample)
+
+
+def _own(sizes: Sequence[ClassSize], sample: MarginSample, payment: Payment) -> MarginStep:
+    """The smallest complexity of these classes at the network's own numbers and one γ, for `Theorem.capacity`."""
+    if payment.fixed_gamma is None:
+        raise ValueError("gamma='best'; a capacity is taken at one margin, give a number")
+    gamma = payment.fixed_gamma
+    complexity = min(_own_complexity(size, payment.factor / sample.m, gamma) for size in sizes)
+    return MarginStep(sample.ramp(gamma), complexity, 0.0, gamma, payment.delta, {})
+
+
+def _own_complexity(size: ClassSize, factor: float, gamma: float) -> float:
+    log_c = size.log_scale - math.log(gamma)
+    if size.curve is not None:
+        return size.curve(exp_or_inf(log_c))
+    return exp_or_inf(log_c + math.log(factor * size.unit)) if size.unit > 0 and not size.constant else 0.0
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers.input import one_hot
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.plain import plain
 from sparsebounds.bounds.sample.batches import MOST_NUMBERS, batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
 from sparsebounds.bounds.sample.file import read, write
@@ -245,6 +246,14 @@ class Sample:
         """
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         write(path, {name: value for name, value in values.items() if value is not None})
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields as JSON takes them; `Sample(**…)` makes the same sample of it."""
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and pickled by its fields, checked and made read-only again."""
+        return type(self), tuple(getattr(self, f.name) for f in fields(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -30,6 +30,7 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.passes.noisy_class import NoisyClass, noisy_class
 from sparsebounds.bounds.theorems.passes.perturbation import Array
 from sparsebounds.bounds.theorems.passes.sizes import log_sum
+from sparsebounds.bounds.unrounded import unrounded
 
 FAILURE = 0.05
 """p: how likely the noise may move a margin by more than γ/2. KL is divided by 1 − p, and κ grows with √log(1/p)."""
@@ -173,6 +174,8 @@ def _step(way: Way, gamma: float, chi: float, paid: Mapping[str, float], sample:
     """The bound at one γ."""
     index = grid_index(way.class_.log_scale - math.log(gamma), way.ratio)
     log_c = index * math.log(way.ratio) + math.log1p(ROUNDING)
+    if unrounded():
+        log_c = way.class_.log_scale - math.log(gamma)
     kl, m = way.divergence(log_c), sample.m
     price = -math.log(grid_delta(index, 1.0))
     log_term = math.log(2 * m / delta) + _entropy(FAILURE) / (1 - FAILURE) + way.nats + price + math.fsum(paid.values())

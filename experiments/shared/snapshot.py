@@ -106,6 +106,8 @@ def _evaluations(
     forms: Sequence[Form], graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any]
 ) -> Iterator[tuple[Form, bounds.Bound, float]]:
     def shared(form: Form) -> tuple[str, Gamma]:
+        if form.bound == "galanti_best":
+            return form.nodes, "best"
         return form.nodes, 1.0 if form.bound == "galanti_published" and options["gamma"] == "best" else options["gamma"]
 
     for (nodes, gamma), group in groupby(forms, key=shared):

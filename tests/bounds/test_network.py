@@ -1,12 +1,10 @@
 """Network: what a user hands in is called without being changed, compiled once, and never with old weights."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from compilations import compilations
 from flax import linen, nnx
 
 from sparsebounds import bounds
@@ -14,22 +12,6 @@ from sparsebounds.bounds.network import Network
 
 X = np.random.default_rng(0).uniform(-1, 1, size=(40, 5, 5, 2)).astype(np.float32)
 Y = np.arange(40) % 3
-
-
-@contextmanager
-def compilations() -> Iterator[list[str]]:
-    """What XLA compiles meanwhile."""
-    seen: list[str] = []
-
-    def listen(event: str, *_: object, **__: object) -> None:
-        if event.endswith("backend_compile_duration"):
-            seen.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield seen
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def everything(f) -> None:

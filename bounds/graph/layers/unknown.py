@@ -49,6 +49,17 @@ class Unknown(NoTerms):
     def structure(self) -> dict[str, tuple[Any, ...]]:
         return {"operation": (self.operation, *self.reads), "constants": (self.text, *self.constants)}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """An operation is a piece of the running program.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"layer {self.name or self.operation} is an operation of the program ({self.operation}), which cannot be "
+            "pickled; pickle the function, and read the network anew"
+        )
+
     def renumbered(self, renumber: Table) -> Unknown:
         return replace(self, reads=tuple(renumber(part) for part in self.reads))
 

@@ -21,6 +21,7 @@ from sparsebounds.bounds.margin.conclude import bound_from_step
 from sparsebounds.bounds.margin.step import MarginStep
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.description.code_length import PartCode, graph_code, layer_bits, total_bits
+from sparsebounds.bounds.unrounded import unrounded
 
 SOURCE = "Blumer, Ehrenfeucht, Haussler, Warmuth, Occam's razor, 1987; Langford, JMLR 2005, theorem 4.1"
 ASSUMES = ("the architecture was fixed without the sample (weights, zeros and number formats need not be)",)
@@ -130,5 +131,7 @@ def inverted(
     }
     # Constants of the normalisation that come from the sample are part of the network, and not in its code.
     notes = (UNCODED if sample.preprocessing in ("sample", "apparent") else "", note)
+    if unrounded():
+        return bound_from_step(MarginStep(errors / m, bits * math.log(2) / m, 0.0, 0.0, delta, {}), theorem, sample)
     step = MarginStep(errors / m, value - alone, alone - errors / m, 0.0, delta, counted, whole=value)
     return bound_from_step(step, theorem, sample, terms=terms, note="; ".join(n for n in notes if n))

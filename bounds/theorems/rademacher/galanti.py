@@ -153,8 +153,10 @@ def _named(
     summary="galanti with the best margin and the best of three node partitions",
     source=galanti.declaration.source,
 )
-def galanti_best(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool = False) -> Bound:
-    """The smallest value that `galanti` can give: best γ, best of three partitions for log 3.
+def galanti_best(
+    graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = "best", mask_fixed: bool = False
+) -> Bound:
+    """The smallest value that `galanti` can give: best γ unless one is given, best of three partitions for log 3.
 
     Returns:
         A certificate. Near 1 it says nothing: a γ so large that every margin is below it.
@@ -165,7 +167,7 @@ def galanti_best(graph: Graph, sample: Sample, *, delta: float, mask_fixed: bool
 
     Source: see `galanti`.
     """
-    return galanti(graph, sample, delta=delta, gamma="best", nodes="best", mask_fixed=mask_fixed)
+    return galanti(graph, sample, delta=delta, gamma=gamma, nodes="best", mask_fixed=mask_fixed)
 
 
 def _partitions(graph: Graph, nodes: Nodes) -> list[Partition]:
@@ -205,6 +207,7 @@ def vector_complexity(
         "no biases (present ones are not counted)",
     ),
     source=f"{SOURCE}; as the authors' code evaluates it and others restate it",
+    fixed_gamma=True,
 )
 def galanti_published(
     graph: Graph,

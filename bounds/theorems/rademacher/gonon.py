@@ -18,6 +18,7 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains.activations import log_growth, read_scales
 from sparsebounds.bounds.theorems.chains.stages import Stages, read_stages
 from sparsebounds.bounds.theorems.rademacher.path_norm import largest_of
+from sparsebounds.bounds.unrounded import unrounded
 
 NOTE = (
     "holds for the expectation over samples of the gap between error and ramp loss, for γ and a bound on the path norm "
@@ -35,6 +36,7 @@ OWN = "the activations' part of the constant is this library's proof"
     source="Gonon, Brisebarre, Riccietti, Gribonval, A Path-Norm Toolkit for Modern Networks, ICLR 2024, Theorem 3.1, "
     "its constant as sharpened in the authors' code",
     covers=(*PIECEWISE_LINEAR, "activation"),
+    fixed_gamma=True,
 )
 def gonon(graph: Graph, sample: Sample, *, delta: float, gamma: float = 1.0) -> Bound:
     """The ℓ1 path norm r, without a grid and without confidence.
@@ -88,7 +90,9 @@ def gonon(graph: Graph, sample: Sample, *, delta: float, gamma: float = 1.0) -> 
         "m": sample.m,
         "complexity uncapped": complexity,
     }
-    step = MarginStep(sample.ramp(gamma), min(complexity, CAP), 0.0, float(gamma), delta, terms)
+    step = MarginStep(
+        sample.ramp(gamma), complexity if unrounded() else min(complexity, CAP), 0.0, float(gamma), delta, terms
+    )
     own = any(isinstance(applied, Nonlinearity) for applied in stages.applied)
     return bound_from_step(step, gonon, sample, note="; ".join([NOTE, OWN] if own else [NOTE]))
 

@@ -69,11 +69,12 @@ def _table(graph: bounds.Graph, sample: bounds.Sample, options: Mapping[str, Any
         if name == QUANTISED:  # of the network with a codebook, see `_quantised`
             continue
         for nodes in PARTITIONS if name in BY_NODES else PARTITIONS[:1]:
-            found = evaluated(bound, graph.partition(nodes), sample, options)
+            gamma = {"gamma": "best"} if name == "galanti_best" else {}
+            found = evaluated(bound, graph.partition(nodes), sample, {**options, **gamma})
             needed: float = math.nan
             if name in AGAINST_M and found.covered:
-                wanted: Row = {"mask_fixed": options["mask_fixed"]} if name == "galanti_best" else {"gamma": "best"}
-                wanted |= {"delta": options["delta"], "tolerance": 0.05}
+                wanted: Row = {"mask_fixed": options["mask_fixed"]} if name == "galanti_best" else {}
+                wanted |= {"gamma": "best", "delta": options["delta"], "tolerance": 0.05}
                 samples = bounds.samples_needed(bound, graph, sample, **wanted)
                 needed = math.nan if samples is None else float(samples)
             shown = "best" if name == "galanti_best" else nodes if name in BY_NODES else ""
