@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from sparsebounds.experiments.certify.options import CertifyOptions
+from sparsebounds.experiments.correlate.options import CorrelateOptions
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared import values
@@ -23,6 +24,7 @@ from sparsebounds.experiments.shared.program import (
     versions_line,
     without_teardown,
 )
+from sparsebounds.experiments.sweep.options import SweepOptions
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
@@ -231,6 +233,40 @@ def certify(
                 in_a_class.show(console, found)
     if as_json:
         sys.stdout.write(to_json(document_of("certify", **found)))
+
+
+@app.command()
+@with_options
+def sweep(options: SweepOptions, as_json: Json = False) -> None:
+    """Train a grid of networks on Dask, and measure each: a Parquet file per network."""
+    with human_output(as_json) as console:
+        from sparsebounds.experiments.sweep.run import run, show
+
+        try:
+            document = run(options, progress=not as_json)
+        except KeyboardInterrupt:
+            say("interrupted: the cells that were done stay, --resume goes on from them")
+            raise
+        if not as_json:
+            show(console, document)
+    if as_json:
+        sys.stdout.write(to_json(document))
+    if document["failed"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+@with_options
+def correlate(options: CorrelateOptions, as_json: Json = False) -> None:
+    """Rank every bound and measure of a sweep by how well it orders the networks' gaps."""
+    with human_output(as_json) as console:
+        from sparsebounds.experiments.correlate.run import run, show
+
+        document = run(options, progress=not as_json)
+        if not as_json:
+            show(console, document)
+    if as_json:
+        sys.stdout.write(to_json(document))
 
 
 @app.command()

@@ -25,7 +25,14 @@ def load_data(name: str, data_dir: Path | None, **options: Any) -> Dataset:
 
 
 def load_small(
-    name: str, data_dir: Path | None, *, train: int | None, test: int | None, seed: int, halved: bool
+    name: str,
+    data_dir: Path | None,
+    *,
+    train: int | None,
+    test: int | None,
+    seed: int,
+    halved: bool,
+    hub: bool = False,
 ) -> Dataset:
     """A data set of `nets.data.datasets` under its fixed normalisation, at half the resolution if asked.
 
@@ -35,6 +42,7 @@ def load_small(
         train, test: keep so many images; None keeps all.
         seed: of that draw.
         halved: take means over squares of 2×2 pixels, which turns 28×28 into 14×14.
+        hub: fetch the set over the network.
 
     Returns:
         The data set. The mean is a map fixed in advance, and it stays in the pixels' range.
@@ -42,7 +50,7 @@ def load_small(
     Raises:
         Problem: missing or damaged files, or fewer images than asked for.
     """
-    data = load_data(name, data_dir, train=train, test=test, seed=seed)
+    data = load_data(name, data_dir, train=train, test=test, seed=seed, hub=hub)
     if not halved:
         return data
     return dataclasses.replace(data, x_train=halve(data.x_train), x_test=halve(data.x_test), _raw=None)

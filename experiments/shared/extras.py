@@ -5,7 +5,7 @@ from collections.abc import Mapping
 EXTRAS: Mapping[str, str] = {
     "matplotlib": "report", "sklearn": "report",
     "onnx": "onnx", "onnxruntime": "onnx",
-    "dask": "sweep", "distributed": "sweep", "pyarrow": "sweep", "powerlaw": "sweep",
+    "dask": "sweep", "distributed": "sweep", "pyarrow": "sweep", "powerlaw": "spectra",
     "jinja2": "page", "altair": "page", "vl_convert": "page",
     "datasets": "hub",
 }  # fmt: skip

@@ -81,6 +81,7 @@ def load(
     train: int | None = None,
     test: int | None = None,
     seed: int = 0,
+    hub: bool = False,
 ) -> Dataset:
     """A data set by name, in its published split, normalised.
 
@@ -97,6 +98,7 @@ def load(
             follows from them.
         train, test: keep so many images, drawn without replacement; None keeps all, in file order.
         seed: of that draw.
+        hub: fetch the set over the network, whatever folder is named.
 
     Returns:
         The data set.
@@ -113,7 +115,7 @@ def load(
         raise DataError(f"no data set {name!r}; choose one of {', '.join(NAMES)}")
     source = SOURCES[name]
     offset, scale = _constants(name, source, normalisation)
-    folders = _folders(name, data_dir)
+    folders = None if hub else _folders(name, data_dir)
     kept = []
     for part, count in (("train", train), ("test", test)):
         images, labels = read_split(source, part, folders)

@@ -47,21 +47,23 @@ class Source:
     classes: int = 10
 
 
-def read_split(source: Source, part: str, folders: Folders) -> Split:
+def read_split(source: Source, part: str, folders: Folders | None) -> Split:
     """Images and labels of one split, from files, or from the hub when no folder was named.
 
     Args:
         source: the data set.
         part: "train" or "test".
-        folders: where to look, in this order; empty when the user named none.
+        folders: where to look, in this order; empty when the user named none; None when the hub was asked for.
 
     Raises:
         DataError: a file is missing or damaged, or labels and images disagree.
     """
+    if folders is None and source.hub_name and not hub_installed():
+        raise DataError(f"{source.name} was to come over the network: install sparsebounds[hub]")
     if not folders and source.hub_name and hub_installed():
         images, labels = from_hub(source.hub_name, part)
     else:
-        images, labels = source.read(part, folders)
+        images, labels = source.read(part, folders or ())
     if len(images) != len(labels) or not len(labels):
         raise DataError(f"{source.name} {part}: {len(images)} images and {len(labels)} labels; need as many, and some")
     if labels.min() < 0 or labels.max() >= source.classes:

@@ -67,8 +67,8 @@ QUICK = dataclasses.replace(
 
 def run(config: TopologyConfig, folder: Path, *, resume: bool, progress: bool, data_dir: Path | None) -> Row:
     """Every seed, density and method; a row is written after each, and rows that are there are kept."""
-    size = {"train": config.train, "test": config.test}
-    data = standardise(load_small(config.dataset, data_dir, **size, seed=0, halved=config.halved))
+    chosen: Row = {"train": config.train, "test": config.test, "seed": 0, "halved": config.halved}
+    data = standardise(load_small(config.dataset, data_dir, **chosen))
     rows = RowFile(folder / "rows.csv", ("seed", "density", "method"), keep=resume)
     # Seeds first: a run that is stopped has complete comparisons.
     todo = [(s, d, method) for s in config.seeds for d in config.densities for method in config.methods]

@@ -247,6 +247,11 @@ def test_hub(monkeypatch: pytest.MonkeyPatch, images: np.ndarray, tmp_path: Path
     assert asked == [("ylecun/mnist", None, "train"), ("ylecun/mnist", None, "test")]
     with pytest.raises(DataError, match="train-images"):
         load("mnist", tmp_path)  # a named folder is never replaced by the network
+    np.testing.assert_array_equal(load("mnist", tmp_path, hub=True).x_train, data.x_train)  # unless it is asked for
+    assert load("digits", tmp_path, train=10, hub=True).name == "digits"  # it comes with scikit-learn
+    monkeypatch.setattr("sparsebounds.nets.data.sources.hub_installed", lambda: False)
+    with pytest.raises(DataError, match=r"mnist was to come over the network: install sparsebounds\[hub\]"):
+        load("mnist", tmp_path, hub=True)
 
 
 def test_hub_that_fails(monkeypatch: pytest.MonkeyPatch, images: np.ndarray) -> None:

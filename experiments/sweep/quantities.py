@@ -1,0 +1,134 @@
+"""Everything that is measured of a trained network: the one place that calls the table of bounds and the measures."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from sparsebounds import bounds
+from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.experiments.shared.layers import layer_means
+from sparsebounds.experiments.shared.problems import one_line
+from sparsebounds.experiments.sweep.factors import DENSE, method_and_density
+from sparsebounds.experiments.sweep.grid import Cell
+from sparsebounds.experiments.sweep.training import Trained
+from sparsebounds.nets import masks as masking
+from sparsebounds.nets.data.datasets import Dataset
+from sparsebounds.nets.prune import METHODS
+from sparsebounds.nets.topology.network import SCORES, network_topology
+
+Row = dict[str, Any]
+NONE = ("none",)
+SEARCHED = 2000
+"""Images at most, drawn from the training set, on which perturbations are searched."""
+HELD_OUT = ("held_out",)
+"""Bounds that read the test sample: they rank by what is to be ranked, and are told apart."""
+ERRORS = ("train_error", "test_error", "test_error_se", "gap")
+
+
+def quantities(cell: Cell, trained: Trained, data: Dataset) -> tuple[Row, list[Row]]:
+    """The errors of a network, and a row for each bound, measure and topology score.
+
+    Args:
+        cell: its hyper-parameters and the sweep's settings.
+        trained: the network.
+        data: its training and test sample.
+
+    Returns:
+        The errors, and rows of quantity, kind, nodes, value, capacity, gamma, guarantee, seconds, note. A quantity
+        that raises is a row of NaN with the reason: the cell is not lost.
+    """
+    table = _bounds(cell, trained, data)
+    errors = {name: float(table[name].iloc[0]) for name in ERRORS}
+    rows = [_bound_row(row, row["nodes"]) for row in table.to_dict(orient="records")]
+    return errors, [*rows, *_measures(cell, trained, data), *_topology(cell, trained)]
+
+
+def _bounds(cell: Cell, trained: Trained, data: Dataset) -> pd.DataFrame:
+    """The table with layers' positions as nodes, and some of its rows again with single units."""
+    settings = cell.settings
+    scalar = [name for name in settings.scalar_nodes if not settings.bounds or name in settings.bounds]
+    wanted: list[tuple[Partition, Sequence[str] | None]] = [("position", settings.bounds or None)]
+    if scalar:
+        wanted.append(("scalar", scalar))
+    frames = [_table(cell, trained, data, nodes, names).assign(nodes=nodes) for nodes, names in wanted]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _table(cell: Cell, trained: Trained, data: Dataset, nodes: Partition, names: Sequence[str] | None) -> pd.DataFrame:
+    method, _ = method_and_density(str(cell.levels["sparsity"]), float(cell.levels["density"]))
+    return bounds.table(
+        trained.model,
+        data.x_train,
+        data.y_train,
+        data.x_test,
+        data.y_test,
+        delta=cell.settings.delta,
+        names=names,
+        reference=bounds.read_graph(trained.initial, data.x_train[:2], nodes=nodes),
+        nodes=nodes,
+        mask_fixed=method == DENSE or not METHODS[method].data,
+        preprocessing=data.preprocessing,
+        pixel_range=data.pixel_range,
+    )
+
+
+def _bound_row(row: Row, nodes: str) -> Row:
+    name = row["bound"] if nodes == "position" else f"{row['bound']} ({nodes})"
+    kept = {key: row[key] for key in ("value", "gamma", "guarantee", "seconds", "note")}
+    kind = "held out" if row["bound"] in HELD_OUT else "bound"
+    return {"quantity": name, "kind": kind, "nodes": nodes, "capacity": row.get("capacity", row["value"]), **kept}
+
+
+def _measures(cell: Cell, trained: Trained, data: Dataset) -> list[Row]:
+    """The quantities of the literature that are no bounds; those that search use a part of the sample."""
+    settings = cell.settings
+    if settings.measures == NONE:
+        return []
+    found = bounds.measures(
+        trained.model,
+        data.x_train,
+        data.y_train,
+        trained.initial,
+        names=settings.measures or None,
+        log=trained.written(),
+        searches=settings.searches,
+        seed=int(cell.levels["seed"]),
+        searched=SEARCHED,
+    )
+    return [
+        measure_row(_alone(row["measure"]), row["value"], row["guarantee"], row["seconds"], row["note"])
+        for row in found.to_dict(orient="records")
+    ]
+
+
+def _alone(measure: str) -> str:
+    """The name of a measure in a table that has bounds too."""
+    return f"{measure} (measure)" if measure in bounds.BOUNDS else measure
+
+
+def _topology(cell: Cell, trained: Trained) -> list[Row]:
+    """Means over the masked layers of the scores of `nets.topology`; of a dense network they are not defined."""
+    began, note, found = time.perf_counter(), "", dict.fromkeys(SCORES, math.nan)
+    density = method_and_density(str(cell.levels["sparsity"]), float(cell.levels["density"]))[1]
+    try:
+        if density < 1:
+            layers = network_topology(trained.masks, masking.parameters(trained.model), layout=trained.model)
+            found = layer_means(layers, SCORES)
+        else:
+            note = "a dense network has no mask"
+    except (ValueError, ArithmeticError, LookupError) as error:
+        note = one_line(error)
+    seconds = (time.perf_counter() - began) / len(SCORES)
+    return [measure_row(f"topology_{name}", found[name], "measure", seconds, note) for name in SCORES]
+
+
+def measure_row(name: str, value: float, guarantee: str, seconds: float, note: str) -> Row:
+    """The row of a quantity that is no bound: what ranks is its value."""
+    return {
+        "quantity": name, "kind": "measure", "nodes": "", "value": value, "capacity": value, "gamma": np.nan,
+        "guarantee": guarantee, "seconds": seconds, "note": note,
+    }  # fmt: skip
