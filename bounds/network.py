@@ -14,6 +14,7 @@ import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
 from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.sharding import NamedSharding, PartitionSpec
 
 from sparsebounds.bounds.endings import stripped
 from sparsebounds.bounds.handed_in import check_arrays, remedy
@@ -181,7 +182,7 @@ class Network:
         Raises:
             ValueError: a function that changes a module which it closes over.
         """
-        shape = x.shape, x.dtype
+        shape = x.shape, x.dtype, len(x.devices())
         if shape not in self._calls:
             try:
                 call = self._compile(x)
@@ -198,9 +199,15 @@ class Network:
 
     def _compile(self, x: jax.Array) -> Callable[[jax.Array], Any]:
         closed, outputs = self.traced(x)
-        weights, tree = jax.device_put((closed.consts, self.arrays)), jax.tree.structure(outputs)
+        weights, tree = _beside((closed.consts, self.arrays), x), jax.tree.structure(outputs)
         run = _shared(_Program(closed.jaxpr, weights, x)).run
         return lambda x: jax.tree.unflatten(tree, run(weights, x))
+
+
+def _beside(weights: Any, x: jax.Array) -> Any:
+    """The weights on the device; on all of them where the inputs are shared out."""
+    everywhere = NamedSharding(x.sharding.mesh, PartitionSpec()) if isinstance(x.sharding, NamedSharding) else None
+    return jax.device_put(weights, everywhere)
 
 
 def two_scores(out: Any, rows: int) -> Any:

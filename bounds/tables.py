@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,8 @@ from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, capacity_of, evaluations, named
-from sparsebounds.bounds.sample.checks import check_sample
+from sparsebounds.bounds.sample.batches import Progress
+from sparsebounds.bounds.sample.given import Arrays, Given, handed
 from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
@@ -38,7 +39,7 @@ _NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")
 def table(
     f: Any,
     x_train: Any,
-    y_train: Any,
+    y_train: Any = None,
     x_test: Any = None,
     y_test: Any = None,
     *,
@@ -56,6 +57,7 @@ def table(
     pixel_range: Range | None = None,
     options: Mapping[str, Any] | None = None,
     batch_size: int = 256,
+    progress: Progress | None = None,
 ) -> BoundTable:
     """One row per bound: value = margin_error + complexity + confidence, beside the errors it speaks of.
 
@@ -73,6 +75,8 @@ def table(
             that made the inputs (features picked, PCA, an embedding) and m itself must not come from these samples, nor
             the architecture: which of several networks of different architectures is shown is a choice that no row of a
             table pays for.
+            Data larger than memory: memory maps; or, without y_train, an iterable of batches (x, y), of which one is in
+            memory at a time (`occam_quantised`, which needs several passes, is then left out). So too for x_test.
         x_test, y_test: other samples, for the test error and the bounds that take a `test` (`held_out`); without
             them its columns and these rows are NaN. They must have chosen nothing: neither the epoch, nor a setting,
             nor the features, nor how many they are, nor which of several networks is shown here; and they must have
@@ -100,7 +104,8 @@ def table(
         pixel_range: (low, high) of a coordinate as the network receives it, known in advance, such as (0.0, 1.0), and
             not the extremes of these samples; theorems that need it give NaN without it.
         options: further keywords, each passed to the bounds that take it, such as {"input_bound": 10.0}.
-        batch_size: samples per call of f.
+        batch_size: samples per call of f, at most; fewer of large inputs.
+        progress: called as (what, done, how many or None) after every batch and every bound, for a progress bar.
 
     Returns:
         DataFrame with the columns of `COLUMNS`; printed, it shows those that fit. `verdict` is what the number is
@@ -129,41 +134,41 @@ def table(
         check_flag(flag, value)
     given = _checked_options(options, chosen, pixel_range, gamma)
     test = _checked_test(x_test, y_test)
-    x_train, y_train = check_sample(x_train, y_train)
+    train = handed(x_train, y_train)
     if test is not None:
-        _check_alike(x_train, test[0])
+        _check_alike(train.example, test.example)
     network = Network.of(f, params)
     # First: a refusal must not cost a pass.
-    graph = _read(network, np.asarray(x_train[:2]), chosen, nodes, selections_fixed)
+    graph = _read(network, train.example, chosen, nodes, selections_fixed)
     sample = Sample.measure(
-        *(network, x_train, y_train, preprocessing),
+        *(network, train, None, preprocessing),
         repetitions=repetitions,
         vocabulary=graph.input.vocabulary,
         batch_size=batch_size,
+        progress=progress,
     )
-    notices = _noticed(network, x_train, y_train, sample)
+    notices = _noticed(network, train, sample)
     # Constants that come from the training sample are fixed for the test samples.
     said = "stated" if preprocessing == "stated" else "fixed"
-    held_out = _held_out(network, test, said, repetitions, batch_size)
+    held_out = _held_out(network, test, batch_size, progress, preprocessing=said, repetitions=repetitions)
     errors = _errors(sample, held_out)
     given |= {"reference": reference, "mask_fixed": mask_fixed, "test": held_out}
-    if "occam_quantised" in chosen:
+    if "occam_quantised" in chosen and isinstance(train, Arrays):
         given["quantised"] = quantised(
-            *(network, x_train, y_train),
+            *(network, train.x, train.labels),
             selections_fixed=selections_fixed,
             repetitions=repetitions,
             batch_size=batch_size,
         )
     if gamma is not None:
         given["gamma"] = margin_at(gamma, sample)
-    rows = [
-        _row(name, chosen[name], graph, sample, {**given, "delta": own_delta}, gamma) | errors
-        for name, own_delta in _deltas(chosen, delta, simultaneous).items()
-    ]
+    deltas = _deltas(chosen, delta, simultaneous)
+    rows = [row | errors for row in _rows(chosen, graph, sample, given, deltas, gamma, progress)]
     declared: dict[str, Any] = {"delta": delta, "mask_fixed": mask_fixed, "selections_fixed": selections_fixed}
     declared |= {"preprocessing": preprocessing, "repetitions": repetitions, "simultaneous": simultaneous}
     declared |= {"pixel_range": pixel_range, "reference": reference is not None}
-    return _framed(rows, Evidence({}, graph, sample, held_out, spread(x_train), declared, notices))
+    shown = train.x if isinstance(train, Arrays) else train.example
+    return _framed(rows, Evidence({}, graph, sample, held_out, spread(shown), declared, notices))
 
 
 def _framed(rows: list[dict[str, Any]], evidence: Evidence) -> BoundTable:
@@ -191,9 +196,9 @@ def _read(
         return program
 
 
-def _noticed(network: Network, x: Any, y: np.ndarray, sample: Sample) -> tuple[str, ...]:
-    """What looks wrong with the data, said once."""
-    found = slips(network, x, y, sample.train_error)
+def _noticed(network: Network, train: Given, sample: Sample) -> tuple[str, ...]:
+    """What looks wrong with the data, said once; of data that come in batches nothing can be looked at again."""
+    found = slips(network, train.x, train.labels, sample.train_error) if isinstance(train, Arrays) else ()
     for notice in found:
         warnings.warn(notice, stacklevel=3)
     return found
@@ -221,23 +226,23 @@ def _checked_options(
     return given
 
 
-def _checked_test(x: Any, y: Any) -> tuple[Any, np.ndarray] | None:
+def _checked_test(x: Any, y: Any) -> Given | None:
     if x is None and y is None:
         return None
-    if x is None or y is None:
+    if x is None or (y is None and hasattr(x, "shape")):
         raise ValueError("x_test and y_test go together; one of them was given alone")
-    return check_sample(x, y, what="test sample")
+    return handed(x, y, "test sample")
 
 
-def _check_alike(x_train: Any, x_test: Any) -> None:
-    if x_train.shape[1:] != x_test.shape[1:]:
+def _check_alike(train: np.ndarray, test: np.ndarray) -> None:
+    if train.shape[1:] != test.shape[1:]:
         raise ValueError(
-            f"x_train has inputs of shape {x_train.shape[1:]} and x_test of shape {x_test.shape[1:]}; needed the same"
+            f"x_train has inputs of shape {train.shape[1:]} and x_test of shape {test.shape[1:]}; needed the same"
         )
-    kinds = [np.dtype(x.dtype).kind in "iub" for x in (x_train, x_test)]
+    kinds = [np.dtype(x.dtype).kind in "iub" for x in (train, test)]
     if kinds[0] != kinds[1]:
         raise ValueError(
-            f"x_train is {x_train.dtype} and x_test {x_test.dtype}; needed both as the network receives them: was one "
+            f"x_train is {train.dtype} and x_test {test.dtype}; needed both as the network receives them: was one "
             "of them scaled to numbers with a point, and the other not?"
         )
 
@@ -253,13 +258,10 @@ def _deltas(chosen: Mapping[str, Theorem[...]], delta: float, simultaneous: bool
 
 
 def _held_out(
-    network: Network, test: tuple[Any, np.ndarray] | None, preprocessing: str, repetitions: str, batch_size: int
+    network: Network, test: Given | None, batch_size: int, progress: Progress | None, **said: Any
 ) -> Margins | None:
     """The margins on the test samples, for their error and for the bounds that take a `test`."""
-    if test is None:
-        return None
-    said: dict[str, Any] = {"preprocessing": preprocessing, "repetitions": repetitions, "what": "test sample"}
-    return Margins.measure(network, *test, batch_size=batch_size, **said)
+    return None if test is None else Margins.measure(network, test, batch_size=batch_size, progress=progress, **said)
 
 
 def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
@@ -272,13 +274,28 @@ def _errors(sample: Sample, test: Margins | None) -> dict[str, float]:
     }
 
 
+def _rows(
+    chosen: Mapping[str, Theorem[...]],
+    graph: Graph | Program,
+    sample: Sample,
+    given: Mapping[str, Any],
+    deltas: Mapping[str, float],
+    gamma: float | str | None,
+    progress: Progress | None,
+) -> Iterator[dict[str, Any]]:
+    for done, (name, bound) in enumerate(chosen.items(), start=1):
+        yield _row(name, bound, graph, sample, {**given, "delta": deltas[name]}, gamma)
+        if progress is not None:
+            progress("bounds", done, len(chosen))
+
+
 def _row(
     name: str,
     bound: Theorem[...],
     graph: Graph | Program,
     sample: Sample,
     options: Mapping[str, Any],
-    gamma: float | str | None = None,
+    gamma: float | str | None,
 ) -> dict[str, Any]:
     """One row without the errors; `gamma` is the margin in the words of `table`, where one was given."""
     ((_, found, seconds),) = evaluations({name: bound}, graph, sample, options)

@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
 from sparsebounds.bounds.graph.elements import ABSENT, owners
 from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, MaxPool, label
-from sparsebounds.bounds.graph.memory import Memory, per_graph
+from sparsebounds.bounds.graph.memory import Memory, per_graph, per_network
 from sparsebounds.bounds.graph.selections import Selection, Wiring
 from sparsebounds.bounds.graph.terms import Dot, Term
 from sparsebounds.bounds.plain import plain
@@ -44,6 +44,8 @@ class Graph:
     """How far the scores of a network in low precision are from this graph's, relative to the largest; measured."""
     memory: Memory = field(default_factory=Memory, init=False, repr=False)
     """What `per_graph` keeps; every other graph, a partition too, has one of its own."""
+    shared: Memory = field(default_factory=Memory, init=False, repr=False)
+    """What `per_network` keeps; all partitions of a network have one."""
 
     def __post_init__(self) -> None:
         frozen(self.layers)
@@ -113,13 +115,15 @@ class Graph:
 
     @per_graph
     def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
-        return replace(self, nodes=nodes, group_size=group_size)
+        found = replace(self, nodes=nodes, group_size=group_size)
+        object.__setattr__(found, "shared", self.shared)
+        return found
 
     def layer_of(self, elements: Int[np.ndarray, " ..."]) -> list[int]:
         """Indices of the layers that these elements belong to, ascending; ABSENT belongs to none."""
         return owners(elements, self.offsets)
 
-    @per_graph
+    @per_network
     def sources(self, index: int) -> list[int]:
         """Indices of the layers that layer `index` reads."""
         return sorted({s for e in self.layers[index].elements_read for s in self.layer_of(e)})

@@ -36,6 +36,16 @@ class Remembers(Protocol):
 G = TypeVar("G", bound=Remembers)
 
 
+def per_network(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
+    """As `per_graph`, for what does not depend on the partition into nodes: once for all partitions of a network."""
+    return _remembering(function, _shared)
+
+
+def _shared(graph: Remembers) -> Memory:
+    found = getattr(graph, "shared", None)
+    return graph.memory if found is None else found
+
+
 def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[G, P], R]:
     """A function or method of a graph that computes its result once for each graph and each other arguments.
 
@@ -58,6 +68,12 @@ def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[
         >>> count(owner), count(owner, 1), count(owner, step=1), count(owner, 2)
         (1, 1, 1, 3)
     """
+    return _remembering(function, lambda graph: graph.memory)
+
+
+def _remembering(
+    function: Callable[Concatenate[G, P], R], memory_of: Callable[[G], Memory]
+) -> Callable[Concatenate[G, P], R]:
     arguments = signature(function)
     every = len(arguments.parameters) - 1
 
@@ -68,7 +84,7 @@ def per_graph(function: Callable[Concatenate[G, P], R]) -> Callable[Concatenate[
             bound = arguments.bind(graph, *args, **kwargs)
             bound.apply_defaults()
             key = tuple(bound.arguments.values())[1:]
-        memory = graph.memory
+        memory = memory_of(graph)
         if (function, key) in memory:
             kept: R = memory[function, key]
             return kept

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
@@ -26,11 +27,18 @@ from sparsebounds.bounds.sample.sample import Sample
 
 @dataclass(frozen=True, eq=False)
 class EnergiesUpper:
-    """m times upper bounds on E x_j² 1[y ∈ S] and on P(y ∈ S), for sets S fixed in advance; valid all together."""
+    """m times upper bounds on E x_j² 1[y ∈ S] and on P(y ∈ S), for sets S fixed in advance; valid all together.
 
-    sets: dict[frozenset[int], tuple[Float64[np.ndarray, " ..."], float]]
-    """S → (like one input, number); the whole and every single class are always there."""
-    classes: int
+    Each is computed when it is asked for: those of a thousand classes together are as large as the sample.
+    """
+
+    sample: Sample
+    reach: float
+    """The largest x_j²."""
+    fixed: frozenset[frozenset[int]]
+    """The sets S; the whole and every single class are always there."""
+    log_inverse: float
+    """log(1/ε) of each."""
 
     def of(self, weights: Float64[np.ndarray, " C"]) -> tuple[Float64[np.ndarray, " ..."], float]:
         """m times upper bounds on E λ(y)² x_j² and E λ(y)², for weights λ² of the labels with at most two values.
@@ -38,7 +46,7 @@ class EnergiesUpper:
         A set that was not fixed in advance (of a tree chosen after looking) is the sum of its classes.
         """
         low, high = float(weights.min()), float(weights.max())
-        whole = self.sets[frozenset(range(self.classes))]
+        whole = self._fixed(frozenset(range(self.sample.classes)))
         if high == low:
             return low * whole[0], low * whole[1]
         if not np.isin(weights, (low, high)).all():
@@ -47,10 +55,30 @@ class EnergiesUpper:
         return low * whole[0] + (high - low) * part[0], low * whole[1] + (high - low) * part[1]
 
     def _set(self, labels: frozenset[int]) -> tuple[Float64[np.ndarray, " ..."], float]:
-        if labels in self.sets:
-            return self.sets[labels]
-        parts = [self.sets[frozenset([r])] for r in sorted(labels)]
+        if labels in self.fixed:
+            return self._fixed(labels)
+        parts = [self._fixed(frozenset([r])) for r in sorted(labels)]
         return np.sum([p[0] for p in parts], axis=0), math.fsum(p[1] for p in parts)
+
+    def _fixed(self, labels: frozenset[int]) -> tuple[Float64[np.ndarray, " ..."], float]:
+        """Of a set that was fixed in advance: like one input, number."""
+        if labels not in self._found:
+            sample, chosen = self.sample, sorted(labels)
+            assert sample.class_fourths is not None
+            mean, square = (_over(a, chosen) / sample.m for a in (sample.class_energies, sample.class_fourths))
+            upper = np.minimum(bernstein_upper(mean, square, self.reach, sample.m, self.log_inverse), self.reach)
+            count = int(sample.class_counts[chosen].sum())
+            self._found[labels] = sample.m * upper, sample.m * binomial_upper(count, sample.m, -self.log_inverse)
+        return self._found[labels]
+
+    @cached_property
+    def _found(self) -> dict[frozenset[int], tuple[Float64[np.ndarray, " ..."], float]]:
+        return {}
+
+
+def _over(of_classes: Float64[np.ndarray, "C ..."], chosen: list[int]) -> Float64[np.ndarray, " ..."]:
+    """The sum over some classes; over all of them without a copy."""
+    return (of_classes if len(chosen) == len(of_classes) else of_classes[chosen]).sum(axis=0)
 
 
 def energies_upper(
@@ -86,18 +114,12 @@ def energies_upper(
         (True, True)
     """
     reach = _checked_range(sample, pixel_range) ** 2
-    assert sample.class_fourths is not None
     everything = frozenset(range(sample.classes))
     wanted = {everything, *(frozenset([r]) for r in everything), *(frozenset(s) for s in sets)}
     log_inverse = math.log(len(wanted) * (sample.energies.size + 1) / delta) + nats
-    found = {}
-    for labels in wanted:
-        chosen = sorted(labels)
-        mean, square = (a[chosen].sum(axis=0) / sample.m for a in (sample.class_energies, sample.class_fourths))
-        upper = np.minimum(bernstein_upper(mean, square, reach, sample.m, log_inverse), reach)
-        count = int(sample.class_counts[chosen].sum())
-        found[labels] = (sample.m * upper, sample.m * binomial_upper(count, sample.m, -log_inverse))
-    return EnergiesUpper(found, sample.classes)
+    if sample.m < 2:
+        raise ValueError(f"m={sample.m} samples; the empirical variance needed at least 2")
+    return EnergiesUpper(sample, reach, frozenset(wanted), log_inverse)
 
 
 def energy_forms(

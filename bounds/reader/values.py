@@ -184,6 +184,8 @@ def joint(*numbers: Int[np.ndarray, " ..."]) -> Int32[np.ndarray, " ..."]:
     """Which elements agree in all of these: what is computed from them is one number there."""
     (first, *others) = np.broadcast_arrays(*numbers)
     for other in others:
+        if np.array_equal(first, other):
+            continue
         pairs = first.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
         first = np.unique(pairs, return_inverse=True)[1].reshape(pairs.shape)
     return first.astype(np.int32)

@@ -6,46 +6,44 @@ sentence, said before the pass wherever the network is not needed to see it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Float64
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Int
 
 from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.sample.batch import Batch
+from sparsebounds.bounds.sample.checks import check_classes
+from sparsebounds.bounds.sample.given import Given
 from sparsebounds.bounds.sample.one_score import OneScore
 
-
-@dataclass(frozen=True)
-class Batch:
-    """Consecutive samples: where they stand, what the network receives, that and its scores in float64."""
-
-    where: slice
-    inputs: jax.Array
-    values: Float[np.ndarray, "B ..."]
-    scores: Float64[np.ndarray, "B C"]
+Progress = Callable[[str, int, int | None], None]
+"""What is being done, how many are done, of how many; None where nobody knows."""
 
 
-MOST_NUMBERS = 1 << 25
-"""Coordinates of a batch, unless one input has more: 256 MiB."""
+MOST_NUMBERS = 1 << 22
+"""Coordinates of a batch, unless one input has more: 32 MiB, and what the network makes of them."""
 
 SQUEEZED = "squeeze() drops the batch of one: write squeeze(-1), or [:, 0]"
 
 
-def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterator[Batch]:
-    """Run `f` once over `x`, batch by batch, compiled where it can be.
+def batches(
+    f: Any, given: Given, *, batch_size: int, progress: Progress | None = None
+) -> Iterator[tuple[Batch, Int[np.ndarray, " B"]]]:
+    """Run `f` once over a sample, batch by batch, compiled where it can be; on several devices at once.
 
     Args:
         f: function of one batched input, or a Flax NNX module (which is left as it was).
-        x: (m, …) inputs.
+        given: the sample.
         batch_size: samples per call.
-        what: the sample's name in messages.
+        progress: told of every batch.
 
     Yields:
-        Batch, in order; inputs as the network receives them (JAX may narrow float64 to float32).
+        Batch and its labels, in order; inputs as the network receives them (JAX may narrow float64 to float32).
 
     Raises:
         ValueError: scores that are not (batch, C) with C ≥ 2, nor one per input, or not finite; one per input that
@@ -53,15 +51,28 @@ def batches(f: Any, x: Any, *, batch_size: int, what: str = "sample") -> Iterato
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
         raise ValueError(f"batch_size is {batch_size!r}; a whole number of at least 1 is needed")
-    network, one = Network.of(f), OneScore()
-    for start in range(0, x.shape[0], batch_size):
-        where = slice(start, min(start + batch_size, x.shape[0]))
-        received = jnp.asarray(x[where])
+    network, one, what = Network.of(f), OneScore(), given.what
+    most = max(1, MOST_NUMBERS // max(1, int(np.prod(given.example.shape[1:]))))
+    for where, x, labels in given.parts(min(batch_size, most)):
+        received = on_devices(jnp.asarray(x))
         with jax.default_matmul_precision("highest"):  # the function that the reader reads, on every device
             scores = _scores(network.compiled(received), where, what)
+        if not where.start:
+            given.check_classes(scores.shape[1])
         one.add(scores)
-        yield Batch(where, received, np.asarray(received).astype(np.float64), scores)
+        classed = check_classes(labels, scores.shape[1], what, where.start)
+        yield Batch(where, received, np.asarray(received).astype(np.float64), scores), classed
+        if progress is not None:
+            progress(what, where.stop, given.total)
     one.check(what)
+
+
+def on_devices(received: jax.Array) -> jax.Array:
+    """A batch in equal shares on all devices, where it can be divided; the scores of an input need no other input."""
+    devices = jax.local_devices()
+    if len(devices) == 1 or len(received) % len(devices) or jax.config.values["jax_default_device"] is not None:
+        return received
+    return jax.device_put(received, NamedSharding(Mesh(np.array(devices), ("batch",)), PartitionSpec("batch")))
 
 
 def _scores(out: Any, where: slice, what: str) -> np.ndarray:

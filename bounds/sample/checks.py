@@ -8,16 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int64
 
+from sparsebounds.bounds.sample.pieces import starts
+
 ONE_LABEL = "bounds here speak of 0/1 errors alone, whether the largest score is that of the one label of a sample"
 
 
-def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarray]:
+def check_sample(x: Any, y: Any, *, what: str = "sample", first: int = 0) -> tuple[Any, np.ndarray]:
     """Check everything about a labelled sample that can be seen without its network.
 
     Args:
         x: (m, …) inputs, any array with a shape.
         y: (m,) integer labels 0..C-1, or −1 and 1.
         what: the sample's name in messages ("test sample").
+        first: number of the first of them, where they are a part of the sample.
 
     Returns:
         x as an array (memory-mapped arrays are not copied) and y as int64, −1 still −1 (see `check_classes`).
@@ -46,11 +49,11 @@ def check_sample(x: Any, y: Any, *, what: str = "sample") -> tuple[Any, np.ndarr
             "give one label per input, in the same order"
         )
     if (labels < 0).any() and not (np.abs(labels) == 1).all():
-        first = int(np.flatnonzero(labels < 0)[0])
+        bad = int(np.flatnonzero(labels < 0)[0])
         raise ValueError(
-            f"label {labels[first]} of sample {first} of the {what} is negative; labels are 0..C-1, or -1 and 1"
+            f"label {labels[bad]} of sample {first + bad} of the {what} is negative; labels are 0..C-1, or -1 and 1"
         )
-    _check_inputs(x, what)
+    _check_inputs(x, what, first)
     return x, labels
 
 
@@ -83,22 +86,24 @@ def _fractions(labels: np.ndarray) -> bool:
     return labels.dtype.kind == "f" and bool((labels % 1 != 0).any())
 
 
-def _check_inputs(x: Any, what: str, rows: int = 4096) -> None:
+def _check_inputs(x: Any, what: str, first: int) -> None:
     if np.dtype(x.dtype).kind not in "fiub" and not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"the inputs of the {what} are {x.dtype}; real numbers are needed")
-    for start in range(0, x.shape[0], rows):
-        part = np.asarray(x[start : start + rows])
+    for where in starts(x):
+        part = np.asarray(x[where])
         with np.errstate(over="ignore"):
             narrow = part.astype(np.float32, copy=False)
         finite = np.isfinite(narrow).reshape(part.shape[0], -1).all(axis=1)
         if not finite.all():
-            bad = start + int(np.flatnonzero(~finite)[0])
+            bad = first + where.start + int(np.flatnonzero(~finite)[0])
             raise ValueError(
                 f"sample {bad} of the {what} has an input that is not finite in float32; remove or repair it"
             )
 
 
-def check_classes(labels: Int64[np.ndarray, " m"], classes: int, what: str = "sample") -> Int64[np.ndarray, " m"]:
+def check_classes(
+    labels: Int64[np.ndarray, " m"], classes: int, what: str = "sample", first: int = 0
+) -> Int64[np.ndarray, " m"]:
     """The labels as 0..C-1, where −1 is the first of two classes; ValueError when one names none of the scores.
 
     Example:
@@ -114,9 +119,9 @@ def check_classes(labels: Int64[np.ndarray, " m"], classes: int, what: str = "sa
     elif (labels < 0).any():
         raise ValueError(f"the labels -1 and 1 of the {what} name two classes; the network returns {classes} scores")
     if (labels >= classes).any():
-        first = int(np.flatnonzero(labels >= classes)[0])
+        bad = int(np.flatnonzero(labels >= classes)[0])
         raise ValueError(
-            f"label {labels[first]} of sample {first} of the {what} is outside 0..{classes - 1}: "
+            f"label {labels[bad]} of sample {first + bad} of the {what} is outside 0..{classes - 1}: "
             f"the network returns {classes} scores"
         )
     return labels

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt64
 
-_TOGETHER = 4096
+from sparsebounds.bounds.sample.pieces import pieces
 
 
 def fingerprints(x: Any) -> UInt64[np.ndarray, " m"]:
@@ -50,7 +50,7 @@ def near_marks(x: Any) -> UInt64[np.ndarray, "m 2"]:
         >>> (near_marks(x) == near_marks(3 * x + 1)).tolist(), (near_marks(x) == near_marks(-x)).any()
         ([[False, True]], np.False_)
     """
-    found = [_near(np.asarray(x[s : s + _TOGETHER], dtype=np.float32)) for s in range(0, len(x), _TOGETHER)]
+    found = [_near(np.asarray(part, dtype=np.float32)) for part in pieces(x)]
     return np.concatenate(found) if found else np.zeros((0, 2), dtype=np.uint64)
 
 
@@ -67,9 +67,9 @@ def _near(part: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64).reshape(-1, 2)
 
 
-def _rows(x: Any, together: int = _TOGETHER) -> Iterator[Any]:
-    for start in range(0, len(x), together):
-        part = np.asarray(x[start : start + together], dtype=np.float32)
+def _rows(x: Any) -> Iterator[Any]:
+    for piece in pieces(x):
+        part = np.asarray(piece, dtype=np.float32)
         yield from np.ascontiguousarray(part.reshape(len(part), -1) + np.float32(0.0))  # −0 becomes 0
 
 

@@ -12,14 +12,13 @@ from jaxtyping import Float64, Int, UInt64
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
-from sparsebounds.bounds.sample.batches import batches
-from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.batches import Progress, batches
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints, fingerprints, near_marks
 from sparsebounds.bounds.sample.front_end import Received
-from sparsebounds.bounds.sample.normalised import believed
-from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
-from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, Marked, input_space, within
-from sparsebounds.bounds.sample.windows import overlapping
+from sparsebounds.bounds.sample.given import handed
+from sparsebounds.bounds.sample.normalised import check_preprocessing
+from sparsebounds.bounds.sample.probes import Probes, check_probes
+from sparsebounds.bounds.sample.repetitions import Copies, Marked, check_repetitions, within
 
 
 class Measured(Marked, Protocol):
@@ -79,12 +78,13 @@ class Margins:
         cls,
         f: Any,
         x: Any,
-        y: Any,
+        y: Any = None,
         *,
         preprocessing: str = "fixed",
         repetitions: str = "counted",
         batch_size: int = 256,
         what: str = "sample",
+        progress: Progress | None = None,
     ) -> Self:
         """Pass once over samples, for `held_out`.
 
@@ -93,12 +93,14 @@ class Margins:
             x: (n, …) inputs, exactly as the network receives them, or what `FrontEnd.receive` gives. They had no part
                 in training, in stopping, or in choosing anything (features and their own number among it), share no
                 source with the training sample, and were drawn as it was: not balanced, not selected.
+                Without y, an iterable of batches (x, y), as in `Sample.measure`.
             y: (n,) integer labels 0..C-1.
             preprocessing: "fixed", also where the constants of the normalisation come from the training sample;
                 "sample" if they come from these samples themselves; "stated" if they do not although it looks so.
             repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
             batch_size: samples per call of f.
             what: their name in messages.
+            progress: as in `Sample.measure`.
 
         Raises:
             ValueError: as in `Sample.measure`.
@@ -107,23 +109,28 @@ class Margins:
             >>> Margins.measure(lambda x: x, np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([0, 0])).margins.tolist()
             [2.0, -1.0]
         """
-        if repetitions not in REPETITIONS:
-            raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
+        check_repetitions(repetitions)
+        check_preprocessing(preprocessing)
         received = x if isinstance(x, Received) else None
-        x, labels = check_sample(x if received is None else received.values, y, what=what)
-        preprocessing = believed(preprocessing, x)
-        probing, margins = Probing(labels, int(np.prod(x.shape[1:]))), np.empty(len(labels))
-        for batch in batches(Network.of(f), x, batch_size=batch_size, what=what):
-            labels = check_classes(labels, batch.scores.shape[1], what)
-            margins[batch.where] = margins_of(batch.scores, labels[batch.where])
-            probing.add(batch, margins[batch.where])
-        marks, space, moved = (
-            (fingerprints(x), input_space(x), overlapping(x))
-            if received is None
-            else (received.fingerprints, received.input_space, received.overlapping)
+        given = handed(x if received is None else received.values, y, what)
+        probing = given.probing(int(np.prod(given.example.shape[1:])))
+        margins, marks, near = [], [], []
+        for batch, labels in batches(Network.of(f), given, batch_size=batch_size, progress=progress):
+            margins.append(margins_of(batch.scores, labels))
+            marks.append(fingerprints(batch.inputs) if received is None else received.fingerprints[batch.where])
+            near.append(near_marks(batch.inputs))
+            probing.add(batch, labels, margins[-1])
+        seen = given if received is None else received
+        return cls(
+            np.concatenate(margins),
+            np.concatenate(marks),
+            seen.input_space,
+            repetitions,
+            probing.result(),
+            np.concatenate(near),
+            overlapping=seen.overlapping,
+            preprocessing=given.believed(preprocessing),
         )
-        near, probes = near_marks(x), probing.result()
-        return cls(margins, marks, space, repetitions, probes, near, overlapping=moved, preprocessing=preprocessing)
 
     @property
     def error(self) -> float:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
+from sparsebounds.bounds.sample.pieces import pieces
+
 PREPROCESSING = ("fixed", "sample", "stated")
 APPARENT = "apparent"
 """What becomes of "fixed" where the inputs look normalised by their own statistics."""
@@ -19,26 +21,15 @@ NEAR, POOLED = 1e-4, 2e-5
 numbers more easily. float32 is about as near."""
 FEWEST = 20
 """Samples; fewer meet such numbers by chance."""
-ROWS = 4096
 
 Numbers = Float64[np.ndarray, " ..."] | np.float64
 """Of coordinates, or of all of them together."""
 
 
-def believed(preprocessing: str, x: Any, *, numbers: bool = True) -> str:
-    """What is said of the constants of the normalisation, "apparent" where "fixed" is not believed.
-
-    Args:
-        preprocessing: one of `PREPROCESSING`.
-        x: (m, …) inputs.
-        numbers: whether they are numbers, and not tokens.
-
-    Raises:
-        ValueError: another word.
-    """
+def check_preprocessing(preprocessing: str) -> None:
+    """Raise ValueError unless it is one of `PREPROCESSING`."""
     if preprocessing not in PREPROCESSING:
         raise ValueError(f"preprocessing is {preprocessing!r}; it is one of {', '.join(map(repr, PREPROCESSING))}")
-    return APPARENT if preprocessing == "fixed" and numbers and looks_normalised(x) else preprocessing
 
 
 def looks_normalised(x: Any) -> bool:
@@ -61,20 +52,10 @@ def looks_normalised(x: Any) -> bool:
     """
     if len(x) < FEWEST:
         return False
-    sums, squares, largest, reached, alike = _gathered(x)
-    mean, energy = sums[0] / len(x), squares / len(x)
-    varies = energy > np.square(mean) * (1 + 1e-12)
-    if not varies.any() or (largest[0] == largest[1])[varies].all():  # one absolute value for each coordinate
-        return False
-    every = tuple(range(mean.ndim))
-    over: list[tuple[int, ...]] = [()] if alike else [(), every[:-1], every[1:], every]
-    for axes in over:
-        if _standard(mean.mean(axis=axes), energy.mean(axis=axes), len(x), POOLED if axes else NEAR):
-            return True
-    binary = sums[1] == squares  # all values are 0, 1 (or −1)
-    own = varies & ~binary
-    ones = np.abs(largest[1] - 1.0) <= 1e-6
-    return bool(own.sum() > 1 and ones[varies].all() and np.median(reached[own]) <= 2)
+    found = Coordinates()
+    for part in pieces(x):
+        found.add(part)
+    return found.normalised()
 
 
 def _standard(mean: Numbers, energy: Numbers, m: int, near: float) -> bool:
@@ -87,21 +68,47 @@ def _standard(mean: Numbers, energy: Numbers, m: int, near: float) -> bool:
     return bool(there.any() and np.mean((one & (np.abs(mean) <= near))[there]) > 0.5)
 
 
-def _gathered(x: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, bool]:
-    """Sums of x and |x|, (2, …), of x², least and largest |x|, (2, …), how many reach it, whether all norms agree."""
-    shape = x.shape[1:]
-    sums, squares, reached = np.zeros((2, *shape)), np.zeros(shape), np.zeros(shape)
-    largest = np.stack([np.full(shape, np.inf), np.zeros(shape)])
-    norms = []
-    for start in range(0, len(x), ROWS):
-        part = np.asarray(x[start : start + ROWS], dtype=np.float64)
-        size = np.abs(part)
-        sums += np.stack([part.sum(axis=0), size.sum(axis=0)])
-        squares += np.square(part).sum(axis=0)
-        norms.append(np.square(part).reshape(len(part), -1).sum(axis=1))
-        top = size.max(axis=0)
-        count = (size >= top).sum(axis=0)
-        reached = np.where(top > largest[1], count, reached + np.where(top == largest[1], count, 0))
-        largest = np.stack([np.minimum(largest[0], size.min(axis=0)), np.maximum(largest[1], top)])
-    all_norms = np.concatenate(norms)
-    return sums, squares, largest, reached, bool(np.ptp(all_norms) <= 1e-3 * all_norms.max())
+class Coordinates:
+    """Statistics of every coordinate, gathered in one pass."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.norms = np.array([np.inf, 0.0])
+        """The least and the largest ‖x‖²."""
+
+    def add(self, part: np.ndarray) -> None:
+        """Some more inputs, (B, …)."""
+        part = np.asarray(part, dtype=np.float64)
+        if not self.count:
+            shape = part.shape[1:]
+            self.sums, self.squares, self.reached = np.zeros((2, *shape)), np.zeros(shape), np.zeros(shape)
+            self.largest = np.stack([np.full(shape, np.inf), np.zeros(shape)])
+        self.count += len(part)
+        size, squares = np.abs(part), np.square(part)
+        self.sums += np.stack([part.sum(axis=0), size.sum(axis=0)])
+        self.squares += squares.sum(axis=0)
+        norms = squares.reshape(len(part), -1).sum(axis=1)
+        self.norms = np.array([min(self.norms[0], norms.min()), max(self.norms[1], norms.max())])
+        top, before = size.max(axis=0), self.largest[1]
+        reaching = (size >= top).sum(axis=0)
+        self.reached = np.where(top > before, reaching, self.reached + np.where(top == before, reaching, 0))
+        self.largest = np.stack([np.minimum(self.largest[0], size.min(axis=0)), np.maximum(before, top)])
+
+    def normalised(self) -> bool:
+        """What `looks_normalised` says of them."""
+        if self.count < FEWEST:
+            return False
+        mean, energy = self.sums[0] / self.count, self.squares / self.count
+        varies = energy > np.square(mean) * (1 + 1e-12)
+        if not varies.any() or (self.largest[0] == self.largest[1])[varies].all():
+            return False  # one absolute value for each coordinate
+        every = tuple(range(mean.ndim))
+        alike = self.norms[1] - self.norms[0] <= 1e-3 * self.norms[1]
+        over: list[tuple[int, ...]] = [()] if alike else [(), every[:-1], every[1:], every]
+        for axes in over:
+            if _standard(mean.mean(axis=axes), energy.mean(axis=axes), self.count, POOLED if axes else NEAR):
+                return True
+        binary = self.sums[1] == self.squares  # all values are 0, 1 (or −1)
+        own = varies & ~binary
+        ones = np.abs(self.largest[1] - 1.0) <= 1e-6
+        return bool(own.sum() > 1 and ones[varies].all() and np.median(self.reached[own]) <= 2)

@@ -48,4 +48,4 @@ def _proper_probes(s: Any) -> bool:
 
 
 def _proper(array: np.ndarray) -> bool:
-    return bool(np.isfinite(array).all() and (array >= 0).all())
+    return bool(0 <= array.min(initial=0.0) and array.max(initial=0.0) < np.inf)  # NaN is neither

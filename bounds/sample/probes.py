@@ -16,9 +16,9 @@ from sparsebounds.bounds.endings import KNOWN
 from sparsebounds.bounds.graph.agreement import disagreement
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.memory import per_network
 from sparsebounds.bounds.graph.program import Program
-from sparsebounds.bounds.sample.batches import Batch
+from sparsebounds.bounds.sample.batch import Batch
 
 MOST, LEAST = 64, 8
 """So many probes are spread over a sample: the most, and the fewest where inputs are large."""
@@ -59,20 +59,60 @@ class Probing:
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._extremes: dict[str, tuple[float, tuple[np.ndarray, np.ndarray]]] = {}
 
-    def add(self, batch: Batch, margins: Float64[np.ndarray, " B"]) -> None:
+    def add(self, batch: Batch, labels: Int[np.ndarray, " B"], margins: Float64[np.ndarray, " B"]) -> None:
         """Keep what is wanted of one more batch."""
-        start, stop = batch.where.start, batch.where.stop
-        for index in self.wanted[np.searchsorted(self.wanted, start) : np.searchsorted(self.wanted, stop)]:
-            self._kept[int(index)] = _row(batch, int(index) - start)
+        self._keep(batch, labels)
         for name, at, sign in (("smallest", margins.argmin(), 1.0), ("largest", margins.argmax(), -1.0)):
             value = sign * float(margins[at])
             if name not in self._extremes or value < self._extremes[name][0]:
                 self._extremes[name] = value, _row(batch, int(at))
 
+    def _keep(self, batch: Batch, labels: Int[np.ndarray, " B"]) -> None:
+        start, stop = batch.where.start, batch.where.stop
+        for index in self.wanted[np.searchsorted(self.wanted, start) : np.searchsorted(self.wanted, stop)]:
+            self._kept[int(index)] = _row(batch, int(index) - start)
+
     def result(self) -> Probes:
         """Those of the batches so far."""
         rows = [*self._kept.values(), *(row for _, row in self._extremes.values())]
         return Probes(np.stack([x for x, _ in rows]), np.stack([scores for _, scores in rows]))
+
+
+class PassingProbes(Probing):
+    """The same of a sample whose number nobody knows: in place of spread ones, so many drawn at random, each as likely.
+
+    Args:
+        size: coordinates of one input.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(np.zeros(1, dtype=np.int64), size)
+        self._most = int(np.clip(NUMBERS // max(1, size), LEAST, MOST))
+        self._rng = np.random.default_rng(0)
+        self._drawn: list[int] = []
+        """Number of the sample in every place of the reservoir."""
+        self._pinned: set[int] = set()
+        self._seen: set[int] = set()
+        self._last = -1
+
+    def _keep(self, batch: Batch, labels: Int[np.ndarray, " B"]) -> None:
+        start = batch.where.start
+        before = {*self._drawn, *self._pinned, self._last}
+        for i in range(start, batch.where.stop):
+            place = len(self._drawn) if len(self._drawn) < self._most else int(self._rng.integers(i + 1))
+            if place < self._most:
+                self._drawn[place : place + 1] = [i]
+        new = [int(label) for label in np.unique(labels) if int(label) not in self._seen]
+        for label in new[: max(0, self._most // 2 - len(self._seen))]:
+            self._seen.add(label)
+            self._pinned.add(start + int(np.argmax(labels == label)))
+        self._last = batch.where.stop - 1
+        wanted = {*self._drawn, *self._pinned, 0, self._last}
+        for index in before - wanted:
+            self._kept.pop(index, None)
+        for index in sorted(wanted):
+            if index >= start:
+                self._kept[index] = _row(batch, index - start)
 
 
 def _row(batch: Batch, at: int) -> tuple[np.ndarray, np.ndarray]:
@@ -88,7 +128,7 @@ def _spread(labels: Int[np.ndarray, " m"], count: int) -> Int[np.ndarray, " want
     return np.unique(np.concatenate([[0, m - 1], np.minimum(spread, m - 1), some]))
 
 
-@per_graph
+@per_network
 def check_probes(graph: Graph | Program, probes: Probes) -> None:
     """Raise ValueError unless the graph computes these scores, up to what they have in common.
 

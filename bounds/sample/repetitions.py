@@ -23,16 +23,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from sparsebounds.bounds.sample.lattice import Lattice
+from sparsebounds.bounds.sample.pieces import pieces
 from sparsebounds.bounds.sample.windows import SHARE
 
 REPETITIONS = ("counted", "natural")
 COINCIDENCE = 1000
 """One sample in so many may be a copy."""
-LEVELS = 65536
-"""Of a coordinate, at most."""
-BITS = 64
-"""A space of more inputs than 2^BITS explains no repetition: so many pairs are never compared."""
-_ROWS = 4096
 MADE = (
     "if you made them (augmented, oversampled, joined files), measure the originals alone; if the distribution itself "
     "repeats inputs, keep all and state repetitions='natural'"
@@ -42,6 +39,12 @@ CUT = (
     "windows that overlap are one observation: keep some that lie apart, and split the series before it is cut, "
     "not its windows; if the distribution itself moves the same pieces about, state repetitions='natural'"
 )
+
+
+def check_repetitions(repetitions: str) -> None:
+    """Raise ValueError unless it is one of `REPETITIONS`."""
+    if repetitions not in REPETITIONS:
+        raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
 
 
 @dataclass(frozen=True)
@@ -178,39 +181,9 @@ def input_space(x: Any) -> float:
         >>> input_space(np.random.default_rng(0).normal(size=(100, 1)))
         inf
     """
-    starts = range(0, len(x), _ROWS)
-    first = _rows(x, 0)[:1]
-    moving = np.zeros(first.shape[1], dtype=bool)
-    for start in starts:
-        moving |= (_rows(x, start) != first).any(axis=0)
-        if moving.sum() > BITS:
-            return math.inf
-    columns = np.concatenate([_rows(x, start)[:, moving] for start in starts])
-    found = 1.0
-    for column in columns.T:
-        found *= _levels(column)
-        if found > 2.0**BITS:
-            return math.inf
-    return found
-
-
-def _rows(x: Any, start: int) -> np.ndarray:
-    part = np.asarray(x[start : start + _ROWS])
-    return part.reshape(len(part), -1)
-
-
-def _levels(column: np.ndarray) -> float:
-    """L of one coordinate: Euclid's algorithm on the gaps between its values, up to the rounding of float32."""
-    values = np.unique(column.astype(np.float64))
-    if len(values) > LEVELS:
-        return math.inf
-    gaps, slack = np.diff(values), 4 * 2.0**-24 * np.abs(values).max()
-    width = float(gaps.sum())
-    step = float(gaps.min())
-    while step * LEVELS > width and step > 32 * slack:
-        rest = np.abs(gaps - step * np.round(gaps / step))
-        if (rest <= slack).all():
-            levels = round(width / step) + 1
-            return float(levels) if levels <= min(LEVELS, len(values) ** 2) else math.inf
-        step = float(rest[rest > slack].min())
-    return math.inf
+    found = Lattice()
+    for part in pieces(x):
+        found.add(part)
+        if found.unbounded:
+            break
+    return found.size()

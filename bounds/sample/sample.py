@@ -15,19 +15,20 @@ from sparsebounds.bounds.graph.layers.input import one_hot
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.plain import plain
-from sparsebounds.bounds.sample.batches import MOST_NUMBERS, batches
-from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.batches import Progress, batches
 from sparsebounds.bounds.sample.file import read, write
 from sparsebounds.bounds.sample.front_end import Received
+from sparsebounds.bounds.sample.given import Arrays, handed
 from sparsebounds.bounds.sample.margins import margins_of, unchecked
-from sparsebounds.bounds.sample.normalised import believed
+from sparsebounds.bounds.sample.normalised import check_preprocessing
 from sparsebounds.bounds.sample.parts import check_parts
-from sparsebounds.bounds.sample.probes import Probes, Probing, check_probes
+from sparsebounds.bounds.sample.probes import Probes, check_probes
 from sparsebounds.bounds.sample.ramps import Ramps
-from sparsebounds.bounds.sample.repetitions import REPETITIONS, Copies, input_space, within
+from sparsebounds.bounds.sample.repetitions import Copies, check_repetitions, within
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
-from sparsebounds.bounds.sample.windows import overlapping
 
+MOST_ONES = 1 << 25
+"""Ones and zeros of a batch of tokens, unless one input has more: 256 MiB."""
 _PROBES = {"probe_inputs": np.float64, "probe_scores": np.float64}
 _DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | _PROBES
 _DTYPES |= {s.name: s.dtype for s in STATISTICS}
@@ -98,20 +99,23 @@ class Sample:
         cls,
         f: Any,
         x: Any,
-        y: Any,
+        y: Any = None,
         preprocessing: str = "fixed",
         *,
         repetitions: str = "counted",
         vocabulary: int | None = None,
         batch_size: int = 256,
+        progress: Progress | None = None,
     ) -> Self:
-        """Pass once over the data, in batches, summing in float64.
+        """Pass once over the data, in batches, summing in float64; several devices of JAX share every batch.
 
         Args:
             f: function of one batched input giving (batch, C) scores, or one score d per input, which stands for the
                 scores (0, d); or a Flax NNX module (left as it was).
             x: (m, …) inputs, exactly the tensors the network receives; or what a front end made of them
                 (`FrontEnd.receive`): the energies are then those behind it, the fingerprints those before it.
+                A memory map is read piece by piece. Without y, an iterable of batches (x, y), of which one at a time
+                is in memory: it is gone over once, and what is checked of all samples together is checked on the way.
                 The originals alone, drawn independently: augmented copies differ from one another, so that no count of
                 copies finds them, and are no samples; nor are several records of one source (a patient, a video, a
                 series); a class-balanced or filtered selection speaks of its like alone. Features, projections and
@@ -122,7 +126,8 @@ class Sample:
                 than coincidence leaves no certificate (the rule is in `bounds.sample.repetitions`).
             vocabulary: V where the inputs are tokens 0 … V − 1 (`graph.input.vocabulary`): the energies are then those
                 of vectors of ones and zeros, (…, V).
-            batch_size: samples per call of f.
+            batch_size: samples per call of f, at most; fewer of large inputs.
+            progress: called after every batch as (what, samples done, how many there are or None).
 
         Returns:
             Sample; its sums are exact up to float64 rounding.
@@ -136,36 +141,33 @@ class Sample:
             >>> Sample.measure(lambda x: x, np.eye(3), np.array([0, 1, 2]), batch_size=2).m
             3
         """
-        if repetitions not in REPETITIONS:
-            raise ValueError(f"repetitions is {repetitions!r}; it is one of {', '.join(map(repr, REPETITIONS))}")
-        received, network = x if isinstance(x, Received) else None, Network.of(f)
-        x, labels = check_sample(x if received is None else received.values, y)
-        preprocessing = believed(preprocessing, x, numbers=vocabulary is None)
-        if (labels == labels[0]).all():
-            raise ValueError(
-                f"all {len(labels)} samples have label {labels[0]}; margins compare classes: "
-                "a sample in which two or more labels occur is needed"
-            )
-        size = int(np.prod(x.shape[1:])) * (vocabulary or 1)
-        gathered, probing = Gathered(), Probing(labels, size)
-        for batch in batches(network, x, batch_size=min(batch_size, max(1, MOST_NUMBERS // size))):
+        check_repetitions(repetitions)
+        check_preprocessing(preprocessing)
+        received = x if isinstance(x, Received) else None
+        given, network = handed(x if received is None else received.values, y), Network.of(f)
+        if isinstance(given, Arrays):
+            _check_several(len(given.labels), np.unique(given.labels))
+        size = int(np.prod(given.example.shape[1:])) * (vocabulary or 1)
+        gathered, probing = Gathered(), given.probing(size)
+        counts = np.zeros(0, dtype=np.int64)
+        together = batch_size if vocabulary is None else min(batch_size, max(1, MOST_ONES // size))
+        for batch, labels in batches(network, given, batch_size=together, progress=progress):
             if vocabulary is not None:
-                batch = replace(batch, values=one_hot(x[batch.where], vocabulary))
-            if batch.where.start == 0:
-                labels = check_classes(labels, batch.scores.shape[1])
+                batch = replace(batch, values=one_hot(np.asarray(batch.inputs), vocabulary))
+            counts = np.bincount(labels, minlength=batch.scores.shape[1]) + (counts if counts.size else 0)
             part = None if received is None else received.fingerprints[batch.where]
-            gathered.add(LabelledBatch(batch, labels[batch.where], part))
-            probing.add(batch, margins_of(batch.scores, labels[batch.where]))
+            gathered.add(LabelledBatch(batch, labels, part))
+            probing.add(batch, labels, margins_of(batch.scores, labels))
+        _check_several(int(counts.sum()), np.flatnonzero(counts))
         found, probes = gathered.result(), probing.result()
-        class_energies = found["class_energies"]
         return cls(
-            m=len(labels),
-            classes=len(class_energies),
-            energies=class_energies.sum(axis=0),
-            class_counts=np.bincount(labels, minlength=len(class_energies)),
-            preprocessing=preprocessing,
-            input_space=input_space(x) if received is None else received.input_space,
-            overlapping=overlapping(x) if received is None else received.overlapping,
+            m=int(counts.sum()),
+            classes=len(counts),
+            energies=found["class_energies"].sum(axis=0),
+            class_counts=counts,
+            preprocessing=given.believed(preprocessing, numbers=vocabulary is None),
+            input_space=(given if received is None else received).input_space,
+            overlapping=(given if received is None else received).overlapping,
             repetitions=repetitions,
             probe_inputs=probes.inputs,
             probe_scores=probes.scores,
@@ -271,6 +273,14 @@ class Sample:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
 
 
+def _check_several(m: int, labels: np.ndarray) -> None:
+    if len(labels) == 1:
+        raise ValueError(
+            f"all {m} samples have label {labels[0]}; margins compare classes: "
+            "a sample in which two or more labels occur is needed"
+        )
+
+
 def _gamma(gamma: float) -> float:
     if not (np.isfinite(gamma) and gamma > 0):
         raise ValueError(f"gamma is {gamma!r}; a margin above 0 is needed")
@@ -278,6 +288,9 @@ def _gamma(gamma: float) -> float:
 
 
 def _frozen(value: Any, dtype: Any) -> np.ndarray:
+    """A copy that nobody can write to; what is one already, and belongs to no other array, is taken as it is."""
+    if isinstance(value, np.ndarray) and value.dtype == dtype and value.flags.owndata and not value.flags.writeable:
+        return value
     array = np.array(value, dtype=dtype)
     array.setflags(write=False)
     return array

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float64, Int, UInt64
 
-from sparsebounds.bounds.sample.batches import Batch
+from sparsebounds.bounds.sample.batch import Batch
 from sparsebounds.bounds.sample.fingerprinting import fingerprints, near_marks
 from sparsebounds.bounds.sample.margins import margins_of
 
@@ -35,14 +35,10 @@ class LabelledBatch:
         """x_ij², float64 (B, D)."""
         return np.square(self.batch.values).reshape(len(self.labels), -1)
 
-    @cached_property
-    def one_hot(self) -> Float64[np.ndarray, "B C"]:
-        """1 at the label, float64 (B, C)."""
-        return (self.labels[:, None] == np.arange(self.batch.scores.shape[1])).astype(np.float64)
-
-    def per_class(self, rows: Float64[np.ndarray, "B D"]) -> Float64[np.ndarray, "C ..."]:
-        """Sums of (B, D) rows over the samples of every class, each in the shape of an input: (C, …)."""
-        return (self.one_hot.T @ rows).reshape(self.one_hot.shape[1], *self.batch.values.shape[1:])
+    def add_by_class(self, rows: Float64[np.ndarray, "B D"], sums: Float64[np.ndarray, "C ..."]) -> None:
+        """Add (B, D) rows to the sums of their classes; those of classes that do not occur are not touched."""
+        for label in np.unique(self.labels):
+            sums[label] += rows[self.labels == label].sum(axis=0).reshape(sums.shape[1:])
 
 
 @dataclass(frozen=True)
@@ -51,10 +47,10 @@ class Statistic:
 
     Args:
         name: the field.
-        kind: how batches are joined: summed, the larger one taken, or one value per sample kept in order.
+        kind: how batches are joined: summed by class, the larger one taken, or one value per sample kept in order.
         over: what its entries belong to, hence its shape.
         needed_by: the theorems that read it.
-        of: what one batch contributes.
+        of: what one batch contributes; of a sum, the rows (B, D) of its samples.
         dtype: of the joined array.
     """
 
@@ -95,14 +91,14 @@ STATISTICS = (
         "sum",
         over="class and coordinate",
         needed_by="every bound on a class of networks; theorem 2 by class",
-        of=lambda part: part.per_class(part.squares),
+        of=lambda part: part.squares,
     ),
     Statistic(
         "class_fourths",
         "sum",
         over="class and coordinate",
         needed_by="theorem 3 (`moments.energies`): the variance of x_ij²",
-        of=lambda part: part.per_class(np.square(part.squares)),
+        of=lambda part: np.square(part.squares),
     ),
     Statistic(
         "largest",
@@ -148,16 +144,22 @@ class Gathered:
         """Join one more batch."""
         for statistic in STATISTICS:
             new, held = np.asarray(statistic.of(part)), self.parts[statistic.name]
-            if statistic.kind == "per sample" or not held:
+            if statistic.kind == "sum":
+                if not held:  # zeros that are never written to take no memory
+                    held.append(np.zeros((part.batch.scores.shape[1], *part.batch.values.shape[1:])))
+                part.add_by_class(new, held[0])
+            elif statistic.kind == "per sample" or not held:
                 held.append(new)
             else:
-                join = np.add if statistic.kind == "sum" else np.maximum
-                join(held[0], new, out=held[0])
+                np.maximum(held[0], new, out=held[0])
 
     def result(self) -> dict[str, Any]:
-        """Name → array, over all batches."""
-        return {
+        """Name → array, over all batches; unwritable, so that nobody has to copy them."""
+        found = {
             statistic.name: np.concatenate(held) if statistic.kind == "per sample" else held[0]
             for statistic in STATISTICS
             if (held := self.parts[statistic.name])
         }
+        for array in found.values():
+            array.setflags(write=False)
+        return found

@@ -43,32 +43,37 @@ def overlapping(x: Any) -> float:
         (1.0, 0.0)
     """
     size = min(int(np.prod(x.shape[1:])), max(SEEN, NUMBERS // max(1, len(x))))
-    length = _length(x, size) if len(x) >= FEWEST and size > 1 else math.inf
+    length = run_length(x, size, len(x)) if len(x) >= FEWEST and size > 1 else math.inf
     if length > 2 * size / 3:
         return 0.0
     runs = size - int(length) + 1
     every = max(1, runs // EACH, len(x) * runs // TOGETHER)
-    kept = [_runs(part, int(length), every) for part in _parts(x, size)]
+    kept = [runs_of(part, int(length), every) for part in _parts(x, size)]
     starts = np.cumsum([0, *(rows for _, _, _, rows in kept)])
     marks, places = (np.concatenate([found[i] for found in kept]) for i in (0, 1))
     samples = np.concatenate([found[2] + start for found, start in zip(kept, starts, strict=False)])
+    return share_moved(marks, places, samples, len(x))
+
+
+def share_moved(marks: np.ndarray, places: np.ndarray, samples: np.ndarray, count: int) -> float:
+    """The share of `count` samples most of whose runs stand in another one too, and always at another place."""
     if not len(marks):
         return 0.0
     moved = _moved(marks, places, samples)
-    held = np.bincount(samples, minlength=len(x))
-    return float(np.mean(2 * np.bincount(samples, weights=moved, minlength=len(x)) >= np.maximum(held, 1)))
+    held = np.bincount(samples, minlength=count)
+    return float(np.mean(2 * np.bincount(samples, weights=moved, minlength=count) >= np.maximum(held, 1)))
 
 
-def _length(x: Any, size: int) -> float:
-    """K, from some of the numbers; infinite where hardly two numbers differ."""
+def run_length(x: Any, size: int, count: int) -> float:
+    """K for `count` samples, from some of the numbers; infinite where hardly two numbers differ."""
     rows = np.unique(np.linspace(0, len(x) - 1, max(2, _LOOK // size)).astype(int))
-    some = np.concatenate([_codes(x[i : i + 1], size).ravel()[:_LOOK] for i in rows])
+    some = np.concatenate([codes_of(x[i : i + 1], size).ravel()[:_LOOK] for i in rows])
     shares = np.unique(some, return_counts=True)[1] / len(some)
     bits = -math.log2(float(np.square(shares).sum()))
-    return math.ceil((2 * math.log2(len(x) * size) + _BITS) / bits) if bits >= 1.0 else math.inf
+    return math.ceil((2 * math.log2(count * size) + _BITS) / bits) if bits >= 1.0 else math.inf
 
 
-def _codes(part: Any, size: int) -> np.ndarray:
+def codes_of(part: Any, size: int) -> np.ndarray:
     """The numbers of some inputs, as float32 has them."""
     flat = np.asarray(part).reshape(len(part), -1)[:, :size].astype(np.float32) + np.float32(0.0)  # −0 becomes 0
     return np.ascontiguousarray(flat).view(np.uint32)
@@ -77,10 +82,10 @@ def _codes(part: Any, size: int) -> np.ndarray:
 def _parts(x: Any, size: int) -> Iterator[np.ndarray]:
     rows = max(1, _PART // size)
     for start in range(0, len(x), rows):
-        yield _codes(x[start : start + rows], size)
+        yield codes_of(x[start : start + rows], size)
 
 
-def _runs(codes: np.ndarray, length: int, every: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def runs_of(codes: np.ndarray, length: int, every: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Marks, places and samples of one run in so many, chosen by what it holds; and how many samples there are.
 
     Σ_i mark(number_i) r^i mod 2^64 from running sums.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32, Num
+from jaxtyping import Bool, Float64, Int, Int32, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
 from sparsebounds.bounds.graph.elements import present_elements
@@ -149,6 +149,13 @@ class Dot(LinearMap):
         for b, start, taken in self.taps.windows(values):
             out[b, start : start + len(taken)] = taken.reshape(len(taken), -1) @ weight[b]
         return self.placed(out)
+
+    def reads_of(self, values: Float64[np.ndarray, " padded"]) -> Bool[np.ndarray, " size"]:
+        there = np.zeros(self.shape, dtype=bool)
+        for b, source in enumerate(self.taps.source):
+            sites = np.append((values[source] > 0).any(axis=1), False)  # ABSENT is −1
+            there[b] = sites[self.taps.sites].any(axis=1)[:, None]
+        return self.placed(there)
 
     def apply_transposed(
         self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int

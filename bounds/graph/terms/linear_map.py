@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32
+from jaxtyping import Bool, Float64, Int, Int32
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes
 
@@ -109,6 +109,10 @@ class LinearMap(ABC):
     @abstractmethod
     def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
         """The map with weights `table(weight)` on one value per element of the graph, 0 at the end: float64 (size,)."""
+
+    def reads_of(self, values: Float64[np.ndarray, " padded"]) -> Bool[np.ndarray, " size"]:
+        """Which rows have an entry, be it zero, at an element whose value is above 0: `apply` with ones for weights."""
+        return np.asarray(self.apply(values, np.ones_like) > 0)
 
     @abstractmethod
     def apply_transposed(

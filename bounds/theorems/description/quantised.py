@@ -116,7 +116,9 @@ def occam_quantised(
     Source: as above; compressed networks as in Zhou et al., ICLR 2019, with exact inversion.
     """
     if quantised is None:
-        raise NotCovered("no quantised network was given (table makes one; bounds.quantised, quantised= of this bound)")
+        raise NotCovered(
+            "no quantised network was given (table makes one of arrays; bounds.quantised, quantised= of this bound)"
+        )
     network = quantised.network
     if network.input.shape != graph.input.shape or network.classes != graph.classes:
         raise ValueError("the quantised network has other inputs or classes than the graph; needed the same network")

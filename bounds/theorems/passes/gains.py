@@ -22,7 +22,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool
 from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.passes.nodes_fixed_numbers import FixedNumbers
-from sparsebounds.bounds.theorems.passes.nodes_logs import padded, summed_by
+from sparsebounds.bounds.theorems.passes.nodes_logs import summed_by
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 from sparsebounds.bounds.theorems.passes.nodes_terms import LayerTerms
 
@@ -72,7 +72,7 @@ class NodePass:
 
     nodes: Nodes
     values: Values
-    """Of all elements and nodes; −inf where the pass has not been."""
+    """Of all elements and nodes; −inf where the pass has not been, and at the end, for ABSENT."""
     m: int
     way: Way
 
@@ -108,7 +108,7 @@ def run_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: W
     Source: theorem N of docs/theory.md.
     """
     nodes = Nodes(graph, way.whole)
-    sizes = (int(graph.offsets[-1]), *[int(nodes.offsets[-1])] * 3)
+    sizes = (int(graph.offsets[-1]) + 1, *[int(nodes.offsets[-1]) + 1] * 3)
     state = NodePass(nodes, Values(*(np.full(size, -np.inf) for size in sizes)), m, way)
     inputs = log_of(np.bincount(nodes.local(0), weights=np.ravel(energies), minlength=nodes.counts[0]))
     _write(state, 0, Values(np.zeros(graph.input.size), np.zeros(len(inputs)), np.zeros(len(inputs)), inputs))
@@ -172,7 +172,7 @@ def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
     """g_e = k max_t g_{e(t)}, N_j = 2 max_t N for nodes whose elements all compare the same nodes; a copy if k is 1."""
     elements = layer.elements
     sizes = (elements >= 0).sum(axis=1)
-    rows = log_of(sizes.astype(np.float64)) + padded(state.values.rows)[elements].max(axis=1)
+    rows = log_of(sizes.astype(np.float64)) + state.values.rows[elements].max(axis=1)
     if layer.window == 1:
         copied = _shown(state, index, rows, elements.max(axis=1), 0.0)
         return replace(copied, gain=np.minimum(copied.gain, _copied(state, index, elements.max(axis=1))))
@@ -184,9 +184,9 @@ def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
 def _per_node(state: NodePass, index: int, windows: Int[np.ndarray, "windows T"]) -> tuple[Logs, Logs]:
     """From distinct windows (node, what it reads …): log Σ over the windows of max_t N, and the largest energy."""
     node, seen, total = windows[:, 0], windows[:, 1:], state.nodes.counts[index]
-    largest = padded(state.values.count)[seen].max(axis=1)
+    largest = state.values.count[seen].max(axis=1)
     energy = np.full(total, -np.inf)
-    np.maximum.at(energy, node, padded(state.values.energy)[seen].max(axis=1))
+    np.maximum.at(energy, node, state.values.energy[seen].max(axis=1))
     return summed_by(node, largest, total), energy
 
 
@@ -210,7 +210,7 @@ def _copied(state: NodePass, index: int, seen: Int[np.ndarray, " size"]) -> Logs
 def _activation(state: NodePass, index: int, layer: Activation) -> Values:
     """g_e = λ g_{e'} + |σ(0)|: what is left of σ without σ(0) contracts, and σ(0) is read from the constant."""
     one, local = layer.function, state.nodes.local(index)
-    rows = padded(state.values.rows)[layer.elements]
+    rows = state.values.rows[layer.elements]
     if not one.homogeneous:  # σ(ct) is not cσ(t): all elements of a node range over one set
         largest = np.full(state.nodes.counts[index], -np.inf)
         np.maximum.at(largest, local, rows)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float64, Int
 
@@ -11,18 +13,27 @@ FLOOR = 1e-120
 """What is smaller than this, relative to the largest, counts as this: too much, but never 0 where it is not 0."""
 
 
-def scaled(logs: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
-    """(values, log of their common scale): exp(logs) = values · scale, but for values raised to `FLOOR`.
+def scaled_parts(
+    logs: Float64[np.ndarray, " padded"], parts: Iterable[slice]
+) -> tuple[Float64[np.ndarray, " padded"], float]:
+    """(values, log of their common scale): exp(logs) = values · scale in these parts, 0 elsewhere, for ABSENT too.
+
+    What is smaller than `FLOOR` is raised to it. Only the parts are touched, however long the array is.
 
     Example:
-        >>> values, log_scale = scaled(np.array([1000.0, 1000.0 - np.log(4), -np.inf]))
+        >>> values, log_scale = scaled_parts(np.array([7.0, 1000.0, 1000.0 - np.log(4), -np.inf]), [slice(1, 4)])
         >>> values.round(9).tolist(), log_scale
-        ([1.0, 0.25, 0.0], 1000.0)
+        ([0.0, 1.0, 0.25, 0.0], 1000.0)
     """
-    top = float(logs.max(initial=-np.inf))
+    parts = list(parts)
+    top = max((float(logs[part].max(initial=-np.inf)) for part in parts), default=-np.inf)
+    values = np.zeros(len(logs))
     if top == -np.inf:
-        return np.zeros_like(logs), 0.0
-    return np.where(logs > -np.inf, np.maximum(np.exp(logs - top), FLOOR), 0.0), top
+        return values, 0.0
+    for part in parts:
+        one = logs[part]
+        values[part] = np.where(one > -np.inf, np.maximum(np.exp(one - top), FLOOR), 0.0)
+    return values, top
 
 
 def raised(values: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "*shape"], float]:
@@ -36,11 +47,6 @@ def raised(values: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "
     if top == 0.0:
         return np.zeros_like(values), 0.0
     return np.where(values > 0, np.maximum(values / top, FLOOR), 0.0), float(np.log(top))
-
-
-def padded(logs: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " padded"]:
-    """With −inf at the end, for ABSENT."""
-    return np.append(logs, -np.inf)
 
 
 def summed_by(

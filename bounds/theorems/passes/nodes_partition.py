@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,21 +31,20 @@ class Nodes:
             return np.arange(size, dtype=np.int32)
         return np.zeros(size, dtype=np.int32) if index in self.whole else self.graph.local_nodes(index)
 
-    @cached_property
+    @property
     def counts(self) -> tuple[int, ...]:
         """Nodes of each layer."""
-        return tuple(int(self.local(i).max()) + 1 for i in range(len(self.graph.layers)))
+        return _counts(self.graph, self.whole)
 
     @cached_property
     def offsets(self) -> Int64[np.ndarray, " layers"]:
         """First node of each layer, and the total."""
         return np.concatenate([[0], np.cumsum(self.counts)])
 
-    @cached_property
+    @property
     def node_of(self) -> Int32[np.ndarray, " padded"]:
         """Node of every element; the last entry, for index ABSENT, is ABSENT."""
-        parts = [self.local(i) + np.int32(self.offsets[i]) for i in range(len(self.graph.layers))]
-        return np.concatenate([*parts, [ABSENT]]).astype(np.int32)
+        return _node_of(self.graph, self.whole)
 
     @property
     def scalar(self) -> bool:
@@ -72,6 +72,21 @@ class Nodes:
     def blocks(self, index: int, number: int, structural: bool) -> Blocks:
         """The blocks of one term from nodes to nodes; `structural`: a fixed map with all that it may show."""
         return _node_blocks(self.graph, self.whole, index, number, structural)
+
+
+@per_graph
+def _counts(graph: Graph, whole: frozenset[int]) -> tuple[int, ...]:
+    nodes = Nodes(graph, whole)
+    return tuple(int(nodes.local(i).max()) + 1 for i in range(len(graph.layers)))
+
+
+@per_graph
+def _node_of(graph: Graph, whole: frozenset[int]) -> Int32[np.ndarray, " padded"]:
+    nodes = Nodes(graph, whole)
+    found = np.full(int(graph.offsets[-1]) + 1, ABSENT, dtype=np.int32)
+    for i, (first, end) in enumerate(itertools.pairwise(graph.offsets)):
+        np.add(nodes.local(i), np.int32(nodes.offsets[i]), out=found[first:end])
+    return found
 
 
 @per_graph

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from sparsebounds.bounds.graph.graph import Graph
-from sparsebounds.bounds.graph.memory import per_graph
+from sparsebounds.bounds.graph.memory import per_graph, per_network
 from sparsebounds.bounds.graph.terms import Term
 from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.passes.nodes_fixed import fixed_norms
-from sparsebounds.bounds.theorems.passes.nodes_logs import padded, raised, scaled
+from sparsebounds.bounds.theorems.passes.nodes_logs import raised, scaled_parts
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 
 Logs = Float64[np.ndarray, " ..."]
@@ -54,14 +54,14 @@ class LayerTerms:
                 parts.append(self._by_blocks(number, term, gain))
             if set(sources) - set(self.vectors):
                 others = set(sources) - set(self.vectors)
-                parts.append(_by_elements(term, kept(self.nodes.graph.offsets, others, rows)))
+                parts.append(_by_elements(term, rows, parts_of(self.nodes.graph.offsets, others)))
         return np.asarray(np.logaddexp.reduce(parts, axis=0)) if parts else None
 
     def fixed(self, rows: Logs) -> Logs | None:
         """log Σ |coefficient| g over the elements that the fixed maps show."""
         offsets, layer_of = self.nodes.graph.offsets, self.nodes.graph.layer_of
         parts = [
-            _by_elements(term, kept(offsets, layer_of(term.elements_read), rows))
+            _by_elements(term, rows, parts_of(offsets, layer_of(term.elements_read)))
             for _, term in self.terms
             if not term.learned
         ]
@@ -85,22 +85,22 @@ class LayerTerms:
         found = []
         for number, term in self.terms:
             if self._whole(term):
-                seen = self._layers(term, structural)
+                seen = self._layers(number, structural)
                 found.append(np.max([np.where(there, logs[node], -np.inf) for node, there in seen], axis=0))
             else:
                 blocks = self.nodes.blocks(self.index, number, structural)
-                found.append(blocks.largest(padded(logs), structural and term.learned))
+                found.append(blocks.largest(logs, structural and term.learned))
         return np.asarray(np.max(found, axis=0))
 
     def _summed(self, number: int, logs: Logs, structural: bool) -> Logs:
         term = self.terms[number][1]
         if self._whole(term):
-            seen = self._layers(term, structural)
+            seen = self._layers(number, structural)
             return np.asarray(
                 np.logaddexp.reduce([np.where(there, logs[node], -np.inf) for node, there in seen], axis=0)
             )
         sources = self.nodes.graph.layer_of(term.elements_read)
-        values, top = scaled(padded(kept(self.nodes.offsets, sources, logs)))
+        values, top = scaled_parts(logs, parts_of(self.nodes.offsets, sources))
         blocks = self.nodes.blocks(self.index, number, structural)
         b, t, _ = blocks.norms2.shape
         every = (structural and term.learned) or blocks.full  # a fixed map shows what it shows
@@ -111,12 +111,15 @@ class LayerTerms:
         """Whether all that a term reads are layers of one node."""
         return self.nodes.whole.issuperset(self.nodes.graph.layer_of(term.elements_read))
 
-    def _layers(self, term: Term, structural: bool) -> list[tuple[int, np.ndarray]]:
+    def _layers(self, number: int, structural: bool) -> list[tuple[int, np.ndarray]]:
         """(node, which nodes of the layer read it), for layers of one node."""
         local, count = self.nodes.local(self.index), self.nodes.counts[self.index]
-        found = []
-        for source in self.nodes.graph.layer_of(term.elements_read):
-            rows = term.apply(self._of(source), np.ones_like if structural else lambda w: np.asarray(w != 0, float))
+        term, graph, found = self.terms[number][1], self.nodes.graph, []
+        for source in graph.layer_of(term.elements_read):
+            if structural or not _some_are_zero(graph, self.index, number):
+                rows = term.reads_of(self._of(source)).astype(np.float64)
+            else:
+                rows = term.apply(self._of(source), lambda w: np.asarray(w != 0, float))
             there = np.asarray(np.bincount(local, weights=rows, minlength=count) > 0)
             found.append((int(self.nodes.offsets[source]), there))
         return found
@@ -130,7 +133,7 @@ class LayerTerms:
                 norms = np.sqrt(term.apply(self._of(source), lambda w: np.square(w / scale)))
                 parts.append(log_of(norms) + gain[self.nodes.offsets[source]])
             return np.asarray(np.logaddexp.reduce(parts, axis=0) + np.log(scale))
-        values, top = scaled(padded(kept(self.nodes.offsets, self.vectors, gain)))
+        values, top = scaled_parts(gain, parts_of(self.nodes.offsets, self.vectors))
         blocks = self.nodes.rows(self.index, number)
         norms, largest = raised(np.sqrt(blocks.norms2))
         return log_of(blocks.sums(values, norms)) + top + largest
@@ -142,19 +145,22 @@ class LayerTerms:
         return ones
 
 
-def kept(offsets: Int64[np.ndarray, " layers"], layers: Iterable[int], logs: Logs) -> Logs:
-    """Numbers per element or per node, those of other layers −inf: `offsets` says where each layer begins."""
-    only = np.full_like(logs, -np.inf)
-    for one in layers:
-        only[offsets[one] : offsets[one + 1]] = logs[offsets[one] : offsets[one + 1]]
-    return only
+def parts_of(offsets: Int64[np.ndarray, " layers"], layers: Iterable[int]) -> list[slice]:
+    """Where some layers stand among all elements, or all nodes: `offsets` says where each begins."""
+    return [slice(int(offsets[one]), int(offsets[one + 1])) for one in layers]
 
 
-def _by_elements(term: Term, rows: Logs) -> Logs:
-    """log Σ |w_{e,e'}| g_{e'}."""
-    values, top = scaled(padded(rows))
+def _by_elements(term: Term, rows: Logs, parts: Iterable[slice]) -> Logs:
+    """log Σ |w_{e,e'}| g_{e'} over elements of these parts."""
+    values, top = scaled_parts(rows, parts)
     largest = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
     return log_of(term.apply(values, lambda w: raised(np.abs(w))[0])) + top + np.log(largest)
+
+
+@per_network
+def _some_are_zero(graph: Graph, index: int, number: int) -> bool:
+    """Whether a term has weights that are zero."""
+    return not bool(graph.linear(index).terms[number].strengths.all())
 
 
 @per_graph
