@@ -15,7 +15,8 @@ from sparsebounds.experiments.sweep.store import to_parquet
 from sparsebounds.experiments.sweep.version import code_version
 from sparsebounds.experiments.sweep.work import rows_of
 
-PATIENCE_S = 8
+PATIENCE_S = 4
+"""How long an address may stay silent."""
 PINNED = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",

@@ -67,6 +67,7 @@ def _table(cell: Cell, trained: Trained, data: Dataset, nodes: Partition, names:
         data.x_test,
         data.y_test,
         delta=cell.settings.delta,
+        gamma=cell.settings.gamma,
         names=names,
         reference=bounds.read_graph(trained.initial, data.x_train[:2], nodes=nodes),
         nodes=nodes,
@@ -80,7 +81,7 @@ def _bound_row(row: Row, nodes: str) -> Row:
     name = row["bound"] if nodes == "position" else f"{row['bound']} ({nodes})"
     kept = {key: row[key] for key in ("value", "gamma", "guarantee", "seconds", "note")}
     kind = "held out" if row["bound"] in HELD_OUT else "bound"
-    return {"quantity": name, "kind": kind, "nodes": nodes, "capacity": row.get("capacity", row["value"]), **kept}
+    return {"quantity": name, "kind": kind, "nodes": nodes, "capacity": row["capacity"], **kept}
 
 
 def _measures(cell: Cell, trained: Trained, data: Dataset) -> list[Row]:

@@ -1,5 +1,6 @@
 """`sparsebounds sweep`: the cells of a grid that are not there yet, on Dask, written as they are done."""
 
+import contextlib
 import hashlib
 import json
 import random
@@ -54,12 +55,16 @@ def run(options: SweepOptions, *, progress: bool) -> dict[str, Any]:
     grid = cells(sweep, code)
     folder = options.out or default_folder(sweep)
     pools = load_pools(grid, options.data_dir, hub=options.hub)
-    store = Store.opened(folder, sweep, code, resume=options.resume)
-    done, broken = store.done(grid)
-    todo = [cell for cell in grid if cell.name not in done]
-    if todo:
-        known_as = hashlib.sha256(json.dumps(plain([sweep, code])).encode()).hexdigest()[:20]
-        with connected(options.scheduler, options.workers) as client:
+    with contextlib.ExitStack() as stack:
+        client = None
+        if options.scheduler is not None:  # before anything is written
+            client = stack.enter_context(connected(options.scheduler, None))
+        store = Store.opened(folder, sweep, code, resume=options.resume)
+        done, broken = store.done(grid)
+        todo = [cell for cell in grid if cell.name not in done]
+        if todo:
+            known_as = hashlib.sha256(json.dumps(plain([sweep, code])).encode()).hexdigest()[:20]
+            client = client or stack.enter_context(connected(None, options.workers))
             prepare(client, known_as, pools, code)
             work_off(client, todo, store, on_worker, known_as, done=len(done), progress=progress)
     names = {cell.name for cell in grid}
