@@ -78,8 +78,15 @@ def certificate(
         repetitions: "natural" if the distribution itself repeats inputs, see `Sample.measure`.
         batch_size: samples per call of f.
 
+    It is `peeling` with two choices made after looking, of three partitions and of three margin forms, and their price:
+    at most log 9 = 2.2 nats, in the confidence and in the energies (m large: nothing; m = 1000: about 0.01 in the
+    value). It is smaller than `peeling` where nodes that are no positions, a tree that the data choose or the sum form
+    save more than that: masks that remove most weights, classes that are not balanced. Where the partition and the tree
+    are known in advance, `peeling` with them is smaller, or this with `nodes=`.
+
     Returns:
-        A certificate; `terms` lists every choice with its price in nats. Value NaN for a network outside the theorem.
+        A certificate; `note` says which partition and form won, `terms` lists every choice with its price in nats.
+        Value NaN for a network outside the theorem.
 
     Raises:
         ValueError: bad data, δ, γ, tree, range or choices; left-out samples among x.
@@ -151,7 +158,15 @@ def certified(
         "mask": MASK_FIXED if mask_fixed else MASK_UNCOUNTED,
         **paid.terms,
     }
-    return bound_from_step(step, certified, sample, terms=terms)
+    found = bound_from_step(step, certified, sample, terms=terms)
+    return replace(found, note="; ".join(part for part in (_won(found.terms), found.note) if part))
+
+
+def _won(terms: Mapping[str, Any]) -> str:
+    """Which partition and form gave the smallest value, and what choosing them cost."""
+    price = sum(terms.get(f"nats: choice of {what}", 0.0) for what in ("nodes", "margin form"))
+    paid = f", a choice that costs {price:.2f} nats beside `peeling`" if price else ""
+    return f"nodes: {terms['nodes']}, margin form: {terms['margin form']}{paid}"
 
 
 def _shown(tree: Tree, *, given: bool) -> str:

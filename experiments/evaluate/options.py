@@ -24,15 +24,17 @@ class EvaluateConfig:
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     gamma: Annotated[str | None, Option(help="Margin: a number, or best.", show_default="what each bound says")] = None
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
-    mask_fixed: Annotated[bool, Option(help="Zero weights were fixed before seeing the data.")] = False
+    mask_fixed: Annotated[bool, Option("--mask-fixed", help="Zero weights were fixed before seeing the data.")] = False
     selections_fixed: Annotated[
-        bool, Option(help="Lists of what the network reads were fixed before seeing the data.")
+        bool, Option("--selections-fixed", help="Lists of what the network reads were fixed before seeing the data.")
     ] = False
     preprocessing: Annotated[
         str, Option(help="fixed, sample (the data's statistics), or stated: fixed, if it looks otherwise.")
     ] = "fixed"
     repetitions: Annotated[str, Option(help="counted, or natural: the distribution itself repeats inputs.")] = "counted"
-    simultaneous: Annotated[bool, Option(help="All certificates together fail with probability delta.")] = False
+    simultaneous: Annotated[
+        bool, Option("--simultaneous", help="All certificates together fail with probability delta.")
+    ] = False
     pixel_range: Annotated[
         tuple[float, float] | None, Option(metavar="LOW HIGH", help="Lowest and highest input that can occur.")
     ] = None

@@ -97,6 +97,19 @@ def test_every_price_stands_in_the_terms():
     assert b.value == pytest.approx(b.margin_error + b.complexity + b.confidence)
 
 
+def test_the_row_says_which_form_won_and_what_the_choice_costs():
+    """`peeling` with the partition and the tree that won is the same class, but for at most log 9 nats."""
+    graph, sample = measured(m=1000)
+    b = certified(graph, sample, delta=0.01)
+    won = f"nodes: {b.terms['nodes']}, margin form: {b.terms['margin form']}"
+    assert b.note.startswith(f"{won}, a choice that costs {math.log(9):.2f} nats beside `peeling`")
+    assert certified(graph, sample, delta=0.01, nodes="scalar").note.startswith("nodes: scalar, margin form: ")
+    peeled = bounds.peeling(graph, sample, delta=0.01, gamma="best")
+    dearer = 2 * (math.sqrt((math.log(100) + peeled.terms["nats paid for choices"] + math.log(9)) / 2000)
+                  - math.sqrt((math.log(100) + peeled.terms["nats paid for choices"]) / 2000))  # fmt: skip
+    assert b.value <= peeled.value + 2 * dearer  # in the confidence, and the same order in the energies
+
+
 def test_the_confidence_is_what_the_prices_say():
     sample = types.SimpleNamespace(m=100, ramp=lambda gamma: 0.25, ramps=lambda gammas: np.full_like(gammas, 0.25))
     payment = Payment.of_theorem_3(0.01, 1.0)
