@@ -128,7 +128,7 @@ def _rows(chosen: Mapping[str, Measure], subject: Subject) -> Iterator[dict[str,
         try:
             value, note = float(measure(subject)), ""
             if math.isnan(value):
-                note = "not a number"
+                note = "not a number: it was handed in so, or is not defined for these weights"
         except Undefined as reason:
             value, note = math.nan, str(reason)
         except Exception as error:  # a measure of somebody else's must not cost the other rows
