@@ -1,6 +1,7 @@
 """Spectra, group norms, searches and mixtures: by hand, against a definition, and against each other."""
 
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -47,6 +48,12 @@ def test_the_spectrum_of_a_diagonal_layer():
 def test_small_layers_are_left_out_and_it_is_said():
     rows = bounds.measures(lambda x: x @ np.eye(2, dtype=np.float32), X, Y, names=["alpha", "stable_rank"])
     assert rows.value.isna().all() and (rows.note == "no layer has 10 eigenvalues, and smaller ones are left out").all()
+
+
+def test_without_the_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "powerlaw", None)
+    with pytest.raises(bounds.Undefined, match=r"pip install 'sparsebounds\[spectra\]'"):
+        power_law_exponent(np.arange(1.0, 20.0))
 
 
 @pytest.mark.parametrize("tail", [1.5, 2.5, 5.0, 9.0])

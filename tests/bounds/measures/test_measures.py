@@ -98,6 +98,11 @@ def test_a_measure_that_raises_is_a_row(monkeypatch):
     assert rows.value[1] == pytest.approx(math.sqrt(8 / 100))
 
 
+def test_a_log_cannot_stand_for_a_measure():
+    with pytest.raises(ValueError, match="log has 'params', the name of a measure that is computed"):
+        bounds.measures(two_layers, X, np.zeros(100, int), log={"params": 3.0})
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="unknown measure 'sharp'; the known ones are params, vc_dim"):
         bounds.measures(two_layers, X, np.zeros(100, int), names=["sharp"])
