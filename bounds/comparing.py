@@ -60,6 +60,7 @@ def compare(
 
     Raises:
         ValueError: bad data, no models, a path without `build`, names of references or logs that no model has.
+        ReadError, ValueError, OSError: the reason of the first model, where all of them are refused.
 
     Example:
         >>> import numpy as np
@@ -75,7 +76,7 @@ def compare(
         if strange:
             raise ValueError(f"{what} has {strange[0]!r}, which no model is called; they are {', '.join(found)}")
     check_sample(x, y)
-    rows = []
+    rows, refusals = [], []
     for name, model in found.items():
         reference = (references or {}).get(name)
         log = (logs or {}).get(name) if measured else None
@@ -84,7 +85,10 @@ def compare(
             network = Network.of(build(model) if build is not None and isinstance(model, Path) else model)
             rows += list(_rows(name, network, (x, y, x_test, y_test), with_all, measured, log))
         except (ReadError, ValueError, OSError) as error:  # this model's refusal must not cost the others
+            refusals.append(error)
             rows.append({"model": name, "name": "", "guarantee": "", "source": "", "note": str(error)})
+    if len(refusals) == len(found):
+        raise refusals[0]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -1,7 +1,7 @@
 """WeightWatcher's measures: the eigenvalues λ of WᵀW of every layer, logarithms to base 10, means over layers.
 
-A convolution is k² slices (out × in), each times √(k²/2), whose eigenvalues are pooled; layers with fewer than
-`FEWEST` eigenvalues are left out.
+A convolution is k² slices (out × in), each times √½, whose eigenvalues are pooled; layers with fewer than `FEWEST`
+eigenvalues are left out. (Its documentation has √(k²/2); its code, run in its default mode, counts k² as 1.)
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ SOURCE = "WeightWatcher d6fd015 (Martin, Mahoney, JMLR 2021)"
 FEWEST = 10
 SMALLEST = 1e-5
 """Eigenvalues below take no part in the fit."""
+EVERY_ALPHA = {"alpha": [1.0, math.inf]}
+"""The package's own range ends at 3, and fits with a larger exponent would be passed over."""
 MISSING = "α is fitted by the package powerlaw, which is not installed: pip install 'sparsebounds[spectra]'"
 
 
@@ -87,7 +89,7 @@ def power_law_exponent(eigenvalues: Float64[np.ndarray, " n"]) -> float:
         raise Undefined(f"fewer than two eigenvalues above {SMALLEST:g}: no tail to fit")
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        return float(powerlaw.Fit(kept, verbose=0).power_law.alpha)
+        return float(powerlaw.Fit(kept, verbose=0, parameter_ranges=EVERY_ALPHA).power_law.alpha)
 
 
 def spectrum(weights: Weights) -> Spectrum:

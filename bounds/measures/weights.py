@@ -46,13 +46,12 @@ class Weights:
 
     @cached_property
     def slices(self) -> list[Float64[np.ndarray, "out in"]]:
-        """One for every tap of a convolution, times √(k²/2) for k² taps; of other layers one per set of weights."""
+        """One for every tap of a convolution, times √½; of other layers one per set of weights."""
         (dot,) = linear_layer(self.graph, self.index, self.number).dots
         dot = dot.with_shared_rows()
         if dot.dense or (len(dot.weight) > 1 and dot.taps.shape[1] == 1):
             return [weight.T for weight in dot.weight]
-        table = self.kernel.table
-        return [math.sqrt(len(table) / 2) * tap.T for tap in table]
+        return [math.sqrt(0.5) * tap.T for tap in self.kernel.table]
 
     @property
     def size(self) -> int:
