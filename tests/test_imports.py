@@ -104,6 +104,7 @@ ROOMS = {"bounds": BOUNDS, "nets": NETS, "experiments": EXPERIMENTS}
 LAZY = {
     "experiments/cli.py": "*",  # `--help` answers at once
     "nets/data/hub.py": "datasets",  # the extra [hub]
+    "bounds/show/pages/writing.py": "jinja2, markupsafe, vl_convert, sparsebounds.bounds.show.pages",  # [page]
 }
 
 # Violations that wait for the change that ends them. Empty when it is done.
