@@ -21,6 +21,7 @@ from sparsebounds.bounds.reader import read_graph
 from sparsebounds.bounds.registry import MEASURES
 from sparsebounds.bounds.sample.batches import batches
 from sparsebounds.bounds.sample.checks import check_classes, check_sample
+from sparsebounds.bounds.sample.given import Arrays
 
 COLUMNS = ("measure", "value", "guarantee", "seconds", "source", "note")
 
@@ -84,7 +85,7 @@ def measures(
     x, labels = check_sample(x, y)
     network = Network.of(f, params)
     found = read_graph(network, np.asarray(x[:2])) if graph is None else graph
-    scores = _scores(network, x, batch_size)
+    scores = _scores(network, x, labels, batch_size)
     subject = Subject(
         graph=found,
         scores=scores,
@@ -115,8 +116,8 @@ def _chosen(names: Iterable[str] | None, log: Mapping[str, float], searches: boo
     return {name: known[name] for name in wanted}
 
 
-def _scores(network: Network, x: Any, batch_size: int) -> Float64[np.ndarray, "m C"]:
-    return np.concatenate([batch.scores for batch in batches(network, x, batch_size=batch_size)])
+def _scores(network: Network, x: Any, y: Any, batch_size: int) -> Float64[np.ndarray, "m C"]:
+    return np.concatenate([batch.scores for batch, _ in batches(network, Arrays(x, y), batch_size=batch_size)])
 
 
 def _before(reference: Any, x: np.ndarray) -> Graph | None:

@@ -117,6 +117,7 @@ LAZY = {
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
     "nets/onnx/packages.py": "onnx, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
+    "bounds/show/pages/writing.py": "jinja2, markupsafe, vl_convert, sparsebounds.bounds.show.pages",  # [page]
 }
 
 # `bounds.measures(…)` is called, its folder never: files in it are imported by their own names, and the face has the

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from html import escape
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float64, Int, Int32, Int64, Num
 
 from sparsebounds.bounds.graph.blocks import Blocks, JoinedBlocks, LayerNodes
@@ -16,6 +18,7 @@ from sparsebounds.bounds.graph.frozen import frozen
 from sparsebounds.bounds.graph.layers import Computed, Input, Layer, Linear, MaxPool, label
 from sparsebounds.bounds.graph.memory import Memory, per_graph, per_network
 from sparsebounds.bounds.graph.selections import Selection, Wiring
+from sparsebounds.bounds.graph.summary import parameters, summarised
 from sparsebounds.bounds.graph.terms import Dot, Term
 from sparsebounds.bounds.plain import plain
 
@@ -210,6 +213,26 @@ class Graph:
             lines.append(f"{i:3d}  {kind:<20} {layer.name:<24} {sizes}")
         lines += [f"     {name} above the scores, taken off" for name in reversed(self.ends)]
         return "\n".join(lines)
+
+    def summary(self) -> pd.DataFrame:
+        """A row per layer: name, kind, positions × channels, nodes, |pred| (least–most over nodes), parameters.
+
+        Example:
+            >>> from sparsebounds.bounds.reader import read_graph
+            >>> graph = read_graph(lambda x: x @ np.eye(3, dtype=np.float32), np.ones((2, 3), np.float32))
+            >>> graph.summary()[["layer", "nodes", "|pred|", "parameters"]].to_numpy().tolist()
+            [['input', 3, '', 0], ['dot 1', 1, '3', 9]]
+        """
+        counts = self.pred_counts()
+        rows = [summarised(each, self.node_counts[i], counts.get(i)) for i, each in enumerate(self.layers)]
+        return pd.DataFrame(rows)
+
+    def __repr__(self) -> str:
+        size = sum(map(parameters, self.layers))
+        return f"<Graph: {len(self.layers)} layers, {size} parameters, {self.classes} classes, nodes={self.nodes!r}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self)[1:-1])}</p>{self.summary().to_html(index=False)}"
 
 
 def check_partition(nodes: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.sample.batches import batches
+from sparsebounds.bounds.sample.given import Arrays
 from sparsebounds.bounds.sample.margins import margins_of
 
 TRIED = 512
@@ -102,8 +103,8 @@ def _error(network: Network, x: np.ndarray, y: np.ndarray) -> float | None:
     """The share of errors; None where the network does not take such data."""
     wrong = 0
     try:
-        for batch in batches(network, x, batch_size=256, what="sample"):
-            wrong += int((margins_of(batch.scores, y[batch.where]) <= 0).sum())
+        for batch, labels in batches(network, Arrays(x, y), batch_size=256):
+            wrong += int((margins_of(batch.scores, labels) <= 0).sum())
     except Exception:  # the user's function raises what it likes at inputs of another shape
         return None
     return wrong / len(y)

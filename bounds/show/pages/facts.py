@@ -1,0 +1,153 @@
+"""What a page says in words: the verdict, what was assumed, what nobody checked, versions and hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+
+from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.evidence import Evidence
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.program import Program
+from sparsebounds.bounds.registry import BOUNDS
+from sparsebounds.bounds.show.numbers import percent, readable, upwards
+from sparsebounds.bounds.verdicts import verdict_of
+
+PACKAGES = ("sparsebounds", "jax", "numpy", "flax", "pandas")
+YOURS = (
+    "The samples are independent draws, originals alone and all of them: no augmented copies, no second record of one "
+    "patient, video or series, no balancing or cleaning.",
+    "The test set chose nothing: no epoch, no setting, no feature, nor which of several networks is shown.",
+    "The architecture, what made the inputs, and m were fixed without the sample.",
+    "New data come from the same distribution as the sample.",
+)
+"""Nothing in the numbers can show these."""
+SAID = {
+    "preprocessing": "where the constants of the normalisation come from",
+    "repetitions": "inputs that repeat",
+    "mask_fixed": "the zeros of the weights were fixed without the sample",
+    "selections_fixed": "what the network reads was fixed without the sample",
+    "pixel_range": "every coordinate that can occur lies in",
+    "reference": "distances are measured from a reference that was fixed without the sample",
+    "simultaneous": "all certificates hold together",
+    "nodes": "a node is a",
+}
+
+
+def certificates(found: Mapping[str, Bound]) -> dict[str, Bound]:
+    """Those that have a value, the smallest first."""
+    rows = {name: bound for name, bound in found.items() if bound.covered and bound.guarantee == "certificate"}
+    return dict(sorted(rows.items(), key=lambda item: item[1].value))
+
+
+def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
+    """The headline of a page: what is guaranteed, by which bound, with what probability, and what that leaves open.
+
+    The smallest of N certificates was picked after looking, so that the δ of all of them are added up.
+
+    Example:
+        >>> rows = {name: Bound(value, 0, 0, 0, 0, 0.001, "certificate") for name, value in (("a", 0.05), ("b", 2.0))}
+        >>> verdict(rows)["headline"]
+        'With probability 99.8 % the network errs on at most 5 % of new data.'
+    """
+    rows = certificates(found)
+    if not rows:
+        return {"tone": "none", "word": "no certificate", "headline": "No bound here is a certificate.", "detail": ""}
+    name, best = next(iter(rows.items()))
+    spent = math.fsum(bound.delta for bound in rows.values())
+    sure = f"{math.floor(1e4 * (1 - spent)) / 1e2:g} %"
+    if best.value >= 1:
+        headline = "Nothing is guaranteed: every certificate is 1 or more."
+        detail = f"The smallest is {name}, {upwards(best.value)}; no error is above 1, so this says nothing."
+        return {"tone": "bad", "word": "vacuous", "headline": headline, "detail": detail}
+    headline = f"With probability {sure} the network errs on at most {percent(best.value)} of new data."
+    return {"tone": "good", "word": "informative", "headline": headline, "detail": _detail(name, best, rows)}
+
+
+def _detail(name: str, best: Bound, rows: Mapping[str, Bound]) -> str:
+    alone = f"{100 * (1 - best.delta):g} %"
+    text = f"By {name}, which alone holds with probability {alone}"
+    if len(rows) > 1:
+        text += f"; the smallest of {len(rows)} certificates was picked, so their δ are added up"
+    about = {"held_out": "It comes from held-out samples, not from theory.",
+             "occam_quantised": "It speaks of the network rounded to few bits."}  # fmt: skip
+    text += f". {about[name]}" if name in about else "."
+    others = {one: bound for one, bound in rows.items() if one not in about}
+    if name in about and others:
+        least, bound = next(iter(others.items()))
+        word = "it says nothing" if bound.value >= 1 else "it says little" if bound.value >= 0.5 else "informative"
+        text += f" From the training sample alone the smallest is {least}, {upwards(bound.value)}: {word}."
+    return text
+
+
+def numbers(evidence: Evidence) -> list[tuple[str, str]]:
+    """A few numbers below the headline."""
+    found: list[tuple[str, str]] = []
+    if evidence.sample is not None:
+        found.append(("training samples", f"{evidence.sample.m}"))
+        found.append(("training error", f"{100 * evidence.sample.train_error:.3g} %"))
+    if evidence.test is not None:
+        n = len(evidence.test.margins)
+        spread = math.sqrt(evidence.test.error * (1 - evidence.test.error) / n)
+        found.append((f"test error ({n} samples)", f"{100 * evidence.test.error:.3g} % ± {100 * spread:.2g} %"))
+    if isinstance(evidence.graph, Graph):
+        found.append(("classes", f"{evidence.graph.classes}"))
+        found.append(("parameters", f"{int(evidence.graph.summary()['parameters'].sum())}"))
+    return found
+
+
+def assumptions(found: Mapping[str, Bound]) -> list[tuple[str, str]]:
+    """Theorem by theorem, of those that gave a number: names of the bounds, what they assume of the network."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, bound in found.items():
+        if bound.covered and name in BOUNDS:
+            groups.setdefault(BOUNDS[name].declaration.assumes, []).append(name)
+    return [(", ".join(names), "; ".join(assumes)) for assumes, names in groups.items()]
+
+
+def declared(evidence: Evidence) -> list[tuple[str, str]]:
+    """What the caller said; it was believed."""
+    return [(SAID[key], readable(value)) for key, value in evidence.said.items() if key in SAID]
+
+
+def fingerprints(evidence: Evidence) -> list[tuple[str, str]]:
+    """Versions, and hashes of weights and sample."""
+    rows = [("Python", platform.python_version())]
+    for package in PACKAGES:
+        try:
+            rows.append((package, version(package)))
+        except PackageNotFoundError:
+            rows.append((package, "not installed"))
+    if evidence.graph is not None:
+        rows.append(("weights, SHA-256", _hashed(_arrays(evidence.graph))))
+    if evidence.sample is not None and evidence.sample.fingerprints is not None:
+        marks = np.asarray(evidence.sample.fingerprints)
+        rows.append(("training inputs in their order, SHA-256", _hashed([marks])))
+        rows.append(("margins, SHA-256", _hashed([np.asarray(evidence.sample.margins)])))
+    return rows
+
+
+def _arrays(graph: Graph | Program) -> list[np.ndarray]:
+    if isinstance(graph, Program):
+        return [np.asarray(array) for _, array in graph.numbers]
+    weights = [term.parameters for layer in graph.layers for term in layer.terms]
+    biases = [layer.bias for layer in graph.layers]
+    return [np.asarray(array) for array in (*weights, *biases) if array is not None]
+
+
+def _hashed(arrays: list[np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def verdict_word(bound: Bound) -> str:
+    """For the table."""
+    return verdict_of(bound.value, bound.guarantee)
