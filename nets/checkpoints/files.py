@@ -64,7 +64,7 @@ def _reader(path: Path, step: int | None) -> tuple[Callable[[], Mapping[str, np.
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
     """By NumPy, which keeps float64; bfloat16 it does not know, which comes by JAX."""
     with safe_open(path, framework="np") as file:
-        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118, it is no mapping
+        kinds = {file.get_slice(name).get_dtype() for name in file.keys()}
     load = flax.load_file if any(kind in ("BF16", "F8_E4M3", "F8_E5M2") for kind in kinds) else numpy.load_file
     return {name: np.asarray(value) for name, value in load(path).items()}
 
@@ -103,7 +103,7 @@ def _is_tree(folder: Path) -> bool:
 
 
 def _orbax(folder: Path) -> dict[str, np.ndarray]:
-    """Arrays of NumPy, whatever they lay on. What else a training keeps there, such as settings as text, is no weight."""
+    """Arrays of NumPy, whatever they lay on. What else a training keeps there, such as text, is no weight."""
     with ocp.PyTreeCheckpointer() as checkpointer:
         shapes = checkpointer.metadata(folder).item_metadata.tree
         wanted = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)

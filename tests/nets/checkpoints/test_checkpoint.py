@@ -130,7 +130,9 @@ def test_all_that_does_not_fit_is_said_at_once(tmp_path: Path) -> None:
 
 def test_another_architecture(tmp_path: Path) -> None:
     save_file(arrays_of(small("mobilenet_v2")[0]), tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match=r"holds another network: none of its \d+ names \(blocks\.0\..* of the 10 that"):
+    with pytest.raises(
+        ValueError, match=r"holds another network: none of its \d+ names \(blocks\.0\..* of the 10 that"
+    ):
         nets.load_checkpoint(built(1), tmp_path / "other.safetensors")
     save_file(arrays_of(built(1, width=4)), tmp_path / "wide.safetensors")
     with pytest.raises(ValueError, match=r"conv\.bias has shape \(4,\), not \(3,\).*norm\.var has shape"):
