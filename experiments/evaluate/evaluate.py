@@ -17,6 +17,7 @@ from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
+from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
@@ -48,23 +49,25 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
     _check_range(config.pixel_range, arrays)
     network, said = _network(config, arrays)
     try:
-        frame = bounds.table(
-            network,
-            arrays.x_train,
-            arrays.y_train,
-            arrays.x_test,
-            arrays.y_test,
-            delta=config.delta,
-            names=list(config.names) or None,
-            nodes=cast(Partition, config.nodes),
-            mask_fixed=config.mask_fixed,
-            selections_fixed=config.selections_fixed,
-            preprocessing=config.preprocessing,
-            repetitions=config.repetitions,
-            simultaneous=config.simultaneous,
-            pixel_range=config.pixel_range,
-            options=None if config.gamma is None else {"gamma": margin_of(config.gamma)},
-        )
+        with Passes() as passes:
+            frame = bounds.table(
+                network,
+                arrays.x_train,
+                arrays.y_train,
+                arrays.x_test,
+                arrays.y_test,
+                delta=config.delta,
+                names=list(config.names) or None,
+                nodes=cast(Partition, config.nodes),
+                mask_fixed=config.mask_fixed,
+                selections_fixed=config.selections_fixed,
+                preprocessing=config.preprocessing,
+                repetitions=config.repetitions,
+                simultaneous=config.simultaneous,
+                pixel_range=config.pixel_range,
+                options=None if config.gamma is None else {"gamma": margin_of(config.gamma)},
+                progress=passes,
+            )
         frame.attrs["said"] = said
         return frame
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence

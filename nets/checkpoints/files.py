@@ -103,7 +103,7 @@ def _is_tree(folder: Path) -> bool:
 
 
 def _orbax(folder: Path) -> dict[str, np.ndarray]:
-    """Arrays of NumPy, whatever they lay on. What else a training keeps there, such as settings, is no weight."""
+    """Arrays of NumPy, whatever they lay on. What else a training keeps there, such as text, is no weight."""
     with ocp.PyTreeCheckpointer() as checkpointer:
         shapes = checkpointer.metadata(folder).item_metadata.tree
         wanted = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes)

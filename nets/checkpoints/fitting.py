@@ -16,8 +16,8 @@ def fitted(
 ) -> dict[str, np.ndarray]:
     """The arrays under the names of the network, in its types.
 
-    A training keeps its weights beside the state of its optimiser, and Linen modules among other variables: where
-    a single first word of the names, such as `params`, makes them those of the network, it is taken off.
+    A training keeps its weights beside the state of its optimiser, and one of Linen modules among other variables:
+    where a single first word of the names, such as `params`, makes them those of the network, it is taken off.
 
     Args:
         arrays: of the checkpoint.

@@ -145,10 +145,20 @@ class Dot(LinearMap):
         return float(sum(each @ _row_sums(weight, table) for each, weight in zip(counts, self.weight, strict=True)))
 
     def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
+        if self.dense and self.weight.size > BLOCK:
+            return self.placed(self._dense_apply(values, table))
         out, weight = np.empty(self.shape), table(self.weight)
         for b, start, taken in self.taps.windows(values):
             out[b, start : start + len(taken)] = taken.reshape(len(taken), -1) @ weight[b]
         return self.placed(out)
+
+    def _dense_apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, "1 1 N"]:
+        """`apply` of a wide matrix, some of its columns at a time: it is not copied."""
+        taken, weight = values[self.taps.rows(0)[0]], self.weight[0]
+        out, step = np.zeros(self.shape), max(1, BLOCK // weight.shape[1])
+        for start in range(0, len(weight), step):
+            out[0, 0] += taken[start : start + step] @ table(weight[start : start + step])
+        return out
 
     def reads_of(self, values: Float64[np.ndarray, " padded"]) -> Bool[np.ndarray, " size"]:
         there = np.zeros(self.shape, dtype=bool)

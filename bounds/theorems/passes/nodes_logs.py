@@ -46,7 +46,21 @@ def raised(values: Float64[np.ndarray, "*shape"]) -> tuple[Float64[np.ndarray, "
     top = float(values.max(initial=0.0))
     if top == 0.0:
         return np.zeros_like(values), 0.0
-    return np.where(values > 0, np.maximum(values / top, FLOOR), 0.0), float(np.log(top))
+    return relative(values, top), float(np.log(top))
+
+
+def relative(values: Float64[np.ndarray, "*shape"], top: float) -> Float64[np.ndarray, "*shape"]:
+    """|values| / top, raised to `FLOOR` where they are not 0; one array is made, as the weights may be large.
+
+    Example:
+        >>> relative(np.array([-2.0, 1.0, 0.0, 1e-200]), 2.0).tolist()
+        [1.0, 0.5, 0.0, 1e-120]
+    """
+    found = np.abs(values)
+    there = found > 0
+    found /= top
+    np.maximum(found, FLOOR, out=found, where=there)
+    return found
 
 
 def summed_by(

@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.memory import per_graph, per_network
 from sparsebounds.bounds.graph.terms import Term
 from sparsebounds.bounds.norms.logs import log_of
 from sparsebounds.bounds.theorems.passes.nodes_fixed import fixed_norms
-from sparsebounds.bounds.theorems.passes.nodes_logs import raised, scaled_parts
+from sparsebounds.bounds.theorems.passes.nodes_logs import raised, relative, scaled_parts
 from sparsebounds.bounds.theorems.passes.nodes_partition import Nodes
 
 Logs = Float64[np.ndarray, " ..."]
@@ -153,8 +153,10 @@ def parts_of(offsets: Int64[np.ndarray, " layers"], layers: Iterable[int]) -> li
 def _by_elements(term: Term, rows: Logs, parts: Iterable[slice]) -> Logs:
     """log Σ |w_{e,e'}| g_{e'} over elements of these parts."""
     values, top = scaled_parts(rows, parts)
-    largest = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
-    return log_of(term.apply(values, lambda w: raised(np.abs(w))[0])) + top + np.log(largest)
+    strengths = term.strengths
+    reach = max(float(strengths.max(initial=0.0)), -float(strengths.min(initial=0.0)))
+    largest = max(reach, np.finfo(float).tiny)
+    return log_of(term.apply(values, lambda w: relative(w, largest))) + top + np.log(largest)
 
 
 @per_network
