@@ -60,14 +60,15 @@ def compare(
 
     Raises:
         ValueError: bad data, no models, a path without `build`, names of references or logs that no model has.
+        ReadError, ValueError, OSError: the reason of the first model, where all of them are refused.
 
     Example:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
         >>> nets = {f"times {k}": lambda x, k=k: k * x[:, :2] for k in (1.0, 2.0)}
         >>> rows = compare(nets, x, (x[:, 1] > x[:, 0]).astype(int), names=["golowich"], measured=False)
-        >>> rows.model.tolist(), round(rows.capacity[1] / rows.capacity[0], 6)  # margins grow with the norm
-        (['times 1.0', 'times 2.0'], 1.0)
+        >>> rows.model.tolist(), (rows.capacity / rows.capacity[0]).round(6).tolist()  # margins grow with the norm
+        (['times 1.0', 'times 2.0'], [1.0, 1.0])
     """
     found = _named(models, build)
     for what, given in (("references", references), ("logs", logs)):
@@ -75,7 +76,7 @@ def compare(
         if strange:
             raise ValueError(f"{what} has {strange[0]!r}, which no model is called; they are {', '.join(found)}")
     check_sample(x, y)
-    rows = []
+    rows, refusals = [], []
     for name, model in found.items():
         reference = (references or {}).get(name)
         log = (logs or {}).get(name) if measured else None
@@ -84,7 +85,10 @@ def compare(
             network = Network.of(build(model) if build is not None and isinstance(model, Path) else model)
             rows += list(_rows(name, network, (x, y, x_test, y_test), with_all, measured, log))
         except (ReadError, ValueError, OSError) as error:  # this model's refusal must not cost the others
+            refusals.append(error)
             rows.append({"model": name, "name": "", "guarantee": "", "source": "", "note": str(error)})
+    if len(refusals) == len(found):
+        raise refusals[0]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

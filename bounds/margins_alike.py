@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from sparsebounds.bounds.bound import Bound, Theorem, check_gamma
+from sparsebounds.bounds.sample.margins import margin_percentile
 from sparsebounds.bounds.sample.sample import Sample
 
 PERCENTILE = "percentile:"
@@ -29,17 +28,15 @@ def margin_at(gamma: float | str, sample: Sample) -> float | str:
         ValueError: something else, or a percentile that is 0.
 
     Example:
-        >>> from types import SimpleNamespace
-        >>> margin_at("percentile:10", SimpleNamespace(m=20, margins=np.arange(20.0) - 5))
-        4.0
+        >>> margin_at("percentile:10", sample) == margin_percentile(sample.margins, 10)
+        True
         >>> margin_at(0.5, None)
         0.5
     """
     if not (isinstance(gamma, str) and gamma.startswith(PERCENTILE)):
         _check(gamma)
         return gamma
-    share = _share(gamma)
-    found = abs(float(np.sort(sample.margins)[max(int(sample.m * share / 100), 1) - 1]))
+    found = margin_percentile(sample.margins, _share(gamma))
     if found == 0:
         raise ValueError(f"gamma={gamma!r}, and that percentile of the margins is 0; needed another, or a number")
     return found

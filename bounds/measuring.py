@@ -52,7 +52,8 @@ def measures(
         names: keys of `bounds.MEASURES`, all of them by default.
         log: what the training wrote down, such as {"training_loss": 0.01, "epochs_to_stop": 12}; names that
             `bounds.MEASURES` does not know become rows too.
-        searches: also those that search: σ and α at which the training error rises by 0.1 (seconds to minutes).
+        searches: without names, also those that search: σ and α at which the training error rises by 0.1 (seconds to
+            minutes). Names that are given are computed whatever they need.
         seed: of all that is drawn.
         convention: of the searches for σ, "robust-measures" (as their code has it) or "paper".
         searched: the searches use so many samples at most, the first of a permutation by `seed`.
@@ -99,6 +100,9 @@ def measures(
 
 
 def _chosen(names: Iterable[str] | None, log: Mapping[str, float], searches: bool) -> dict[str, Measure]:
+    for name in log:
+        if name in MEASURES and MEASURES[name].needs != "log":
+            raise ValueError(f"log has {name!r}, the name of a measure that is computed; call the logged one otherwise")
     known = MEASURES | {name: logged(name, "as handed in") for name in log if name not in MEASURES}
     if names is None:
         return {name: measure for name, measure in known.items() if searches or measure.needs != "search"}
@@ -128,7 +132,7 @@ def _rows(chosen: Mapping[str, Measure], subject: Subject) -> Iterator[dict[str,
         try:
             value, note = float(measure(subject)), ""
             if math.isnan(value):
-                note = "not a number"
+                note = "not a number: it was handed in so, or is not defined for these weights"
         except Undefined as reason:
             value, note = math.nan, str(reason)
         except Exception as error:  # a measure of somebody else's must not cost the other rows

@@ -106,6 +106,7 @@ ROOMS = {"bounds": BOUNDS, "nets": NETS, "experiments": EXPERIMENTS}
 LAZY = {
     "experiments/cli.py": "*",  # `--help` answers at once
     "nets/data/hub.py": "datasets",  # the extra [hub]
+    "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
 }
 
 # `bounds.measures(…)` is called, its folder never: files in it are imported by their own names, and the face has the

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from sparsebounds.bounds.measures import norms_and_margins, outputs, paths, training_log
+from sparsebounds.bounds.measures import (
+    group_norms,
+    mixtures,
+    norms_and_margins,
+    outputs,
+    paths,
+    sharpness,
+    spectra,
+    training_log,
+)
 from sparsebounds.bounds.measures.measure import Measure
 
 FAMILIES: tuple[tuple[Measure, ...], ...] = (
@@ -11,6 +20,10 @@ FAMILIES: tuple[tuple[Measure, ...], ...] = (
     norms_and_margins.ENTRYWISE_MEASURES,
     (norms_and_margins.l2, norms_and_margins.l2_dist),
     paths.MEASURES,
+    group_norms.MEASURES,
+    spectra.MEASURES,
+    mixtures.MEASURES,
+    sharpness.MEASURES,
     training_log.MEASURES,
 )
 MEASURES: dict[str, Measure] = {measure.name: measure for family in FAMILIES for measure in family}

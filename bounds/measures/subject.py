@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.difference import difference
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.measures.weights import Weights, weights_of
-from sparsebounds.bounds.sample.margins import margins_of
+from sparsebounds.bounds.sample.margins import margin_percentile, margins_of
 
 Convention = Literal["robust-measures", "paper"]
 CONVENTIONS: tuple[Convention, ...] = ("robust-measures", "paper")
@@ -65,7 +65,7 @@ class Subject:
         Raises:
             Undefined: it is 0.
         """
-        gamma = abs(float(np.sort(self.margins)[max(self.m // 10, 1) - 1]))
+        gamma = margin_percentile(self.margins, 10)
         if gamma == 0:
             raise Undefined("the 10th percentile of the margins is 0, and one divides by it")
         return gamma

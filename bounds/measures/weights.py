@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.norms.entries import linear_layer
 from sparsebounds.bounds.norms.entrywise import frobenius_norm
 from sparsebounds.bounds.norms.kernels import Kernel, term_kernel
 from sparsebounds.bounds.norms.spectral import spectral_upper
@@ -42,6 +43,15 @@ class Weights:
         """The reshaped kernel of the papers: one row for every output channel."""
         table = self.kernel.table
         return table.reshape(-1, table.shape[2]).T
+
+    @cached_property
+    def slices(self) -> list[Float64[np.ndarray, "out in"]]:
+        """One for every tap of a convolution, times √½; of other layers one per set of weights."""
+        (dot,) = linear_layer(self.graph, self.index, self.number).dots
+        dot = dot.with_shared_rows()
+        if dot.dense or (len(dot.weight) > 1 and dot.taps.shape[1] == 1):
+            return [weight.T for weight in dot.weight]
+        return [math.sqrt(0.5) * tap.T for tap in self.kernel.table]
 
     @property
     def size(self) -> int:
@@ -101,8 +111,3 @@ def weights_of(graph: Graph) -> tuple[Weights, ...]:
         for number, term in enumerate(layer.terms)
         if term.learned
     )
-
-
-def log_squares(norms: list[float]) -> float:
-    """Σ log of the squares; −inf where one is 0."""
-    return math.fsum(2 * math.log(norm) if norm > 0 else -math.inf for norm in norms)

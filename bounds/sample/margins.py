@@ -181,3 +181,13 @@ def margins_of(scores: Float64[np.ndarray, "B C"], labels: Int[np.ndarray, " B"]
     others = scores.copy()
     others[rows, labels] = -np.inf
     return scores[rows, labels] - others.max(axis=1)
+
+
+def margin_percentile(margins: Float64[np.ndarray, " m"], percent: float) -> float:
+    """|the ⌊m · percent/100⌋-th smallest margin|, at least the first: a negative one becomes positive, as papers do.
+
+    Example:
+        >>> margin_percentile(np.arange(20.0) - 5, 10)  # the second is −4
+        4.0
+    """
+    return abs(float(np.sort(margins)[max(int(len(margins) * percent / 100), 1) - 1]))

@@ -71,6 +71,11 @@ def test_models_of_one_architecture_are_compiled_once():
     assert compiled == []
 
 
+def test_what_no_model_can_have_is_refused():
+    with pytest.raises(ValueError, match="unknown bound 'gallanti'"):
+        bounds.compare({"a": net(1), "b": net(2)}, X, Y, names=["gallanti"])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -1,13 +1,17 @@
 """Measures on networks small enough for paper, and what every measure owes."""
 
 import math
+import types
 
 import jax
 import jax.numpy as jnp
+import networks
 import numpy as np
 import pytest
+from networks import network
 
 from sparsebounds import bounds
+from sparsebounds.bounds import registry
 from sparsebounds.bounds.measuring import COLUMNS
 
 W1, W2 = np.diag([3.0, 4.0]).astype(np.float32), np.diag([1.0, 2.0]).astype(np.float32)
@@ -94,6 +98,11 @@ def test_a_measure_that_raises_is_a_row(monkeypatch):
     assert rows.value[1] == pytest.approx(math.sqrt(8 / 100))
 
 
+def test_a_log_cannot_stand_for_a_measure():
+    with pytest.raises(ValueError, match="log has 'params', the name of a measure that is computed"):
+        bounds.measures(two_layers, X, np.zeros(100, int), log={"params": 3.0})
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(ValueError, match="unknown measure 'sharp'; the known ones are params, vc_dim"):
         bounds.measures(two_layers, X, np.zeros(100, int), names=["sharp"])
@@ -109,3 +118,59 @@ def test_a_layer_of_zeros_has_no_logarithm():
     rows = bounds.measures(zeros, X, np.zeros(100, int), names=["log_prod_of_spec", "inverse_margin"])
     assert rows.value.isna().all()
     assert "logarithm of 0" in rows.note[0] and "10th percentile of the margins is 0" in rows.note[1]
+
+
+# ---- of other packages -------------------------------------------------------------------------
+
+
+def offered(monkeypatch, value):
+    entry = types.SimpleNamespace(name="theirs", value="other:theirs", load=lambda: value)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group.endswith("measures") else [])
+    monkeypatch.setattr(registry, "MEASURES", bounds.MEASURES)
+
+
+def test_a_measure_of_another_package_takes_part(monkeypatch):
+    @bounds.declare_measure(formula="number of layers", source="their paper", needs="weights")
+    def theirs(subject: bounds.Subject) -> float:
+        return float(len(subject.weights))
+
+    offered(monkeypatch, theirs)
+    try:
+        registry.add_installed()
+        rows = bounds.measures(two_layers, X, np.zeros(100, int)).set_index("measure")
+    finally:
+        bounds.MEASURES.pop("theirs", None)
+    assert rows.value["theirs"] == 2.0 and rows.source["theirs"] == "their paper"
+
+
+def test_only_measures_are_taken_from_other_packages(monkeypatch):
+    offered(monkeypatch, lambda subject: 1.0)
+    with pytest.raises(TypeError, match=r"other:theirs .* bounds\.declare_measure"):
+        registry.add_installed()
+    assert "theirs" not in bounds.MEASURES
+
+
+@pytest.mark.parametrize(("change", "message"), [({"needs": "luck"}, "needs is 'luck'"), ({"rescale": "x"}, "rescale")])
+def test_a_declaration_has_known_words(change, message):
+    with pytest.raises(ValueError, match=message):
+        bounds.declare_measure(**({"formula": "1", "source": "nowhere", "needs": "weights"} | change))
+
+
+@pytest.mark.parametrize("network_name", ["max_pooled", "residual_post_activation", "grouped", "depthwise", "dilated"])
+def test_networks_of_all_kinds(network_name):
+    """Everything but the training log has a value or a reason that names what is missing."""
+    net = network(network_name)
+    x = np.random.default_rng(0).normal(size=(40, *net.x.shape[1:])).astype(np.float32)
+    before = bounds.read_graph(net.f, net.x[:2])
+    rows = bounds.measures(net.f, x, np.arange(40) % networks.CLASSES, before).set_index("measure")
+    assert not rows.note.str.contains("Error").any(), rows.note[rows.note.str.contains("Error")].tolist()
+    assert rows.value[["l2_dist", "fro_dist", "dist_spec_init_operator"]].tolist() == [0, 0, 0]
+    assert rows.value[["path_norm", "log_prod_of_spec", "log_prod_of_spec_operator", "labelwise_mixup"]].notna().all()
+
+
+def test_a_mask_is_seen_by_the_counts():
+    """`params` counts zeros, `nonzeros` does not."""
+    w = np.where(np.arange(16).reshape(4, 4) % 2, 1.0, 0.0).astype(np.float32)
+    x = np.random.default_rng(0).normal(size=(25, 4)).astype(np.float32)
+    rows = bounds.measures(lambda x: x @ w, x, np.arange(25) % 4, names=["params", "nonzeros"]).value
+    assert rows.tolist() == pytest.approx([math.sqrt(16 / 25), math.sqrt(8 / 25)])
