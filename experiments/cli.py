@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from sparsebounds.experiments.certify.options import CertifyOptions
-from sparsebounds.experiments.correlate.options import CorrelateOptions
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
+from sparsebounds.experiments.many import correlate, sweep
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared import values
+from sparsebounds.experiments.shared.arguments import Csv, DataDir, Json, Latex
 from sparsebounds.experiments.shared.extras import missing
 from sparsebounds.experiments.shared.files import document_of, to_json
 from sparsebounds.experiments.shared.options import with_options
@@ -24,7 +25,6 @@ from sparsebounds.experiments.shared.program import (
     versions_line,
     without_teardown,
 )
-from sparsebounds.experiments.sweep.options import SweepOptions
 
 app = typer.Typer(
     help="Generalization bounds of trained networks, itemised.",
@@ -33,12 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     no_args_is_help=False,
 )
-DataDir = Annotated[Path | None, typer.Option(help="Folder of the data files.", show_default="$SPARSEBOUNDS_DATA")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else; see docs/json.md.")]
-Csv = Annotated[Path | None, typer.Option("--csv", help="Also write the table there, every digit.", show_default=False)]
-Latex = Annotated[
-    Path | None, typer.Option("--latex", help="Also write it there for LaTeX (booktabs).", show_default=False)
-]
 
 
 def _version(asked: bool) -> None:
@@ -235,38 +229,8 @@ def certify(
         sys.stdout.write(to_json(document_of("certify", **found)))
 
 
-@app.command()
-@with_options
-def sweep(options: SweepOptions, as_json: Json = False) -> None:
-    """Train a grid of networks on Dask, and measure each: a Parquet file per network."""
-    with human_output(as_json) as console:
-        from sparsebounds.experiments.sweep.run import run, show
-
-        try:
-            document = run(options, progress=not as_json)
-        except KeyboardInterrupt:
-            say("interrupted: the cells that were done stay, --resume goes on from them")
-            raise
-        if not as_json:
-            show(console, document)
-    if as_json:
-        sys.stdout.write(to_json(document))
-    if document["failed"]:
-        raise typer.Exit(1)
-
-
-@app.command()
-@with_options
-def correlate(options: CorrelateOptions, as_json: Json = False) -> None:
-    """Rank every bound and measure of a sweep by how well it orders the networks' gaps."""
-    with human_output(as_json) as console:
-        from sparsebounds.experiments.correlate.run import run, show
-
-        document = run(options, progress=not as_json)
-        if not as_json:
-            show(console, document)
-    if as_json:
-        sys.stdout.write(to_json(document))
+app.command()(with_options(sweep))
+app.command()(with_options(correlate))
 
 
 @app.command()

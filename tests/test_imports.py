@@ -113,6 +113,7 @@ EXPERIMENTS = {
 ROOMS = {"bounds": BOUNDS, "nets": NETS, "experiments": EXPERIMENTS}
 LAZY = {
     "experiments/cli.py": "*",  # `--help` answers at once
+    "experiments/many.py": "*",
     "nets/data/hub.py": "datasets",  # the extra [hub]
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]

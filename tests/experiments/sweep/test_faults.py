@@ -116,7 +116,7 @@ def test_the_disk_is_full(tmp_path: Path, out: Path, quiet: Path) -> None:
 
 def test_a_cell_diverges(tmp_path: Path, out: Path) -> None:
     """Half of the cells: they are listed, tried again on --resume, and the others stay."""
-    diverging = config(tmp_path, epochs=3, more="learning_rate = [0.05, 1e30]")
+    diverging = config(tmp_path, epochs=3, more="learning_rate = [0.05, 3e38]")
     _, said = ended(sweep(diverging, out, "--workers", 1), 1)
     assert len(files(out)) == 6 == len(list((out / "failed").iterdir()))
     before = cells_of(out)
