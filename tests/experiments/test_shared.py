@@ -81,8 +81,8 @@ def test_figures_know_no_network() -> None:
 
 
 def test_the_figure_draws_every_curve_and_leaves_out_what_has_no_logarithm() -> None:
-    common = {"network": "n", "data": "digits", "m": 9, "delta": 0.1, "value": 4.75, "margin_error": 0.25, "uncapped": 4.0,
-              "confidence": 0.5, "train_error": 0.0, "test_error": 0.25}  # fmt: skip
+    common = {"network": "n", "data": "digits", "m": 9, "delta": 0.1, "value": 4.75, "margin_error": 0.25,
+              "uncapped": 4.0, "confidence": 0.5, "train_error": 0.0, "test_error": 0.25}  # fmt: skip
     names = ("galanti", "galanti_published", "peeling", "held_out")
     rows = [{**common, "bound": name, "nodes": "position", "epoch": epoch} for epoch in range(3) for name in names]
     rows.append({**common, "bound": "distance", "nodes": "–", "epoch": 2, "value": 0.3})
