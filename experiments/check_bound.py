@@ -93,7 +93,9 @@ def document(checked: Checked) -> dict[str, Any]:
 def show(console: Console, checked: Checked) -> None:
     """The check for people."""
     cells = [(found.what, found.problem or "yes") for found in checked.contract]
-    console.print(grid(f"{checked.name}, of {checked.package}: what every bound owes", ("", "kept"), cells, left=2))
+    console.print(
+        grid(f"{checked.name}, of {checked.package}: what every bound owes", ("", "kept"), cells, left=2, gap=2)
+    )
     rows = [
         (c.statement, c.row.case, number(c.row.ratio), "VIOLATED" if c.failed else "holds") for c in checked.audited
     ]
@@ -108,7 +110,7 @@ def show(console: Console, checked: Checked) -> None:
 def hints(checked: Checked) -> list[str]:
     """What the audit would not have seen: broken twins inside its slack, or nothing tried at all."""
     found = [
-        f"with {name} this audit would have seen nothing (the slack is {slack:.3g}): "
+        f"the mistake “{name}” would have passed this audit (its slack is {slack:.3g}): "
         "work a small network by hand, and compare every factor"
         for closest_case in checked.audited
         for name, slack in closest_case.inside

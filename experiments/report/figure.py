@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sparsebounds.experiments.report.certified import BOUND
 from sparsebounds.experiments.shared.files import write_files
 from sparsebounds.experiments.shared.style import LOOK, one_legend, png
 
@@ -28,6 +27,8 @@ ERROR_STYLES = {
     "test_error": ("test error", "#000000", "-"),
     "train_error": ("train error", "#7F7F7F", ":"),
 }
+BOUND = "distance"
+"""Name of the certificate by distance in the rows."""
 NEEDED = frozenset(
     {"network", "data", "m", "delta", "epoch", "bound", "nodes", "value", "margin_error", "uncapped", "confidence"}
 )

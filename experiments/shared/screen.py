@@ -122,9 +122,12 @@ class Grid:
         """
         columns = [[self.heads[place], *(_unbroken(row[place]) for row in self.rows)] for place in kept]
         most = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in columns]
+        inside = [
+            max((cell_len(line) for cell in column[1:] for line in cell.split("\n")), default=0) for column in columns
+        ]
         least = [
             max(min(narrow, wide), *(cell_len(word) for cell in column for word in cell.split()), 0)
-            for column, wide in zip(columns, most, strict=True)
+            for column, wide in zip(columns, inside, strict=True)
         ]
         room = width - 2 - self.gap * (len(kept) - 1)
         if sum(least) > room:

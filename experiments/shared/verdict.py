@@ -36,7 +36,7 @@ def sentence(frame: pd.DataFrame, delta: float, *, together: bool = False) -> st
         smallest = f"the smallest of {len(found)} is {number_up(best['value'])} ({best['bound']})"
         return f"No certificate says anything of this network: {smallest}, and no error is above 1."
     count = 1 if together else sum(_declared(name) for name in frame["bound"])
-    of = f", the smallest of {count} certificates" if count > 1 else ""
+    of = f", the smallest of {count} asked for" if count > 1 else ""
     held = sure(min(count * delta, 1.0))
     return (
         f"With probability {held} the network errs on at most {up(best['value'])} of new inputs "

@@ -81,23 +81,26 @@ def test_figures_know_no_network() -> None:
 
 
 def test_the_figure_draws_every_curve_and_leaves_out_what_has_no_logarithm() -> None:
-    common = {"network": "n", "complexity": 4.0, "confidence": 0.5, "train_error": 0.0, "test_error": 0.25, "gap": 0.25}
-    rows = [
-        {**common, "bound": bound, "nodes": nodes, "epoch": epoch}
-        for epoch in range(3)
-        for bound, nodes in (("galanti", "position"), ("galanti_published", "position"))
-    ]
-    (axis,) = figures.draw_report(pd.DataFrame(rows)).axes
+    common = {"network": "n", "data": "digits", "m": 9, "delta": 0.1, "value": 4.75, "margin_error": 0.25,
+              "uncapped": 4.0, "confidence": 0.5, "train_error": 0.0, "test_error": 0.25}  # fmt: skip
+    names = ("galanti", "galanti_published", "peeling", "held_out")
+    rows = [{**common, "bound": name, "nodes": "position", "epoch": epoch} for epoch in range(3) for name in names]
+    rows.append({**common, "bound": "distance", "nodes": "–", "epoch": 2, "value": 0.3})
+    figure = figures.draw_report(pd.DataFrame(rows))
+    (axis,) = figure.axes
     curves = {str(line.get_label()): np.asarray(line.get_ydata()) for line in axis.get_lines()}
     labels = " ".join(curves)
-    assert all(part in labels for part in ("sound form", "published form", "test error", "test error − train error"))
-    assert not any(label == "train error" for label in curves)
-    assert all(np.allclose(y, 4.5) for label, y in curves.items() if "form" in label)
+    bound_parts = ("sound", "authors compute", "peeling", "held-out")
+    assert all(part in labels for part in (*bound_parts, "test error", "certificate by distance"))
+    assert "train error" not in curves
+    assert all(np.allclose(y, 4.75) for label, y in curves.items() if any(part in label for part in bound_parts))
+    assert curves[figures.CERTIFICATE[0]].tolist() == [0.3]
+    assert figure.get_suptitle() == "Bounds on the error of new images: digits, m = 9, δ = 0.1"
     assert axis.get_yscale() == "log"
 
 
 def test_figure_of_a_table_that_lacks_columns() -> None:
-    with pytest.raises(ValueError, match="complexity"):
+    with pytest.raises(ValueError, match="uncapped"):
         figures.draw_report(pd.DataFrame({"network": ["n"], "epoch": [0]}))
 
 
