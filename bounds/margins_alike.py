@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sparsebounds.bounds.bound import Bound, Theorem, check_gamma
@@ -33,8 +34,8 @@ def margin_at(gamma: float | str, sample: Sample) -> float | str:
         >>> margin_at(0.5, None)
         0.5
     """
+    check_margin(gamma)
     if not (isinstance(gamma, str) and gamma.startswith(PERCENTILE)):
-        _check(gamma)
         return gamma
     found = margin_percentile(sample.margins, _share(gamma))
     if found == 0:
@@ -42,7 +43,12 @@ def margin_at(gamma: float | str, sample: Sample) -> float | str:
     return found
 
 
-def _check(gamma: float | str) -> None:
+def check_margin(gamma: float | str) -> None:
+    """Raise ValueError unless it is one of the words and numbers of `margin_at`."""
+    if isinstance(gamma, str) and gamma.startswith(PERCENTILE):
+        if not 0 < _share(gamma) < 100:
+            raise ValueError(f"gamma={gamma!r}; needed a percentage between 0 and 100, such as 'percentile:10'")
+        return
     try:
         check_gamma(gamma)
     except (ValueError, TypeError) as error:
@@ -50,13 +56,11 @@ def _check(gamma: float | str) -> None:
 
 
 def _share(gamma: str) -> float:
+    """The percentage; NaN where there is none."""
     try:
-        share = float(gamma.removeprefix(PERCENTILE))
+        return float(gamma.removeprefix(PERCENTILE))
     except ValueError:
-        share = 0.0
-    if not 0 < share < 100:
-        raise ValueError(f"gamma={gamma!r}; needed a percentage between 0 and 100, such as 'percentile:10'")
-    return share
+        return math.nan
 
 
 def at_percentile(found: Bound, bound: Theorem[...], gamma: float | str | None) -> Bound:

@@ -17,7 +17,7 @@ from sparsebounds.bounds.evidence import Evidence, keep, spread
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
-from sparsebounds.bounds.margins_alike import at_percentile, margin_at
+from sparsebounds.bounds.margins_alike import at_percentile, check_margin, margin_at
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
@@ -217,8 +217,10 @@ def _checked_options(
         if key not in known:
             raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
     given = dict(options or {})
-    if gamma is not None and "gamma" in given:
-        raise ValueError("gamma was given twice, by itself and among the options; give it by itself")
+    if gamma is not None:
+        check_margin(gamma)
+        if "gamma" in given:
+            raise ValueError("gamma was given twice, by itself and among the options; give it by itself")
     if pixel_range is not None:
         if "pixel_range" in given:
             raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")

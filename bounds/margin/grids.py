@@ -52,10 +52,10 @@ def grid_up(value: float, ratio: float = RATIO) -> tuple[float, float]:
         >>> round(up, 4), round(nats, 4)  # 1.1 has j = 1, weight 1/12
         (1.1, 2.4849)
     """
-    if unrounded():
-        return value, 0.0
     if not 0.0 <= value < math.inf:
         raise ValueError(f"a class cannot fix the number {value}; needed a finite one, not negative")
+    if unrounded():
+        return value, 0.0
     if value == 0.0:
         return 0.0, math.log(4.0)
     j = grid_index(math.log(value), ratio)
