@@ -70,7 +70,7 @@ def quantised(
     Example:
         >>> w = np.array([[1.0, 0.02], [0.3, -1.0]], np.float32)
         >>> found = quantised(lambda x: x @ w, np.eye(2, dtype=np.float32), np.array([0, 1]))
-        >>> found.network.layers[1].terms[0].weight[0].T.tolist(), found.margins.margins.tolist()
+        >>> found.network.numbers[0][1].tolist(), found.margins.margins.tolist()
         ([[1.0, 0.0], [0.0, -1.0]], [1.0, -1.0])
 
     Source: Jacob et al., Quantization and training of neural networks, CVPR 2018, section 2, symmetric and per array.

@@ -23,3 +23,13 @@ def margins(scores: Callable[[Any], Any], x: np.ndarray, labels: np.ndarray, *, 
     """
     parts = [slice(start, start + batch) for start in range(0, len(labels), batch)]
     return np.concatenate([margins_of(np.asarray(scores(x[part]), np.float64), labels[part]) for part in parts])
+
+
+def misses(f: Callable[[Any, Any], Any], params: Any, x: np.ndarray, labels: np.ndarray) -> int:
+    """How many of the inputs f(params, ·) gets wrong; a tie is an error.
+
+    Example:
+        >>> misses(lambda w, x: w * x, 2.0, np.array([[1.0, 3.0], [2.0, 2.0]]), np.array([1, 1]))
+        1
+    """
+    return int((margins(lambda v: f(params, v), x, labels) <= 0).sum())

@@ -110,12 +110,12 @@ def certified_draw(
     sample: Counting,
     drawn: Draw,
     *,
-    delta: float = 1e-3,
-    budgets: Sequence[float | str] = BUDGETS,
-    choices: Mapping[str, int] | Priced | None = None,
+    delta: float,
+    budgets: Sequence[float | str],
+    choices: Mapping[str, int] | Priced | None,
+    form: Form,
     scales_only: tuple[str, ...] = (),
     draws: int = 1,
-    form: Form = "direct",
 ) -> Bound:
     """The same with a sample that is ready for draws; every one of them costs one pass."""
     check_delta(delta)

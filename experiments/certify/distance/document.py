@@ -13,7 +13,7 @@ from sparsebounds.experiments.shared.distance.fit import Fitted
 from sparsebounds.experiments.shared.distance.split import Split
 from sparsebounds.experiments.shared.distance.weights import digest
 from sparsebounds.experiments.shared.files import plain, versions
-from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.scoring import misses
 from sparsebounds.experiments.shared.tables import grid
 from sparsebounds.nets.data.datasets import fingerprint
 
@@ -65,7 +65,7 @@ def document(
 def _tested(f: Any, params: Any, found: Split) -> dict[str, Any]:
     if not len(found.y_test):
         return {"errors": None, "of": 0, "error": None}
-    wrong = int((margins(lambda x: f(params, x), found.x_test, found.y_test) <= 0).sum())
+    wrong = misses(f, params, found.x_test, found.y_test)
     return {"errors": wrong, "of": len(found.y_test), "error": wrong / len(found.y_test)}
 
 

@@ -13,7 +13,7 @@ from sparsebounds.experiments.shared.distance.fit import reference_of
 from sparsebounds.experiments.shared.distance.network import network_of
 from sparsebounds.experiments.shared.distance.recipe import RECIPES
 from sparsebounds.experiments.shared.distance.split import split
-from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.scoring import misses
 
 
 def plain_split(
@@ -34,15 +34,11 @@ def plain_split(
     found = split(chosen.arrays(data_dir), left_out)
     network = network_of(chosen.built("distance"), task, augment=chosen.augment)
     trained = reference_of(network, found.training_on(found.left_out), RECIPES[preset], seed, None)
-
-    def wrong(x: Any, y: Any) -> int:
-        return int((margins(lambda v: trained.f(trained.params, v), x, y) <= 0).sum())
-
     x, y = found.part(found.certified)
-    errors = wrong(x, y)
+    errors = misses(trained.f, trained.params, x, y)
     return {
         "task": task, "left_out": left_out, "seed": seed, "m": len(y), "errors": errors,
         "value": binomial_upper(errors, len(y), math.log(delta)), "delta": delta,
-        "test_error": wrong(found.x_test, found.y_test) / len(found.y_test),
+        "test_error": misses(trained.f, trained.params, found.x_test, found.y_test) / len(found.y_test),
         "seconds": round(time.perf_counter() - start, 1),
     }  # fmt: skip

@@ -20,7 +20,7 @@ from sparsebounds.experiments.shared.distance.posterior import Candidate, candid
 from sparsebounds.experiments.shared.distance.recipe import BATCH, Recipe
 from sparsebounds.experiments.shared.distance.split import Split
 from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.experiments.shared.scoring import margins
+from sparsebounds.experiments.shared.scoring import misses
 from sparsebounds.experiments.shared.watch import laps
 
 Tell = Callable[[str], None]
@@ -96,7 +96,7 @@ def prior_of(
     x_own, y_own = found.part(found.validation)
     factor = nets.choose_factor(part.f, part.start, scales, x_own, y_own, key=other)
     shares = (1.0,) if len(y_own) >= ENOUGH else SHARES
-    wrong = int((margins(lambda v: part.f(part.start, v), x_own, y_own) <= 0).sum())
+    wrong = misses(part.f, part.start, x_own, y_own)
     return bounds.Prior(
         part.start,
         jax.tree.map(lambda s: np.asarray(s) * np.float32(factor), scales),

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import beta
 
 from sparsebounds import bounds
-from sparsebounds.bounds.certificates.distance import Counting, certified_draw
+from sparsebounds.bounds.certificates.distance import Counting, certified_draw, forms
 
 
 def linear(params, x):
@@ -203,17 +203,18 @@ def test_a_sample_that_is_ready_gives_the_same_rows_at_one_pass_a_draw(data, wei
         return linear(p, x)
 
     sample = Counting(counted, prior, *data, batch_size=2000)
+    usual = {"delta": 1e-3, "budgets": forms.BUDGETS, "choices": None}
     found = []
     for seed in range(3):
         drawn = bounds.draw(prior, weights, seed=seed)
         before = len(passes)
-        found.append(certified_draw(sample, drawn, form="both"))
+        found.append(certified_draw(sample, drawn, form="both", **usual))
         full = sum(n == 2000 for n in passes[before:])
         assert full == (2 if seed == 0 else 1)  # the reference's is made once
         assert found[-1] == bounds.distance_certificate(linear, drawn, *data, form="both")
     assert len({row.terms["fingerprint of the weights"] for row in found}) == 3
     with pytest.raises(ValueError, match="another prior"):
-        certified_draw(sample, drawn_near(weights))
+        certified_draw(sample, drawn_near(weights), form="both", **usual)
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 2000, 5000])
