@@ -1,12 +1,13 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 #   make report    train a network on real data, print its bounds        (ARGS="--dataset mnist ..." is passed on)
 #   make examples  make again what is committed in results/examples/, and the README's picture
+#   make docs      build the documentation into build/site/, without the network
 #   make test      lint, type check and tests                            (ARGS="-k name" goes to pytest)
 #   make test-all  the same, then the slow tests: what CI runs
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help report examples test test-all check format clean .venv
+.PHONY: help report examples docs test test-all check format clean .venv
 
 BIN := .venv/bin
 STAMP := .venv/installed
@@ -22,6 +23,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 help:
 	@echo "make report   train a network in front of you and print its bounds; ARGS='--dataset mnist --data-dir DIR'"
 	@echo "make examples make results/examples/ again, and the picture of the README"
+	@echo "make docs     build the documentation into build/site/"
 	@echo "make test     lint, format and type check, then the tests; ARGS='-k name'"
 	@echo "make test-all make test, then the slow tests: processes, browsers, wheels"
 	@echo "make check    the first half of make test"
@@ -50,6 +52,10 @@ report: $(REPORT_STAMP)
 examples: $(REPORT_STAMP)
 	@$(BIN)/sparsebounds report --out results/examples/report
 	@$(BIN)/python -m sparsebounds.experiments.report.picture results/certificates/rows.csv docs/bound.svg
+
+docs: $(STAMP)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
+	@echo "open build/site/index.html"
 
 check: $(STAMP)
 	$(BIN)/ruff check .
