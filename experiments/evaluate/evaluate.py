@@ -1,17 +1,19 @@
-"""`sparsebounds evaluate model.py:function --data sample.npz`: the bounds of a network of your own.
+"""`sparsebounds evaluate model.py:function|model.onnx --data sample.npz`: the bounds of a network of your own.
 
 Device: CPU. Time: one pass over the data, then milliseconds per bound; compiling takes a few seconds.
 """
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.bounds.network import Network
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
+from sparsebounds.experiments.shared.onnx_file import is_onnx, load_onnx
 from sparsebounds.experiments.shared.problems import Problem, check_delta, one_line, unknown
 from sparsebounds.experiments.shared.user_model import Arrays, load_arrays, load_function
 
@@ -37,9 +39,9 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
     _check_range(config.pixel_range, arrays)
-    network = load_function(config.target, config.checkpoint)
+    network, arrays, words = _network(config, arrays)
     try:
-        return bounds.table(
+        frame = bounds.table(
             network,
             arrays.x_train,
             arrays.y_train,
@@ -59,11 +61,26 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(one_line(error)) from error
     except (NameError, AttributeError, ImportError, LookupError) as error:  # raised by the network itself
         raise Problem(f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)}") from error
+    frame["note"] = [f"{note}; {words}".strip("; ") for note in frame["note"]]
+    return frame
+
+
+def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Any, Arrays, str]:
+    """The network, the data in its order, and words for every row."""
+    if not is_onnx(config.target):
+        if config.shape is not None:
+            raise Problem(f"--shape is for ONNX files, and {config.target} is none: drop it")
+        return load_function(config.target, config.checkpoint), arrays, ""
+    if config.checkpoint is not None:
+        raise Problem(f"{config.target} has its weights inside: drop --checkpoint")
+    found = load_onnx(config.target, arrays, config.shape)
+    return Network(found.f.apply, found.f.params), found.arrays, found.words
 
 
 def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
     """The table of `--what-if` beside that of `evaluate`."""
-    return changes(config, load_function(config.target, config.checkpoint), load_arrays(config.data), now)
+    network, arrays, _ = _network(config, load_arrays(config.data))
+    return changes(config, network, arrays, now)
 
 
 def what_delta_means(config: EvaluateConfig, frame: pd.DataFrame) -> str:

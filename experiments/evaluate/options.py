@@ -11,9 +11,12 @@ from typer import Argument, Option
 class EvaluateConfig:
     """What to evaluate, on what, and how."""
 
-    target: Annotated[str, Argument(metavar="module.py:function", help="x → scores, or builds that.")]
+    target: Annotated[str, Argument(metavar="module.py:function|model.onnx", help="x → scores, or builds that.")]
     data: Annotated[Path, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")]
     checkpoint: Annotated[Path | None, Option(help="Passed to the function, which then builds.")] = None
+    shape: Annotated[str | None, Option(metavar="C,H,W", help="Of one input, where an ONNX file leaves it open.")] = (
+        None
+    )
     names: Annotated[tuple[str, ...], Option("--bound", help="Only this bound; may be repeated.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.nets.onnx import named_weights
 
 SOME = 6
 """Names that a message lists."""
@@ -58,7 +59,7 @@ def load_weights(path: Path, like: Any) -> Any:
     """The weights of a file in the places of a tree.
 
     Args:
-        path: .safetensors, .npz, or the folder of an Orbax checkpoint.
+        path: .safetensors, .npz, .onnx, or the folder of an Orbax checkpoint.
         like: a tree of arrays of the same names and shapes.
 
     Raises:
@@ -84,19 +85,21 @@ def load_weights(path: Path, like: Any) -> Any:
 
 def _read(path: Path) -> Mapping[str, np.ndarray]:
     if not path.exists():
-        raise Problem(f"no file {path}: give weights as .safetensors, .npz or an Orbax folder")
+        raise Problem(f"no file {path}: give weights as .safetensors, .npz, .onnx or an Orbax folder")
     try:
         if path.is_dir():
             with ocp.StandardCheckpointer() as checkpointer:
                 return named(checkpointer.restore(path.absolute()))
         if path.suffix == ".safetensors":
             return dict(load_file(path))
+        if path.suffix == ".onnx":
+            return named_weights(path)
         if path.suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
                 return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, KeyError, EOFError, SafetensorError, json.JSONDecodeError) as error:
         raise Problem(f"{path} cannot be read as weights ({one_line(error)})") from error
-    raise Problem(f"{path}: weights come as .safetensors, .npz or an Orbax folder; a pickle is never loaded")
+    raise Problem(f"{path}: weights come as .safetensors, .npz, .onnx or an Orbax folder; a pickle is never loaded")
 
 
 def _plain(name: str) -> str:
