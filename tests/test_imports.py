@@ -117,7 +117,7 @@ LAZY = {
     "nets/data/hub.py": "datasets",  # the extra [hub]
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
-    "nets/onnx/packages.py": "onnx, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
+    "nets/onnx/packages.py": "onnx, onnx.inliner, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
     "bounds/show/pages/writing.py": "jinja2, markupsafe, vl_convert, sparsebounds.bounds.show.pages",  # [page]
 }
 

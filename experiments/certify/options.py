@@ -27,13 +27,14 @@ class CertifyOptions:
         seed: of the training. Where it shapes the class or a reference its price is that of a number of its length, so
             that the best of several seeds is paid for; in the forms "uniform" and "data-free" it is free.
         delta: probability that the certificate fails.
-        target: `module.py:build`, a network of one's own.
+        target: `module.py:build`, a network of one's own, or an ONNX file, of which the architecture is taken.
         data: its samples.
         left_out: share of the samples, or their number, that the reference may see; None: the task's, or a half.
         data_free: nothing is left out, the reference is zero.
         layers: which weights move away from the reference: "all", "last" or "lora:RANK".
         reference: weights to begin with instead of a training on the samples left out.
         reference_saw: "none", or an .npy file with the numbers of the samples that these weights were trained on.
+        shape: of one input, where the ONNX file that is the target leaves it open.
         tried: how many certificates came before on the same samples: other networks, seeds, presets, or further draws
             of the same.
         preprocessing, repetitions: as in `bounds.Sample.measure`, for samples of one's own.
@@ -59,7 +60,10 @@ class CertifyOptions:
     delta: Annotated[float, Option(help="Probability that the certificate fails.")] = 1e-3
     target: Annotated[
         str | None,
-        Argument(metavar="[module.py:build]", help="build(rngs) makes your Flax module, or (f, params)."),
+        Argument(
+            metavar="[module.py:build|model.onnx]",
+            help="build(rngs) makes your Flax module, or (f, params); of an ONNX file the architecture.",
+        ),
     ] = None
     data: Annotated[
         Path | None, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.", show_default=False)
@@ -77,12 +81,15 @@ class CertifyOptions:
         Option(help=f"What moves away from the reference: all, last or lora:RANK, {one_of(tuple(map(str, RANKS)))}."),
     ] = "all"
     reference: Annotated[
-        Path | None, Option(help="Weights to begin with: .safetensors, .npz or Orbax.", show_default=False)
+        Path | None, Option(help="Weights to begin with: .safetensors, .npz, .onnx or Orbax.", show_default=False)
     ] = None
     reference_saw: Annotated[
         str | None,
         Option(help="none, or an .npy file: numbers of the samples they were trained on.", show_default=False),
     ] = None
+    shape: Annotated[str | None, Option(metavar="C,H,W", help="Of one input, where an ONNX file leaves it open.")] = (
+        None
+    )
     tried: Annotated[
         int, Option(help="How many certificates (other networks or draws) these samples gave before; it is paid for.")
     ] = 0
@@ -134,13 +141,17 @@ class CertifyOptions:
 
     def _check_what(self) -> None:
         if (self.task is None) == (self.target is None):
-            raise Problem("say what to certify: module.py:build with --data FILE.npz, or --task NAME, and not both")
+            raise Problem(
+                "say what to certify: module.py:build or model.onnx with --data FILE.npz, or --task NAME, and not both"
+            )
         if self.target is not None and self.data is None:
             raise Problem(f"--data is missing: the .npz file with the samples that {self.target} is trained on")
         if self.target is not None and self.form not in (None, "distance", "data-free"):
             raise Problem(f"--form {self.form} is for built-in tasks: a network of your own has distance or data-free")
         if self.task is not None and (self.data or self.reference or self.reference_saw):
             raise Problem(f"--task {self.task} brings its own data: --data and --reference go with module.py:build")
+        if self.shape is not None and not str(self.target).endswith(".onnx"):
+            raise Problem(f"--shape is for ONNX files, and {self.target or self.task} is none: drop it")
         if self.reference is not None and self.reference_saw is None:
             raise Problem(
                 f"what did {self.reference} see? add --reference-saw none if none of these samples, or "

@@ -1,4 +1,4 @@
-"""`sparsebounds evaluate model.py:function --data sample.npz`: the bounds of a network of your own.
+"""`sparsebounds evaluate model.py:function|model.onnx --data sample.npz`: the bounds of a network of your own.
 
 Device: CPU. Time: one pass over the data, then milliseconds per bound; compiling takes a few seconds.
 """
@@ -6,7 +6,6 @@ Device: CPU. Time: one pass over the data, then milliseconds per bound; compilin
 import dataclasses
 import hashlib
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +13,11 @@ import pandas as pd
 
 from sparsebounds import bounds
 from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.bounds.network import Network
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
+from sparsebounds.experiments.shared.onnx_file import is_onnx, load_onnx
 from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
@@ -47,7 +48,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
     _check_range(config.pixel_range, arrays)
-    network, said = _network(config, arrays)
+    network, arrays, said = _network(config, arrays)
     try:
         with Passes() as passes:
             frame = bounds.table(
@@ -78,15 +79,25 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         ) from error
 
 
+def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Any, Arrays, str]:
+    """The network, the data in its order, and words for every row."""
+    if not is_onnx(config.target):
+        if config.shape is not None:
+            raise Problem(f"--shape is for ONNX files, and {config.target} is none: drop it")
+        network, said = load_function(config.target, config.checkpoint, step=config.step, example=arrays.x_train[:1])
+        return network, arrays, said
+    if config.checkpoint is not None:
+        raise Problem(f"{config.target} has its weights inside: drop --checkpoint")
+    if config.step is not None:
+        raise Problem(f"--step is for Orbax folders, and {config.target} is an ONNX file: drop it")
+    found = load_onnx(config.target, arrays, config.shape)
+    return Network(found.f.apply, found.f.params), found.arrays, found.words
+
+
 def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
     """The table of `--what-if` beside that of `evaluate`."""
-    arrays = load_arrays(config.data)
-    return changes(config, _network(config, arrays)[0], arrays, now)
-
-
-def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Callable[[Any], Any], str]:
-    """The network, and what is to be said of its weights."""
-    return load_function(config.target, config.checkpoint, step=config.step, example=arrays.x_train[:1])
+    network, arrays, _ = _network(config, load_arrays(config.data))
+    return changes(config, network, arrays, now)
 
 
 def write(config: EvaluateConfig, frame: pd.DataFrame, folder: Path | None) -> list[Path]:
@@ -101,7 +112,7 @@ def write(config: EvaluateConfig, frame: pd.DataFrame, folder: Path | None) -> l
     if folder is None:
         return []
     prepare_folder(folder)
-    file = Path(config.target.rpartition(":")[0])
+    file = Path(config.target if is_onnx(config.target) else config.target.rpartition(":")[0])
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (file, config.data)}
     described = {"experiment": "evaluate", "options": plain(dataclasses.asdict(config))}
     files = {"config.json": to_json({**described, "sha256": hashes, "versions": versions()}), "rows.csv": to_csv(frame)}

@@ -13,13 +13,16 @@ from sparsebounds.experiments.shared.values import BOUNDS
 class EvaluateConfig:
     """What to evaluate, on what, and how."""
 
-    target: Annotated[str, Argument(metavar="module.py:function", help="x → scores, or builds that.")]
+    target: Annotated[str, Argument(metavar="module.py:function|model.onnx", help="x → scores, or builds that.")]
     data: Annotated[Path, Option(help=".npz with x, y or x_train, y_train, x_test, y_test.")]
     checkpoint: Annotated[
         Path | None,
         Option(help=".safetensors, .npz or an Orbax folder for what the function builds, or passed to it."),
     ] = None
     step: Annotated[int | None, Option(help="Step of an Orbax folder.", show_default="the latest")] = None
+    shape: Annotated[str | None, Option(metavar="C,H,W", help="Of one input, where an ONNX file leaves it open.")] = (
+        None
+    )
     names: Annotated[tuple[str, ...], Option("--bound", help=f"Only this bound; repeatable: {', '.join(BOUNDS)}.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
     gamma: Annotated[str | None, Option(help="Margin: a number, or best.", show_default="what each bound says")] = None

@@ -19,7 +19,7 @@ def folded(node: Node, values: Sequence[np.ndarray | None]) -> tuple[np.ndarray,
         OnnxError: the reference fails.
     """
     helper, proto = onnx_package().helper, onnx_package().ValueInfoProto
-    given = {name: value for name, value in zip(node.inputs, values, strict=True) if name}
+    given = {name: value for name, value in zip(node.proto.input, values, strict=True) if name}
     graph = helper.make_graph(
         [node.proto], "fold", [proto(name=name) for name in given], [proto(name=name) for name in node.outputs if name]
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ def load(path: str | Path, shape: Sequence[int] | None = None) -> OnnxNetwork:
     path = Path(path)
     program = _fixed(read_program(path), shape, path)
     check_operators(program, [*RULES, *FOLDED])
+    program = _named(program)
     weights, statistics, others = sorted_arrays(program)
     shapes = {name: array.shape for name, array in {**weights, **statistics}.items()}
     program = _simplified(replace(program, arrays=others), shapes)
@@ -55,6 +57,30 @@ def load(path: str | Path, shape: Sequence[int] | None = None) -> OnnxNetwork:
     f = OnnxNetwork(program, dict(weights), dict(statistics), one, notes=program.notes)
     _check_output(f, path)
     return replace(f, program=with_scaled_scores(_without_shapes(f)))
+
+
+def named_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """The weights and running statistics of a file by name, whatever its inputs.
+
+    Raises:
+        OnnxError: the file cannot be read.
+    """
+    weights, statistics, _ = sorted_arrays(_named(read_program(Path(path))))
+    return {**weights, **statistics}
+
+
+def _named(program: Program) -> Program:
+    """With names of arrays as checkpoints have them: dots, no slashes."""
+    names = {name: name.replace("/", ".").strip(".") for name in program.arrays}
+    taken = Counter([*names.values(), *(name for node in program.nodes for name in node.outputs), program.input])
+    names = {name: new if taken[new] == 1 else name for name, new in names.items()}
+    nodes = [replace(node, inputs=tuple(names.get(name, name) for name in node.inputs)) for node in program.nodes]
+    return replace(
+        program,
+        nodes=tuple(nodes),
+        arrays={names[name]: array for name, array in program.arrays.items()},
+        output=names.get(program.output, program.output),
+    )
 
 
 def _fixed(program: Program, shape: Sequence[int] | None, path: Path) -> Program:

@@ -16,6 +16,11 @@ from sparsebounds.nets.onnx.program import Node, Program
 from sparsebounds.nets.onnx.rules import RULES
 
 Arrays = Mapping[str, Any]
+CHANNELS_FIRST = (
+    "Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "BatchNormalization",
+    "InstanceNormalization", "GroupNormalization",
+)  # fmt: skip
+ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Clip", "Identity", "Cast", "Pad", "Relu", "Resize")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,17 @@ class OnnxNetwork:
             outputs = folded(node, inputs) if all(map(is_constant, inputs)) else run(node, inputs)
             known.update(zip(node.outputs, outputs, strict=False))
         return known
+
+    @property
+    def images(self) -> bool:
+        """Whether the first operation that mixes values of the input has its channels first."""
+        ahead = {self.program.input}
+        for node in self.program.nodes:
+            if ahead & set(node.inputs) and node.op != "Shape":
+                if node.op not in ELEMENTWISE:
+                    return node.op in CHANNELS_FIRST
+                ahead |= set(node.outputs)
+        return False
 
     def channels_last(self) -> OnnxNetwork:
         """The same network for images with their channels last: (B, H, W, C) in place of (B, C, H, W).

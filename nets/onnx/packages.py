@@ -15,6 +15,7 @@ def onnx_package() -> Any:
     """
     try:
         import onnx
+        import onnx.inliner
     except ImportError as error:
         raise missing("onnx", "reads the file") from error
     return onnx

@@ -16,12 +16,13 @@ from sparsebounds.experiments.certify.distance.kept import Kept, declared
 from sparsebounds.experiments.certify.distance.tasks import NUMBERS, TASKS
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.shared.distance.fit import Fitted, fit_free, fit_near
-from sparsebounds.experiments.shared.distance.network import OwnNetwork, load_network, network_of
+from sparsebounds.experiments.shared.distance.network import OwnNetwork, load_network, network_of, network_of_file
 from sparsebounds.experiments.shared.distance.recipe import RECIPES
 from sparsebounds.experiments.shared.distance.space import configuration
 from sparsebounds.experiments.shared.distance.split import Split, read_ids, split
 from sparsebounds.experiments.shared.distance.weights import safetensors_bytes, save_orbax, together
 from sparsebounds.experiments.shared.files import to_json, write_files
+from sparsebounds.experiments.shared.onnx_file import is_onnx
 from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
 from sparsebounds.experiments.shared.user_model import Arrays, load_arrays
 
@@ -39,7 +40,7 @@ FIRST = tuple(name for name in TASKS if name not in ("mnist10-linear", "mnist10-
 
 def default_folder(options: CertifyOptions) -> Path:
     """results/certify-NAME."""
-    name = options.task or Path(str(options.target).rpartition(":")[0]).stem
+    name = options.task or Path(str(options.target).rpartition(":")[0] or str(options.target)).stem
     return Path("results") / f"certify-{name}{'-data-free' if form_of(options) == 'data-free' else ''}"
 
 
@@ -87,6 +88,7 @@ def run(
         raise Problem(f"{one_line(error)}: scale the inputs to about 1, or give a train of your own") from error
     words = document(network.name, form, options, found, fitted, choices)
     words["note"] += f"; declared, not checked: certificate number {options.tried + 1} on these samples"
+    words["note"] += f"; {network.note}" if network.note else ""
     if seen:
         words["note"] += (
             "; all samples together look normalised by their own statistics: use constants, or statistics of those "
@@ -108,7 +110,11 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
     """The network, its data, how much is left out, the subject of the space, and the network's number in it."""
     if options.target is not None:
         assert options.data is not None
-        arrays, network = load_arrays(options.data), load_network(options.target)
+        arrays = load_arrays(options.data)
+        if is_onnx(options.target):
+            network, arrays = network_of_file(options.target, arrays, options.shape)
+        else:
+            network = load_network(options.target)
         return network, arrays, 0.5 if options.left_out is None else options.left_out, OWN, options.tried
     if options.task not in TASKS:
         raise unknown("task", str(options.task), TASKS)

@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from sparsebounds.nets.checkpoints.names import named
 
 from sparsebounds import bounds, nets
 from sparsebounds.bounds.certificates.distance import Counting
@@ -22,6 +21,7 @@ from sparsebounds.experiments.shared.distance.split import Split
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.scoring import misses
 from sparsebounds.experiments.shared.watch import laps
+from sparsebounds.nets.checkpoints.names import named
 
 Tell = Callable[[str], None]
 ENOUGH = 1000

@@ -13,13 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from sparsebounds.nets.checkpoints.names import name_of, named
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.distance.weights import load_weights, together
+from sparsebounds.experiments.shared.onnx_file import load_onnx
 from sparsebounds.experiments.shared.problems import Problem, one_line
-from sparsebounds.experiments.shared.user_model import load_builder
+from sparsebounds.experiments.shared.user_model import Arrays, load_builder
+from sparsebounds.nets.checkpoints.names import name_of, named
+from sparsebounds.nets.onnx import OnnxError, OnnxNetwork, drawn_anew
 
+ANEW = "weights drawn anew, running statistics 0 and 1"
+"""What is kept of an ONNX file besides: nothing that was learnt."""
 Decoder = Callable[[Any, Any], Any]
 """f(params, x) → scores (B, C)."""
 Augment = Callable[[jax.Array, jax.Array], jax.Array]
@@ -38,6 +42,8 @@ class OwnNetwork:
         train: (f, params, x, y, key) → params, the user's own training; None: the usual one.
         module: the Flax module that it came from; None for a plain function.
         augment: changes of the inputs while the reference is trained; None: none.
+        file: the ONNX file that it came from, its weights drawn anew; None for any other.
+        note: what is said of it in the certificate.
         frozen: arrays of the module that are neither parameters nor keys, such as batch statistics; f has them inside.
     """
 
@@ -48,6 +54,8 @@ class OwnNetwork:
     module: nnx.Module | None = None
     frozen: Any = None
     augment: Augment | None = None
+    file: OnnxNetwork | None = None
+    note: str = ""
 
     def with_params(self, params: Any) -> OwnNetwork:
         """The same function with other weights."""
@@ -59,6 +67,12 @@ class OwnNetwork:
         Raises:
             Problem: the file does not fit.
         """
+        if self.file is not None:
+            found = load_weights(path, together(self.params, self.frozen))
+            statistics = {name: found[name] for name in self.file.statistics}
+            f = replace(self.file, params={name: found[name] for name in self.file.params}, statistics=statistics)
+            note = self.note.replace(ANEW, f"weights of {path}")
+            return replace(self, f=f.apply, params=f.params, frozen=f.statistics, file=f, note=note)
         if self.module is None:
             return self.with_params(load_weights(path, self.params))
         found = load_weights(path, together(self.params, self.frozen))
@@ -113,6 +127,21 @@ def load_network(target: str) -> OwnNetwork:
     except Exception as error:
         raise Problem(f"{target} fails to build: {type(error).__name__}: {one_line(error)}") from error
     return network_of(made, target, train)
+
+
+def network_of_file(target: str, arrays: Arrays, shape: str | None) -> tuple[OwnNetwork, Arrays]:
+    """The architecture of an ONNX file with weights drawn anew, and the data in its order.
+
+    Raises:
+        Problem: as `load_onnx`, or weights that cannot be drawn anew.
+    """
+    found = load_onnx(target, arrays, shape)
+    try:
+        f = drawn_anew(found.f, jax.random.key(0))
+    except OnnxError as error:
+        raise Problem(one_line(error)) from error
+    note = f"{found.words}; the architecture of {target}, {ANEW}"
+    return OwnNetwork(target, f.apply, f.params, frozen=f.statistics, file=f, note=note), found.arrays
 
 
 def network_of(made: Any, name: str, train: Train | None = None, augment: Augment | None = None) -> OwnNetwork:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import orbax.checkpoint as ocp
 from safetensors.numpy import save
-from sparsebounds.nets.checkpoints.names import named
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.nets.checkpoints.names import named
+from sparsebounds.nets.onnx import named_weights
 
 
 def together(params: Any, frozen: Any) -> dict[str, np.ndarray]:
@@ -37,13 +38,15 @@ def load_weights(path: Path, like: Any) -> Any:
     """The weights of a file in the places of a tree.
 
     Args:
-        path: .safetensors, .npz, or the folder of an Orbax checkpoint.
+        path: .safetensors, .npz, .onnx, or the folder of an Orbax checkpoint.
         like: a tree of arrays of the same names and shapes.
 
     Raises:
         Problem: no such file, another format, or names and shapes that are not those of the network, all listed.
     """
     try:
+        if path.suffix == ".onnx":
+            return nets.Checkpoint(named_weights(path), "", path.name).into(like)
         return nets.Checkpoint.read(path).into(like)
     except ValueError as error:
         raise Problem(one_line(error)) from error

@@ -10,7 +10,8 @@ from onnx_twins import CLASSES, FOLDER, SHAPES, twin
 
 from sparsebounds import bounds, nets
 
-FILES = sorted(FOLDER.glob("*.onnx"))
+FILES = [path for path in sorted(FOLDER.glob("*.onnx")) if "keras" not in path.name]
+KERAS = sorted(FOLDER.glob("*keras*.onnx"))
 NUMBERS = ["value", "complexity", "margin_error", "confidence", "gamma", "train_error", "test_error"]
 QUICK = ("lenet-dynamo-20", "resnet-script-17", "mobilenet-dynamo-18-folded", "gelu_mlp-script-13", "vit-dynamo-18")
 """Files whose whole table is compared each time; those of the others are slow."""
@@ -71,3 +72,11 @@ def test_every_row_is_that_of_the_twin(stem: str, tables: dict[tuple[str, bool],
     assert found.bound.tolist() == expected.bound.tolist()
     assert found.value.notna().sum() >= 9
     np.testing.assert_allclose(found[NUMBERS].to_numpy(float), expected[NUMBERS].to_numpy(float), rtol=1e-6)
+
+
+@pytest.mark.parametrize("path", KERAS, ids=lambda path: path.stem)
+def test_files_of_keras_have_the_scores_of_onnxruntime(path: Path) -> None:
+    f = nets.onnx.load(path)
+    x = np.random.default_rng(0).normal(size=(5, *f.shape)).astype(np.float32)
+    assert nets.onnx.compare(f, path, x).difference < 1e-5
+    assert not f.images
