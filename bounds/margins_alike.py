@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from sparsebounds.bounds.bound import Bound, Theorem, check_gamma
+from sparsebounds.bounds.arguments import check_gamma
+from sparsebounds.bounds.bound import Bound, Theorem
 from sparsebounds.bounds.sample.margins import margin_percentile
 from sparsebounds.bounds.sample.sample import Sample
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,23 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Theorem, check_delta, check_flag
+from sparsebounds.bounds.arguments import check_delta, check_flag
+from sparsebounds.bounds.bound import Theorem
 from sparsebounds.bounds.bound_table import BoundTable
 from sparsebounds.bounds.evidence import Evidence, keep, spread
 from sparsebounds.bounds.graph.graph import Graph, Partition
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.graph.reference import Reference
-from sparsebounds.bounds.margins_alike import at_percentile, check_margin, margin_at
+from sparsebounds.bounds.margins_alike import at_percentile, margin_at
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
-from sparsebounds.bounds.registry import BOUNDS, capacity_of, evaluations, named
+from sparsebounds.bounds.registry import capacity_of, evaluations, named
 from sparsebounds.bounds.sample.batches import Progress
 from sparsebounds.bounds.sample.given import Arrays, Given, handed
 from sparsebounds.bounds.sample.limits import Range
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.sample.slips import slips
+from sparsebounds.bounds.table_arguments import check_alike, checked_options, checked_test
 
 COLUMNS = (
     "bound", "value", "guarantee", "verdict", "complexity", "capacity", "margin_error", "confidence", "gamma",
@@ -132,11 +133,11 @@ def table(
     check_delta(delta)
     for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
         check_flag(flag, value)
-    given = _checked_options(options, chosen, pixel_range, gamma)
-    test = _checked_test(x_test, y_test)
+    given = checked_options(options, chosen, pixel_range, gamma)
+    test = checked_test(x_test, y_test)
     train = handed(x_train, y_train)
     if test is not None:
-        _check_alike(train.example, test.example)
+        check_alike(train.example, test.example)
     network = Network.of(f, params)
     # First: a refusal must not cost a pass.
     graph = _read(network, train.example, chosen, nodes, selections_fixed)
@@ -202,51 +203,6 @@ def _noticed(network: Network, train: Given, sample: Sample) -> tuple[str, ...]:
     for notice in found:
         warnings.warn(notice, stacklevel=3)
     return found
-
-
-def _checked_options(
-    options: Mapping[str, Any] | None,
-    chosen: Mapping[str, Theorem[...]],
-    pixel_range: Range | None,
-    gamma: float | str | None,
-) -> dict[str, Any]:
-    """The further keywords, each of which some bound of the table must take: a misspelt one would be lost silently."""
-    own = {"graph", "sample", "delta", "reference", "mask_fixed", "test", "quantised"}
-    known = {key for bound in (*BOUNDS.values(), *chosen.values()) for key in inspect.signature(bound).parameters} - own
-    for key in options or {}:
-        if key not in known:
-            raise ValueError(f"no bound takes the option {key!r}; the known ones are {', '.join(sorted(known))}")
-    given = dict(options or {})
-    if gamma is not None:
-        check_margin(gamma)
-        if "gamma" in given:
-            raise ValueError("gamma was given twice, by itself and among the options; give it by itself")
-    if pixel_range is not None:
-        if "pixel_range" in given:
-            raise ValueError("pixel_range was given twice, by itself and among the options; give it by itself")
-        given["pixel_range"] = pixel_range
-    return given
-
-
-def _checked_test(x: Any, y: Any) -> Given | None:
-    if x is None and y is None:
-        return None
-    if x is None or (y is None and hasattr(x, "shape")):
-        raise ValueError("x_test and y_test go together; one of them was given alone")
-    return handed(x, y, "test sample")
-
-
-def _check_alike(train: np.ndarray, test: np.ndarray) -> None:
-    if train.shape[1:] != test.shape[1:]:
-        raise ValueError(
-            f"x_train has inputs of shape {train.shape[1:]} and x_test of shape {test.shape[1:]}; needed the same"
-        )
-    kinds = [np.dtype(x.dtype).kind in "iub" for x in (train, test)]
-    if kinds[0] != kinds[1]:
-        raise ValueError(
-            f"x_train is {train.dtype} and x_test {test.dtype}; needed both as the network receives them: was one "
-            "of them scaled to numbers with a point, and the other not?"
-        )
 
 
 def certificates(chosen: Mapping[str, Theorem[...]]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.bound import Bound, check_match
+from sparsebounds.bounds.arguments import check_match
+from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.graph.evaluation import evaluate
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.pruning import layer_index, pruned

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt64
 
-from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, NotCovered, check_delta, declare
+from sparsebounds.bounds.arguments import check_delta
+from sparsebounds.bounds.bound import MASK_FIXED, MASK_UNCOUNTED, Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices

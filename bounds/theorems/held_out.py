@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from sparsebounds.bounds.bound import ANY_NETWORK, Bound, NotCovered, check_match, declare
+from sparsebounds.bounds.arguments import check_match
+from sparsebounds.bounds.bound import ANY_NETWORK, Bound, NotCovered, declare
 from sparsebounds.bounds.confidence.binomial import binomial_upper
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt64
 
-from sparsebounds.bounds.bound import Bound, check_delta
+from sparsebounds.bounds.arguments import check_delta
+from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.certificates.distance.counting import Counting
 from sparsebounds.bounds.certificates.distance.densities import shown
 from sparsebounds.bounds.certificates.distance.drawn import Draw
