@@ -48,8 +48,11 @@ def checked_test(x: Any, y: Any) -> Given | None:
     return handed(x, y, "test sample")
 
 
-def check_alike(train: np.ndarray, test: np.ndarray) -> None:
+def check_alike(given: Given, tested: Given | None) -> None:
     """Raise ValueError unless both samples have inputs of one shape and one kind."""
+    if tested is None:
+        return
+    train, test = given.example, tested.example
     if train.shape[1:] != test.shape[1:]:
         raise ValueError(
             f"x_train has inputs of shape {train.shape[1:]} and x_test of shape {test.shape[1:]}; needed the same"

@@ -134,10 +134,8 @@ def table(
     for flag, value in (("mask_fixed", mask_fixed), ("simultaneous", simultaneous)):
         check_flag(flag, value)
     given = checked_options(options, chosen, pixel_range, gamma)
-    test = checked_test(x_test, y_test)
-    train = handed(x_train, y_train)
-    if test is not None:
-        check_alike(train.example, test.example)
+    train, test = handed(x_train, y_train), checked_test(x_test, y_test)
+    check_alike(train, test)
     network = Network.of(f, params)
     # First: a refusal must not cost a pass.
     graph = _read(network, train.example, chosen, nodes, selections_fixed)
@@ -155,12 +153,12 @@ def table(
     errors = _errors(sample, held_out)
     given |= {"reference": reference, "mask_fixed": mask_fixed, "test": held_out}
     if "occam_quantised" in chosen and isinstance(train, Arrays):
-        given["quantised"] = quantised(
-            *(network, train.x, train.labels),
-            selections_fixed=selections_fixed,
-            repetitions=repetitions,
-            batch_size=batch_size,
-        )
+        again: dict[str, Any] = {
+            "selections_fixed": selections_fixed,
+            "repetitions": repetitions,
+            "batch_size": batch_size,
+        }
+        given["quantised"] = quantised(network, train.x, train.labels, **again)
     if gamma is not None:
         given["gamma"] = margin_at(gamma, sample)
     deltas = _deltas(chosen, delta, simultaneous)

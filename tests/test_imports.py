@@ -20,7 +20,7 @@ from source_tree import PACKAGES, Tree, read_tree
 
 # Room → what it may import beside its own files. Below `theorems`, and wherever else a row names a folder inside a
 # room, the inner folder is a room of its own.
-UNDER_THEOREMS = "margin norms confidence sample graph bound.py unrounded.py"
+UNDER_THEOREMS = "margin norms confidence sample graph arguments.py bound.py unrounded.py"
 THEOREM = f"{UNDER_THEOREMS} theorems/chains theorems/passes"
 BOUNDS = {
     # ground
@@ -28,7 +28,8 @@ BOUNDS = {
     "bound_table.py": "",
     "plain.py": "",
     "unrounded.py": "",
-    "bound.py": "plain.py unrounded.py verdicts.py",
+    "arguments.py": "",
+    "bound.py": "arguments.py plain.py unrounded.py verdicts.py",
     "plugins.py": "bound.py measures",
     "confidence": "",
     "graph": "plain.py",
@@ -52,19 +53,21 @@ BOUNDS = {
     "theorems/held_out.py": THEOREM,
     "theorems/__init__.py": "theorems",
     "moments": "margin confidence sample graph bound.py",
-    "certificates": "moments margin confidence sample reader graph bound.py",
-    "certificates/distance": "confidence bound.py sample",
+    "certificates": "moments margin confidence sample reader graph arguments.py bound.py",
+    "certificates/distance": "confidence arguments.py bound.py sample",
     "measures": "theorems/passes norms sample graph bound.py",
     "quantising.py": "theorems reader confidence sample graph network.py bound.py",
     "evidence.py": "sample graph bound.py",
     # all of them by name
     "registry.py": "plugins.py theorems moments measures certificates sample graph bound.py",
-    "tables.py": "bound_table.py evidence.py margins_alike.py registry.py quantising.py theorems moments measures "
-    "certificates reader norms sample graph network.py bound.py",
-    "margins_alike.py": "bound.py sample",
+    "tables.py": "arguments.py table_arguments.py bound_table.py evidence.py margins_alike.py registry.py quantising.py "
+    "theorems moments measures certificates reader norms sample graph network.py bound.py",
+    "table_arguments.py": "margins_alike.py registry.py sample bound.py",
+    "margins_alike.py": "arguments.py bound.py sample",
     "measuring.py": "registry.py measures reader sample graph network.py bound.py",
     "comparing.py": "tables.py measuring.py reader sample network.py",
-    "what_if.py": "registry.py theorems moments measures certificates reader norms sample graph network.py bound.py",
+    "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph network.py "
+    "bound.py",
     "linear_maps.py": "reader norms graph",
     "show": "evidence.py registry.py tables.py verdicts.py theorems margin confidence sample norms graph network.py "
     "bound.py",
@@ -107,6 +110,7 @@ EXPERIMENTS = {
     "reproduce/distance": f"{STUDY} certify",
     "reproduce/run.py": "shared reproduce",  # where the experiments are listed
     "reproduce/__init__.py": "",
+    "many.py": "shared sweep correlate",
     "cli.py": "*",
     "__init__.py": "",
 }
