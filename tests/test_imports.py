@@ -60,14 +60,14 @@ BOUNDS = {
     "evidence.py": "sample graph bound.py",
     # all of them by name
     "registry.py": "plugins.py theorems moments measures certificates sample graph bound.py",
-    "tables.py": "arguments.py table_arguments.py bound_table.py evidence.py margins_alike.py registry.py quantising.py "
-    "theorems moments measures certificates reader norms sample graph network.py bound.py",
+    "tables.py": "arguments.py table_arguments.py bound_table.py evidence.py margins_alike.py registry.py "
+    "quantising.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "table_arguments.py": "margins_alike.py registry.py sample bound.py",
     "margins_alike.py": "arguments.py bound.py sample",
     "measuring.py": "registry.py measures reader sample graph network.py bound.py",
     "comparing.py": "tables.py measuring.py reader sample network.py",
-    "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph network.py "
-    "bound.py",
+    "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph "
+    "network.py bound.py",
     "linear_maps.py": "reader norms graph",
     "show": "evidence.py registry.py tables.py verdicts.py theorems margin confidence sample norms graph network.py "
     "bound.py",
