@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
         raise unknown("form", form, task.forms)
     left_out = task.left_out if options.left_out is None else options.left_out
     return (
-        network_of(task.built(form), task.name, augment=task.augment),
+        replace(network_of(task.built(form), task.name, augment=task.augment), share=task.share),
         task.arrays(data_dir),
         left_out,
         task.dataset,

@@ -84,7 +84,14 @@ def moving_part(network: OwnNetwork, x: np.ndarray, layers: str, rank: int | Non
 
 
 def prior_of(
-    part: Moving, found: Split, recipe: Recipe, seed: int, folder: Path | None, *, saw: str | None = None
+    part: Moving,
+    found: Split,
+    recipe: Recipe,
+    seed: int,
+    folder: Path | None,
+    *,
+    share: float = 1.0,
+    saw: str | None = None,
 ) -> bounds.Prior:
     """A Gaussian around the reference; its scales come from the samples left out, their factor from those that the
     reference did not train on."""
@@ -99,7 +106,7 @@ def prior_of(
     wrong = misses(part.f, part.start, x_own, y_own)
     return bounds.Prior(
         part.start,
-        jax.tree.map(lambda s: np.asarray(s) * np.float32(factor), scales),
+        jax.tree.map(lambda s: np.asarray(s) * np.float32(share * factor), scales),
         factors=shares,
         shaped_by=fingerprints(found.x[found.left_out]),
         saw=saw or f"{len(found.left_out)} samples left out",
@@ -146,7 +153,7 @@ def fit_near(
     marks["reference"] = time.perf_counter()
     tell("scales of the weights")
     part = moving_part(reference, found.x, layers, rank)
-    prior = prior_of(part, found, recipe, seed, where("scales"))
+    prior = prior_of(part, found, recipe, seed, where("scales"), share=reference.share)
     marks["scales"] = time.perf_counter()
     x, y = found.part(found.certified)
     sample = Counting(part.f, prior, x, y, **said)

@@ -44,6 +44,7 @@ class OwnNetwork:
         augment: changes of the inputs while the reference is trained; None: none.
         file: the ONNX file that it came from, its weights drawn anew; None for any other.
         note: what is said of it in the certificate.
+        share: of the factor of the scales that noise hardly harms, see `fit.prior_of`.
         frozen: arrays of the module that are neither parameters nor keys, such as batch statistics; f has them inside.
     """
 
@@ -56,6 +57,7 @@ class OwnNetwork:
     augment: Augment | None = None
     file: OnnxNetwork | None = None
     note: str = ""
+    share: float = 1.0
 
     def with_params(self, params: Any) -> OwnNetwork:
         """The same function with other weights."""
@@ -84,7 +86,7 @@ class OwnNetwork:
     def again(self) -> OwnNetwork:
         """The module as it is now, after a training in place."""
         assert self.module is not None
-        return network_of(self.module, self.name, self.train, self.augment)
+        return replace(network_of(self.module, self.name, self.train, self.augment), share=self.share)
 
     def program(self, x: np.ndarray) -> str:
         """A digest of what f computes with its weights and some inputs, whatever their values.
