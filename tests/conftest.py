@@ -1,6 +1,8 @@
 """What every test shares: strict JAX flags, a key, and the folder with full data sets."""
 
 import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -56,3 +58,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for report in terminalreporter.stats.get("skipped", []):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
         terminalreporter.write_line(f"not run: {report.nodeid}: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_programs_are_let_go() -> Iterator[None]:
+    """JAX keeps every program that it compiled; from 2 GiB on they go after each file, and come back from the disk."""
+    yield
+    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > 2 * 2**20:
+        jax.clear_caches()
