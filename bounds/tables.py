@@ -31,7 +31,7 @@ from sparsebounds.bounds.sample.slips import slips
 from sparsebounds.bounds.table_arguments import check_alike, checked_options, checked_test
 
 COLUMNS = (
-    "bound", "value", "guarantee", "verdict", "complexity", "capacity", "margin_error", "confidence", "gamma",
+    "bound", "value", "guarantee", "verdict", "complexity", "margin_error", "confidence", "gamma", "capacity",
     "train_error", "test_error", "test_error_se", "gap", "ratio", "seconds", "source", "note",
 )  # fmt: skip
 _NUMBERS = ("value", "complexity", "margin_error", "confidence", "gamma")

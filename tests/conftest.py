@@ -28,6 +28,8 @@ MNIST_FILES = (
     "t10k-labels-idx1-ubyte",
 )
 
+collect_ignore_glob = ["data/*/*.py"]  # what made the data: it needs packages that the tests do without
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Keep what was compiled in pytest's cache, for the other workers and the next run; `make clean` removes it."""

@@ -31,7 +31,7 @@ def slips(network: Network, x: Any, y: np.ndarray, train_error: float) -> tuple[
     Args:
         network: the network.
         x: (m, …) inputs as they came.
-        y: (m,) labels 0..C-1.
+        y: (m,) labels 0..C-1, or -1 and 1.
         train_error: the share of errors on all of them.
 
     Returns:
@@ -44,6 +44,7 @@ def slips(network: Network, x: Any, y: np.ndarray, train_error: float) -> tuple[
         >>> slips(Network(lambda x: x @ w), x, (y + 1) % 3, 1.0)[0]
         'the network errs on 100 % of 300 samples, no better than chance; with labels one lower on 0 %: ...'
     """
+    y = np.maximum(y, 0)  # -1 and 1 are 0 and 1
     frequent = np.bincount(y).max() / len(y)
     if len(y) < LEAST or train_error < CHANCE * (1.0 - frequent):
         return ()

@@ -52,7 +52,11 @@ SPELLINGS = {
 
 def rows(f, y=Y, **options):
     found = bounds.table(f, X, y, delta=0.01, options={"input_bound": 10.0, **options})
-    return found.drop(columns=["seconds", "note", "test_error", "ratio"]).set_index("bound")
+    found = found.drop(columns=["seconds", "note", "test_error", "ratio"]).set_index("bound")
+    found.loc["occam_quantised", "capacity"] = (
+        math.nan
+    )  # the length of a description, which is another in every spelling
+    return found
 
 
 @pytest.fixture(scope="module")

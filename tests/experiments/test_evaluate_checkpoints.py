@@ -50,7 +50,7 @@ def test_every_kind_of_network(name: str, folder: Path, capsys: pytest.CaptureFi
     options = ("--data", str(folder / "data.npz"), "--checkpoint", str(folder / "w.safetensors"))
     assert run("evaluate", f"{folder / 'model.py'}:{name}", *options, "--bound", "galanti", "--json") == 0
     printed = capsys.readouterr()
-    (row,) = strict(printed.out)
+    (row,) = strict(printed.out)["rows"]
     assert row["train_error"] == 0.0
     said = "weights in half precision (float16), widened as they are: dense.kernel"
     assert printed.err == f"sparsebounds: {said}\n"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, Int32, Num
+from jaxtyping import Bool, Float64, Int, Int32, Num, Shaped
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
 from sparsebounds.bounds.graph.elements import present_elements
@@ -51,7 +51,7 @@ class Dot(LinearMap):
         """What the program can choose: one set of weights where all its sets are the same."""
         return self.weight[:1] if bool((self.weight == self.weight[:1]).all()) else self.weight
 
-    def placed(self, outputs: Num[np.ndarray, "*batch B F N"]) -> Num[np.ndarray, "*batch size"]:
+    def placed(self, outputs: Shaped[np.ndarray, "*batch B F N"]) -> Shaped[np.ndarray, "*batch size"]:
         """(…, B, F, N) → (…, size), in the order of the layer's elements."""
         flat = outputs.reshape(*outputs.shape[:-3], -1)
         if self.order is None:

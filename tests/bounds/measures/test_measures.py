@@ -11,7 +11,7 @@ import pytest
 from networks import network
 
 from sparsebounds import bounds
-from sparsebounds.bounds import registry
+from sparsebounds.bounds import plugins, registry
 from sparsebounds.bounds.measuring import COLUMNS
 
 W1, W2 = np.diag([3.0, 4.0]).astype(np.float32), np.diag([1.0, 2.0]).astype(np.float32)
@@ -123,31 +123,34 @@ def test_a_layer_of_zeros_has_no_logarithm():
 # ---- of other packages -------------------------------------------------------------------------
 
 
-def offered(monkeypatch, value):
-    entry = types.SimpleNamespace(name="theirs", value="other:theirs", load=lambda: value)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group.endswith("measures") else [])
-    monkeypatch.setattr(registry, "MEASURES", bounds.MEASURES)
+@pytest.fixture
+def offer(monkeypatch):
+    """Let a package called others offer one measure, theirs."""
+
+    def install(value):
+        dist = types.SimpleNamespace(name="others", version="1.0")
+        entry = types.SimpleNamespace(name="theirs", value="o:theirs", module=__name__, dist=dist, load=lambda: value)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [entry] if group.endswith("measures") else [])
+        registry.add_installed(())
+
+    yield install
+    bounds.MEASURES.pop("theirs", None)
 
 
-def test_a_measure_of_another_package_takes_part(monkeypatch):
+def test_a_measure_of_another_package_takes_part(offer):
     @bounds.declare_measure(formula="number of layers", source="their paper", needs="weights")
     def theirs(subject: bounds.Subject) -> float:
         return float(len(subject.weights))
 
-    offered(monkeypatch, theirs)
-    try:
-        registry.add_installed()
-        rows = bounds.measures(two_layers, X, np.zeros(100, int)).set_index("measure")
-    finally:
-        bounds.MEASURES.pop("theirs", None)
-    assert rows.value["theirs"] == 2.0 and rows.source["theirs"] == "their paper"
+    offer(theirs)
+    rows = bounds.measures(two_layers, X, np.zeros(100, int)).set_index("measure")
+    assert rows.value["theirs"] == 2.0 and rows.source["theirs"] == "others 1.0: their paper"
 
 
-def test_only_measures_are_taken_from_other_packages(monkeypatch):
-    offered(monkeypatch, lambda subject: 1.0)
-    with pytest.raises(TypeError, match=r"other:theirs .* bounds\.declare_measure"):
-        registry.add_installed()
-    assert "theirs" not in bounds.MEASURES
+def test_what_is_no_measure_is_a_row_with_the_reason(offer):
+    offer(lambda subject: 1.0)
+    row = bounds.measures(two_layers, X, np.zeros(100, int)).set_index("measure").loc["theirs"]
+    assert math.isnan(row.value) and "others 1.0 offers a function without a declaration" in row.note
 
 
 @pytest.mark.parametrize(("change", "message"), [({"needs": "luck"}, "needs is 'luck'"), ({"rescale": "x"}, "rescale")])

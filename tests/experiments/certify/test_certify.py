@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -128,16 +129,35 @@ def test_no_committed_certificate_is_below_its_test_error(tmp_path: Path) -> Non
     assert (tmp_path / "figure.png").stat().st_size > 5000
 
 
-def test_the_tables_of_both_readmes_are_the_committed_rows() -> None:
+def test_the_table_is_the_committed_rows() -> None:
     """Two seeds, rounded up to three digits; and the parts of seed 0."""
     rows = pd.read_csv(RESULTS / "rows.csv").sort_values("seed")
-    shown = [(RESULTS.parents[1] / "README.md"), RESULTS / "README.md"]
-    front, table = ([line for line in path.read_text(encoding="utf-8").splitlines() if "|" in line] for path in shown)
+    table = [line for line in (RESULTS / "README.md").read_text(encoding="utf-8").splitlines() if "|" in line]
     for (task, form), found in rows.groupby(["task", "form"]):
         pair = " / ".join(f"{math.ceil(value * 1000) / 1000:.3f}" for value in found["value"])
-        assert any(f"`{task}`" in line and f"| {pair} |" in line and f"| {form}, " in line for line in front), task
         parts = " ".join(f"{found.iloc[0][part]:.3f}"[1:] for part in ("ramp", "complexity", "confidence"))
         assert any(f"| {form} | {pair} | {parts} |" in line for line in table), (task, form)
+
+
+def test_the_front_page_has_committed_rows() -> None:
+    """Each is one row of a study: its certificate and held-out bound rounded up, its test error to the nearest."""
+    beside = {"certificates": "held_out", "distance": "frozen_held_out"}
+    studies = {name: pd.read_csv(RESULTS.parent / name / "rows.csv") for name in beside}
+    rows = pd.concat(found.assign(beside=found[beside[name]]) for name, found in studies.items())
+    shown = re.findall(
+        r"^\| `(mnist[^`]*)` \| [^|]+ \| [^|]+ \| \*\*([\d.]+)\*\* \| ([\d.]+) \| ([\d.–]+) \|$",
+        (RESULTS.parents[1] / "README.md").read_text(encoding="utf-8"),
+        flags=re.M,
+    )
+    assert len(shown) >= 8
+    for task, value, error, held_out in shown:
+        step = 10.0 ** -len(value.partition(".")[2])
+        above = float(value) - rows["value"]
+        found = rows[(rows["task"] == task) & (0 <= above) & (above < step)]
+        found = found[(found["test_error"] - float(error)).abs() <= step / 2 + 1e-12]
+        if held_out != "–":
+            found = found[(float(held_out) - step < found["beside"]) & (found["beside"] <= float(held_out))]
+        assert len(found), (task, value)
 
 
 def test_the_layers_cost_is_in_the_document() -> None:
