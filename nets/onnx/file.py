@@ -9,7 +9,7 @@ import numpy as np
 
 from sparsebounds.nets.onnx.errors import OnnxError
 from sparsebounds.nets.onnx.packages import onnx_package
-from sparsebounds.nets.onnx.program import FLOATS, Program, array_of, constant_of, needed_by, nodes_of
+from sparsebounds.nets.onnx.program import FLOATS, Node, Program, array_of, constant_of, needed_by, nodes_of
 
 LOWEST, HIGHEST = 13, 23
 """Opsets that are read."""
@@ -29,6 +29,7 @@ def read_program(path: Path) -> Program:
     arrays = {tensor.name: array_of(tensor) for tensor in model.graph.initializer}
     arrays |= {node.outputs[0]: constant_of(node) for node in nodes if node.op == "Constant"}
     used = {name for node in nodes for name in node.inputs} | {output}
+    _check_made(used, nodes, {given.name, "", *arrays}, path)
     kind, shape = _type(given)
     return Program(
         nodes=tuple(node for node in nodes if node.op != "Constant"),
@@ -40,6 +41,16 @@ def read_program(path: Path) -> Program:
         opset=opset,
         notes=_notes(model),
     )
+
+
+def _check_made(used: set[str], nodes: tuple[Node, ...], there: set[str], path: Path) -> None:
+    """Every value that is read comes from somewhere."""
+    lost = sorted(used - there - {name for node in nodes for name in node.outputs})
+    if lost:
+        raise OnnxError(
+            f"{path} reads {', '.join(lost[:8])}, and has no dense array or node of this name: export it again, with "
+            "weights that are not sparse tensors"
+        )
 
 
 def _decoded(path: Path) -> Any:
