@@ -53,6 +53,19 @@ def _check_made(used: set[str], nodes: tuple[Node, ...], there: set[str], path: 
         )
 
 
+def files_of(path: str | Path) -> tuple[Path, ...]:
+    """An ONNX file, and those beside it that hold its weights."""
+    path = Path(path)
+    model = onnx_package().load(path, load_external_data=False)
+    return (path, *(path.parent / name for name in _external(model)))
+
+
+def _external(model: Any) -> list[str]:
+    """Names of the files with external data."""
+    found = (entry.value for t in model.graph.initializer for entry in t.external_data if entry.key == "location")
+    return sorted(set(found))
+
+
 def _decoded(path: Path) -> Any:
     onnx = onnx_package()
     if not path.is_file():
@@ -66,11 +79,9 @@ def _decoded(path: Path) -> Any:
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
-        wanted = sorted({entry.value for t in model.graph.initializer for entry in t.external_data
-                         if entry.key == "location"})  # fmt: skip
         raise OnnxError(
-            f"{path} keeps its weights in {', '.join(wanted)}, which cannot be read from {path.parent}: put that file "
-            "beside it under this name, or export with external_data=False"
+            f"{path} keeps its weights in {', '.join(_external(model))}, which cannot be read from {path.parent}: put "
+            "that file beside it under this name, or export with external_data=False"
         ) from error
     return model
 
