@@ -108,8 +108,8 @@ def evaluate(
         with beside(config.target), stages(console, f"{config.target}: reading, measuring, bounding"):
             frame = evaluate(config)
             changed = what_if(config, frame) if config.what_if else None
-        if frame.attrs["said"]:
-            say(frame.attrs["said"])
+        if said := frame.attrs["said"]:
+            say(said)
         written = write(config, frame, out) + write_tables(frame, csv=csv, latex=latex)
         if not as_json:
             show_evaluation(console, config, frame, changed)
@@ -117,7 +117,7 @@ def evaluate(
                 console.print(f"written: {', '.join(map(str, written))}")
     if as_json:
         more = {} if changed is None else {"what if": changed.to_dict(orient="records")}
-        sys.stdout.write(to_json(document_of("evaluate", rows=frame.to_dict(orient="records"), **more)))
+        sys.stdout.write(to_json(document_of("evaluate", rows=frame.to_dict(orient="records"), said=said, **more)))
 
 
 @app.command()

@@ -22,6 +22,7 @@ from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
+from sparsebounds.nets.onnx import files_of
 
 
 def evaluate(config: EvaluateConfig) -> pd.DataFrame:
@@ -32,7 +33,8 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
 
     Returns:
         The table of `bounds.tables`; a bound that refuses the network is a row with value NaN and the reason. Its
-        attribute `said` has what a reader should know of the weights, such as that they are in half precision.
+        attribute `said` has what a reader should know of the weights, such as that they are in half precision, or how
+        far the scores of an ONNX file are from those of onnxruntime.
 
     Raises:
         Problem: a name, file, function or array is not what is needed.
@@ -112,9 +114,9 @@ def write(config: EvaluateConfig, frame: pd.DataFrame, folder: Path | None) -> l
     if folder is None:
         return []
     prepare_folder(folder)
-    file = Path(config.target if is_onnx(config.target) else config.target.rpartition(":")[0])
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (file, config.data)}
-    described = {"experiment": "evaluate", "options": plain(dataclasses.asdict(config))}
+    read = files_of(config.target) if is_onnx(config.target) else (Path(config.target.rpartition(":")[0]),)
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*read, config.data)}
+    described = {"experiment": "evaluate", "options": plain(dataclasses.asdict(config)), "said": frame.attrs["said"]}
     files = {"config.json": to_json({**described, "sha256": hashes, "versions": versions()}), "rows.csv": to_csv(frame)}
     write_files(folder, files)
     return [folder / name for name in files]

@@ -66,9 +66,9 @@ def beside(target: str | None) -> Iterator[None]:
     """The folder of the user's file first on the path, as `python file.py` has it, for as long as his code may run.
 
     Args:
-        target: `path/to/module.py:name`; None: no file.
+        target: `path/to/module.py:name`; None, or an ONNX file: no code of his runs.
     """
-    if target is None:
+    if target is None or target.endswith(".onnx"):
         yield
         return
     folder = str(Path(target.rpartition(":")[0]).resolve().parent)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sparsebounds.nets.onnx.errors import OnnxError
 from sparsebounds.nets.onnx.packages import onnx_package
-from sparsebounds.nets.onnx.program import FLOATS, Program, array_of, constant_of, needed_by, nodes_of
+from sparsebounds.nets.onnx.program import FLOATS, Node, Program, array_of, constant_of, needed_by, nodes_of
 
 LOWEST, HIGHEST = 13, 23
 """Opsets that are read."""
@@ -29,6 +29,7 @@ def read_program(path: Path) -> Program:
     arrays = {tensor.name: array_of(tensor) for tensor in model.graph.initializer}
     arrays |= {node.outputs[0]: constant_of(node) for node in nodes if node.op == "Constant"}
     used = {name for node in nodes for name in node.inputs} | {output}
+    _check_made(used, nodes, {given.name, "", *arrays}, path)
     kind, shape = _type(given)
     return Program(
         nodes=tuple(node for node in nodes if node.op != "Constant"),
@@ -40,6 +41,29 @@ def read_program(path: Path) -> Program:
         opset=opset,
         notes=_notes(model),
     )
+
+
+def _check_made(used: set[str], nodes: tuple[Node, ...], there: set[str], path: Path) -> None:
+    """Every value that is read comes from somewhere."""
+    lost = sorted(used - there - {name for node in nodes for name in node.outputs})
+    if lost:
+        raise OnnxError(
+            f"{path} reads {', '.join(lost[:8])}, and has no dense array or node of this name: export it again, with "
+            "weights that are not sparse tensors"
+        )
+
+
+def files_of(path: str | Path) -> tuple[Path, ...]:
+    """An ONNX file, and those beside it that hold its weights."""
+    path = Path(path)
+    model = onnx_package().load(path, load_external_data=False)
+    return (path, *(path.parent / name for name in _external(model)))
+
+
+def _external(model: Any) -> list[str]:
+    """Names of the files with external data."""
+    found = (entry.value for t in model.graph.initializer for entry in t.external_data if entry.key == "location")
+    return sorted(set(found))
 
 
 def _decoded(path: Path) -> Any:
@@ -55,11 +79,9 @@ def _decoded(path: Path) -> Any:
     try:
         onnx.load_external_data_for_model(model, str(path.parent))
     except Exception as error:
-        wanted = sorted({entry.value for t in model.graph.initializer for entry in t.external_data
-                         if entry.key == "location"})  # fmt: skip
         raise OnnxError(
-            f"{path} keeps its weights in {', '.join(wanted)}, which cannot be read from {path.parent}: put that file "
-            "beside it under this name, or export with external_data=False"
+            f"{path} keeps its weights in {', '.join(_external(model))}, which cannot be read from {path.parent}: put "
+            "that file beside it under this name, or export with external_data=False"
         ) from error
     return model
 

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from sparsebounds.nets.onnx.errors import OnnxError
+from sparsebounds.nets.onnx.leftovers import check_nothing_learnt
 from sparsebounds.nets.onnx.network import OnnxNetwork
 from sparsebounds.nets.onnx.roles import Use, uses_of
 
@@ -29,10 +30,11 @@ def drawn_anew(f: OnnxNetwork, key: jax.Array) -> OnnxNetwork:
         The same function with other `params` and `statistics`.
 
     Raises:
-        OnnxError: an array whose part in the network is not known.
+        OnnxError: weights whose part in the network is not known, or what is no weight and yet could have been learnt.
 
     Source: He, Zhang, Ren, Sun (ICCV 2015).
     """
+    check_nothing_learnt(f.program)
     arrays = {**f.params, **f.statistics}
     uses = uses_of(replace(f.program, arrays=arrays))
     keys = jax.random.split(key, max(len(f.params), 1))
@@ -62,8 +64,8 @@ def _drawn(name: str, value: np.ndarray, uses: list[Use], key: jax.Array) -> np.
     if op in ("Add", "Sub", "Sum", "Conv", "ConvTranspose", "Gemm", *SCALES):
         return np.zeros_like(value)
     raise OnnxError(
-        f"the weights {name} go into node {use.node.name}, {op}, and how to draw them anew is not known; give "
-        "--reference with weights that saw none of these samples"
+        f"the weights {name} go into node {use.node.name}, {op}, and how to draw them anew is not known; give the same "
+        "file as --reference and say with --reference-saw what it saw"
     )
 
 

@@ -87,6 +87,11 @@ def _fixed(program: Program, shape: Sequence[int] | None, path: Path) -> Program
     """With a known shape of one input."""
     if len(program.shape) < 2:
         raise OnnxError(f"{path} takes inputs of shape {program.shape}: needed a batch of inputs, (B, …)")
+    if program.shape[0] not in (None, 1):
+        raise OnnxError(
+            f"{path} takes {program.shape[0]} inputs at a time, and what it computes of one might depend on the "
+            "others: export it with a free batch (dynamic_shapes, or dynamic_axes), or for one input"
+        )
     own = program.shape[1:]
     given = own if shape is None else tuple(shape)
     if len(given) != len(own) or any(n is not None and n != m for n, m in zip(own, given, strict=True)):

@@ -60,8 +60,9 @@ class OnnxNetwork:
 
     def values(self, params: Arrays, x: Any) -> dict[str, Any]:
         """Every value of the graph by name, of inputs in the file's order."""
-        weights = {name: jnp.asarray(value) for name, value in params.items()}
-        known: dict[str, Any] = {**self.program.arrays, **self.statistics, **weights, self.program.input: x, "": None}
+        learnt = {**self.statistics, **params}  # arrays of JAX, so that nothing is folded that comes from them
+        weights = {name: jnp.asarray(value) for name, value in learnt.items()}
+        known: dict[str, Any] = {**self.program.arrays, **weights, self.program.input: x, "": None}
         for node in self.program.nodes:
             inputs = [known[name] for name in node.inputs]
             outputs = folded(node, inputs) if all(map(is_constant, inputs)) else run(node, inputs)
@@ -91,6 +92,11 @@ class OnnxNetwork:
 
 def run(node: Node, inputs: list[Any]) -> tuple[Any, ...]:
     """The outputs of a node."""
+    if node.op not in RULES:
+        raise OnnxError(
+            f"node {node.name}, {node.op}: it is read where all its inputs are constants, and some depend on the input "
+            "or on weights; write the module with other operators"
+        )
     try:
         out = RULES[node.op](node, *inputs)
     except OnnxError:

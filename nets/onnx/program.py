@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sparsebounds.nets.onnx.errors import OnnxError
 from sparsebounds.nets.onnx.packages import onnx_package
 
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -109,7 +110,10 @@ def constant_of(node: Node) -> np.ndarray:
             value = node.attributes[name]
             kind = {"value_float": np.float32, "value_floats": np.float32}.get(name)
             return np.asarray(value, kind if kind is not None else None)
-    return np.asarray(None)
+    raise OnnxError(
+        f"node {node.name}, Constant, holds {', '.join(node.attributes) or 'nothing'}: needed numbers in a dense "
+        "tensor; export it again, with weights that are not sparse tensors"
+    )
 
 
 def needed_by(nodes: Sequence[Node], output: str) -> tuple[Node, ...]:

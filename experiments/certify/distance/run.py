@@ -113,7 +113,7 @@ def _what(options: CertifyOptions, form: str, data_dir: Path | None) -> tuple[Ow
         assert options.data is not None
         arrays = load_arrays(options.data)
         if is_onnx(options.target):
-            network, arrays = network_of_file(options.target, arrays, options.shape)
+            network, arrays = network_of_file(options.target, arrays, options.shape, options.reference)
         else:
             network = load_network(options.target)
         return network, arrays, 0.5 if options.left_out is None else options.left_out, OWN, options.tried

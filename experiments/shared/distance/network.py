@@ -131,15 +131,20 @@ def load_network(target: str) -> OwnNetwork:
     return network_of(made, target, train)
 
 
-def network_of_file(target: str, arrays: Arrays, shape: str | None) -> tuple[OwnNetwork, Arrays]:
+def network_of_file(
+    target: str, arrays: Arrays, shape: str | None, reference: Path | None = None
+) -> tuple[OwnNetwork, Arrays]:
     """The architecture of an ONNX file with weights drawn anew, and the data in its order.
+
+    Where the reference is the same file nothing is drawn: what it saw is said of all that is in it.
 
     Raises:
         Problem: as `load_onnx`, or weights that cannot be drawn anew.
     """
     found = load_onnx(target, arrays, shape)
+    whole = reference is not None and reference.exists() and reference.samefile(target)
     try:
-        f = drawn_anew(found.f, jax.random.key(0))
+        f = found.f if whole else drawn_anew(found.f, jax.random.key(0))
     except OnnxError as error:
         raise Problem(one_line(error)) from error
     note = f"{found.words}; the architecture of {target}, {ANEW}"

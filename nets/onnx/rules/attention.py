@@ -33,7 +33,7 @@ def attention(node: Node, q: Any, k: Any, v: Any, mask: Any = None, *past: Any) 
     scale = node.get("scale", 1.0 / np.sqrt(q.shape[-1]))
     scores = jnp.matmul(q, k.swapaxes(-1, -2)) * np.float32(scale)
     if node.get("is_causal", 0):
-        below = np.tril(np.ones(scores.shape[-2:], bool), scores.shape[-1] - scores.shape[-2])
+        below = np.tril(np.ones(scores.shape[-2:], bool))  # from the first key on, whatever their numbers
         scores = scores + np.where(below, np.float32(0), MASKED)
     if mask is not None:
         scores = scores + _additive(mask)

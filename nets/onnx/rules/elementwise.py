@@ -88,10 +88,6 @@ def mish(node: Node, x: Any) -> Any:
     return x * jnp.tanh(jax.nn.softplus(x))
 
 
-def swish(x: Any) -> Any:
-    return x * jax.nn.sigmoid(x)
-
-
 def power(node: Node, x: Any, exponent: Any) -> Any:
     """Whole and half powers as JAX writes them."""
     x = as_jax(x)
@@ -164,7 +160,6 @@ RULES: dict[str, Rule] = {
     "Softplus": unary(jax.nn.softplus),
     "Softsign": unary(jax.nn.soft_sign),
     "Mish": mish,
-    "Swish": unary(swish),
     "Gelu": gelu,
     "Clip": clip,
     **{name: unary(function) for name, function in UNARY.items()},

@@ -58,7 +58,7 @@ def _transposed_padding(
         return [(0, 0) if kind == "VALID" else (pads[i], pads[i + rank]) for i in range(rank)]
     wanted = [s * n for s, n in zip(strides, size, strict=True)] if wanted is None else wanted[-rank:]
     total = [s * (n - 1) + m + r + 1 - w for s, n, m, r, w in zip(strides, size, more, reach, wanted, strict=True)]
-    return [(t - t // 2, t // 2) if kind == "SAME_LOWER" else (t // 2, t - t // 2) for t in total]
+    return [(t // 2, t - t // 2) if kind == "SAME_UPPER" else (t - t // 2, t // 2) for t in total]
 
 
 def _each(node: Node, name: str, rank: int) -> list[int]:

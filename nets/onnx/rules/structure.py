@@ -89,8 +89,9 @@ def pad(node: Node, x: Any, pads: Any, value: Any = None, axes: Any = None) -> A
         fill = 0.0 if value is None else float(known(node, value, "value").reshape(()))
         return jax.lax.pad(x, jnp.asarray(fill, x.dtype), [(low, high, 0) for low, high in around])
     for axis, (low, high) in enumerate(around):
-        if low or high:
-            index = np.pad(np.arange(x.shape[axis], dtype=np.int32), (low, high), mode=mode)
+        if low or high:  # what is cut off goes first
+            left = np.arange(x.shape[axis], dtype=np.int32)[max(-low, 0) : x.shape[axis] + min(high, 0)]
+            index = np.pad(left, (max(low, 0), max(high, 0)), mode=mode)
             x = jnp.take(x, index, axis=axis, mode="clip")
     return x
 
@@ -132,7 +133,7 @@ def resize(node: Node, x: Any, roi: Any = None, scales: Any = None, sizes: Any =
     given = known(node, sizes, "size") if by_size else known(node, scales, "scale")
     for axis, number in zip(axes, np.ravel(given).tolist(), strict=True):
         n = x.shape[axis]
-        out = int(number) if by_size else int(np.floor(n * number))
+        out = int(number) if by_size else int(np.float32(n) * np.float32(number))
         if out != n:
             index = _nearest(node, n, out, out / n if by_size else number)
             x = jnp.take(x, index, axis=axis, mode="clip")
@@ -140,14 +141,14 @@ def resize(node: Node, x: Any, roi: Any = None, scales: Any = None, sizes: Any =
 
 
 def _nearest(node: Node, n: int, out: int, scale: float) -> np.ndarray:
-    """Which pixel each new one shows."""
-    place, how = np.arange(out, dtype=np.float64), node.get("coordinate_transformation_mode", "half_pixel")
+    """Which pixel each new one shows; in float32, as onnxruntime rounds."""
+    place, how = np.arange(out, dtype=np.float32), node.get("coordinate_transformation_mode", "half_pixel")
     if how == "align_corners":
-        at = place * (n - 1) / max(out - 1, 1)
+        at = place * np.float32(n - 1) / np.float32(max(out - 1, 1))
     elif how == "asymmetric":
-        at = place / scale
+        at = place / np.float32(scale)
     elif how == "half_pixel" or (how == "pytorch_half_pixel" and out > 1):
-        at = (place + 0.5) / scale - 0.5
+        at = (place + np.float32(0.5)) / np.float32(scale) - np.float32(0.5)
     elif how == "pytorch_half_pixel":
         at = 0 * place
     else:
