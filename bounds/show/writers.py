@@ -69,8 +69,8 @@ def to_latex(
         caption: if given, the table floats and has this caption.
 
     Returns:
-        A `tabular`, or a `table` around it; the smallest value first, rows without a number are left out and named in
-        a comment.
+        A `tabular`, or a `table` around it; network by network, the smallest value first; rows without a number are
+        left out and named in a comment.
 
     Raises:
         ValueError: a column that the table does not have.
@@ -94,6 +94,9 @@ def to_latex(
     left_out: list[str] = []
     if "value" in table:
         rows = table[table["value"].notna()].sort_values("value", kind="stable")
+        if "network" in table:
+            places = {name: place for place, name in enumerate(table["network"].unique())}
+            rows = rows.sort_values("network", kind="stable", key=lambda names: names.map(places))
         left_out = table.loc[table["value"].isna(), "bound"].tolist() if "bound" in table else []
     kinds = "".join("r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in chosen)
     lines = [rf"\begin{{tabular}}{{{kinds}}}", r"  \toprule"]

@@ -65,7 +65,8 @@ def page(
         from sparsebounds.bounds.show.pages import charts
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            f"a page needs {missing.name}, which is not installed: pip install 'sparsebounds[page]'"
+            f"a page needs {missing.name}, which is not installed: pip install 'sparsebounds[page]'",
+            name=missing.name,
         ) from missing
     given = shown if isinstance(shown, Mapping) else {"": shown}
     subjects = [_Subject(name, _evidence(one), charts) for name, one in given.items()]
