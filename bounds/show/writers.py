@@ -12,10 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from sparsebounds.bounds.show.numbers import nearest, upwards
+from sparsebounds.bounds.printed import in_column
 
-UPWARDS = frozenset({"value", "complexity", "margin_error", "confidence", "ratio", "value now", "complexity now"})
-"""Columns of upper bounds and of their parts: rounded up."""
 LATEX_COLUMNS = ("network", "bound", "value", "margin_error", "complexity", "confidence", "gamma", "guarantee")
 HEADS = {"margin_error": "margin", "gamma": r"$\gamma$", "train_error": "train error", "test_error": "test error"}
 ESCAPES = {
@@ -126,16 +124,12 @@ def _csv_cell(name: str, value: Any, digits: int) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        return repr(value) if math.isinf(value) else _number(name, value, digits)
+        return repr(value) if math.isinf(value) else in_column(name, value, digits)
     return str(value)
 
 
 def _latex_cell(name: str, value: Any, digits: int) -> str:
-    return escaped(_number(name, value, digits) if isinstance(value, float) else str(value))
-
-
-def _number(name: str, value: float, digits: int) -> str:
-    return upwards(value, digits) if name in UPWARDS else nearest(value, digits)
+    return escaped(in_column(name, value, digits) if isinstance(value, float) else str(value))
 
 
 def _latex_row(cells: Iterable[str]) -> str:

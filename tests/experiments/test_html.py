@@ -9,7 +9,7 @@ import pytest
 from command_line import run, strict
 from onnx_twins import FOLDER
 
-from sparsebounds.bounds.show.numbers import upwards
+from sparsebounds.bounds.printed import upwards
 from sparsebounds.experiments.report import certified
 from sparsebounds.experiments.shared.distance.recipe import RECIPES, Recipe
 

@@ -10,9 +10,9 @@ import altair as alt
 import numpy as np
 
 from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.printed import upwards
 from sparsebounds.bounds.sample.margins import Measured
 from sparsebounds.bounds.show.layers import HeatMap
-from sparsebounds.bounds.show.numbers import upwards
 from sparsebounds.bounds.verdicts import verdict_of
 
 BINS = 40

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebounds import bounds
-from sparsebounds.bounds.show.numbers import nearest, percent, upwards
+from sparsebounds.bounds.printed import nearest, percent, upwards
 
 FRAME = pd.DataFrame(
     {
