@@ -124,6 +124,7 @@ LAZY = {
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
     "nets/onnx/packages.py": "onnx, onnx.inliner, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
+    "bounds/show/plot/axes.py": "matplotlib",  # the extra [report]
     "bounds/show/pages/writing.py": "jinja2, markupsafe, vl_convert, sparsebounds.bounds.show.pages",  # [page]
 }
 
