@@ -71,8 +71,8 @@ BOUNDS = {
     "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph "
     "network.py bound.py",
     "linear_maps.py": "reader norms graph",
-    "show": "printed.py evidence.py registry.py tables.py verdicts.py theorems margin confidence sample norms graph "
-    "network.py bound.py",
+    "show": "arguments.py printed.py evidence.py registry.py tables.py table_arguments.py measuring.py verdicts.py "
+    "theorems margin confidence measures reader sample norms graph network.py bound.py",
     "__init__.py": "linear_maps.py quantising.py what_if.py comparing.py measuring.py tables.py registry.py "
     "certificates measures moments theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",
