@@ -22,7 +22,7 @@ from sparsebounds.bounds.quantising import quantised
 from sparsebounds.bounds.reader import ReadError, read_graph, read_program
 from sparsebounds.bounds.registry import BOUNDS, add_installed
 from sparsebounds.bounds.sample.sample import Sample
-from sparsebounds.bounds.show import Explanation, explain, page, to_csv, to_latex
+from sparsebounds.bounds.show import Explanation, Monitor, explain, monitor, page, plot, to_csv, to_latex
 from sparsebounds.bounds.tables import table
 from sparsebounds.bounds.theorems.description.quantised import Quantised
 from sparsebounds.bounds.what_if import samples_needed, what_if_dense, what_if_pruned, what_if_samples
@@ -40,6 +40,7 @@ __all__ = [
     "Listed",
     "MEASURES",
     "Measure",
+    "Monitor",
     "Prior",
     "Program",
     "Quantised",
@@ -64,7 +65,9 @@ __all__ = [
     "evaluate",
     "explain",
     "measures",
+    "monitor",
     "page",
+    "plot",
     "pruned",
     "quantise",
     "quantised",

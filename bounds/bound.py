@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any, Generic, Literal, ParamSpec
 
 from sparsebounds.bounds.arguments import check_delta, check_flag, check_gamma, check_match
+from sparsebounds.bounds.notebook import card
 from sparsebounds.bounds.plain import plain
+from sparsebounds.bounds.printed import nearest, readable, upwards
 from sparsebounds.bounds.unrounded import without_rounding
 from sparsebounds.bounds.verdicts import verdict_of
 
@@ -25,7 +27,7 @@ ANY_NETWORK = (*ANY_LAYER, "program")
 """With a graph or without one: what is said of scores and labels, or of the length of a program, needs none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bound:
     """A number said about the error of a network on new data, with every factor that went into it.
 
@@ -68,6 +70,21 @@ class Bound:
     def to_dict(self) -> dict[str, Any]:
         """All fields as JSON takes them."""
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
+
+    def __repr__(self) -> str:
+        if not self.covered:
+            return f"<Bound: {self.note or self.verdict}>"
+        parts = " + ".join(map(upwards, (self.margin_error, self.complexity, self.confidence)))
+        kind = self.verdict if self.guarantee == "certificate" else f"{self.guarantee}, {self.verdict}"
+        return f"<Bound {upwards(self.value)} = {parts}: {kind}, γ = {nearest(self.gamma)}, δ = {nearest(self.delta)}>"
+
+    def _repr_html_(self) -> str:
+        names = ("value", "margin_error", "complexity", "confidence")
+        rows = [(name.replace("_", " "), upwards(getattr(self, name))) for name in names]
+        rows += [("guarantee", self.guarantee), ("verdict", self.verdict)]
+        rows += [("γ", nearest(self.gamma)), ("δ", nearest(self.delta))]
+        rows += [(name, readable(term)) for name, term in self.terms.items() if name not in ("gamma", "delta")]
+        return card(repr(self)[1:-1], rows, {"note": self.note, "source": self.source})
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled by its fields: a view of a dictionary is neither."""

@@ -11,7 +11,7 @@ from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.many import correlate, sweep
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.shared import values
-from sparsebounds.experiments.shared.arguments import Csv, DataDir, Json, Latex
+from sparsebounds.experiments.shared.arguments import Csv, DataDir, Html, Json, Latex
 from sparsebounds.experiments.shared.extras import missing
 from sparsebounds.experiments.shared.files import document_of, to_json
 from sparsebounds.experiments.shared.options import with_options
@@ -96,13 +96,14 @@ def evaluate(
     ] = None,
     csv: Csv = None,
     latex: Latex = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Bounds of your own model on your own data."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.evaluate.evaluate import evaluate, what_if, write
         from sparsebounds.experiments.evaluate.show import show_evaluation
-        from sparsebounds.experiments.shared.outputs import write_tables
+        from sparsebounds.experiments.shared.outputs import write_page, write_tables
         from sparsebounds.experiments.shared.user_model import beside
 
         with beside(config.target), stages(console, f"{config.target}: reading, measuring, bounding"):
@@ -111,6 +112,7 @@ def evaluate(
         if said := frame.attrs["said"]:
             say(said)
         written = write(config, frame, out) + write_tables(frame, csv=csv, latex=latex)
+        written += write_page(frame, config.target, html)
         if not as_json:
             show_evaluation(console, config, frame, changed)
             if written:
@@ -129,13 +131,15 @@ def report(
     factors: Annotated[bool, typer.Option("--factors", help="Also print every factor and every note.")] = False,
     csv: Csv = None,
     latex: Latex = None,
+    html: Html = None,
     as_json: Json = False,
 ) -> None:
     """Train two networks; print and save their bounds."""
     with human_output(as_json) as console:
+        from sparsebounds.experiments.report.page import sections
         from sparsebounds.experiments.report.report import run
-        from sparsebounds.experiments.report.show import show_report
-        from sparsebounds.experiments.shared.outputs import write_tables
+        from sparsebounds.experiments.report.show import report_title, show_report
+        from sparsebounds.experiments.shared.outputs import write_page, write_tables
 
         folder = out or Path("results") / f"report-{config.dataset}"
         try:
@@ -143,9 +147,10 @@ def report(
         except KeyboardInterrupt:
             say(f"interrupted: the checkpoints stay in {folder / 'checkpoints'}, --resume goes on from them")
             raise
-        write_tables(result.last_rows(), csv=csv, latex=latex)
+        written = write_tables(result.last_rows(), csv=csv, latex=latex)
+        written += write_page(sections(result), report_title(result.config), html)
         if not as_json:
-            show_report(console, result, folder, everything=factors)
+            show_report(console, result, folder, written, everything=factors)
     if as_json:
         found = {"config": result.config, "rows": result.rows.to_dict(orient="records"), "terms": result.terms()}
         sys.stdout.write(to_json(document_of("report", **found, folder=str(folder))))

@@ -25,11 +25,13 @@ THEOREM = f"{UNDER_THEOREMS} theorems/chains theorems/passes"
 BOUNDS = {
     # ground
     "verdicts.py": "",
-    "bound_table.py": "",
+    "printed.py": "",
+    "notebook.py": "",
+    "bound_table.py": "printed.py",
     "plain.py": "",
     "unrounded.py": "",
     "arguments.py": "",
-    "bound.py": "arguments.py plain.py unrounded.py verdicts.py",
+    "bound.py": "arguments.py notebook.py plain.py printed.py unrounded.py verdicts.py",
     "plugins.py": "bound.py measures",
     "confidence": "",
     "graph": "plain.py",
@@ -39,7 +41,7 @@ BOUNDS = {
     "scopes.py": "",
     "network.py": "endings untouched.py handed_in.py scopes.py",
     # the network and the data
-    "sample": "bound.py plain.py graph network.py endings",
+    "sample": "bound.py notebook.py plain.py printed.py graph network.py endings",
     "norms": "graph",
     "reader": "graph network.py sample",
     # from a complexity to a bound
@@ -69,8 +71,8 @@ BOUNDS = {
     "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph "
     "network.py bound.py",
     "linear_maps.py": "reader norms graph",
-    "show": "evidence.py registry.py tables.py verdicts.py theorems margin confidence sample norms graph network.py "
-    "bound.py",
+    "show": "arguments.py printed.py evidence.py registry.py tables.py table_arguments.py measuring.py verdicts.py "
+    "theorems margin confidence measures reader sample norms graph network.py bound.py",
     "__init__.py": "linear_maps.py quantising.py what_if.py comparing.py measuring.py tables.py registry.py "
     "certificates measures moments theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",
@@ -122,6 +124,7 @@ LAZY = {
     "bounds/measures/spectra.py": "powerlaw",  # the extra [spectra]
     "nets/data/sources.py": "sklearn.datasets",  # the extra [report]
     "nets/onnx/packages.py": "onnx, onnx.inliner, onnx.reference, onnxruntime, torch",  # the extra [onnx], and PyTorch
+    "bounds/show/plot/axes.py": "matplotlib",  # the extra [report]
     "bounds/show/pages/writing.py": "jinja2, markupsafe, vl_convert, sparsebounds.bounds.show.pages",  # [page]
 }
 

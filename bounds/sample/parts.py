@@ -49,3 +49,12 @@ def _proper_probes(s: Any) -> bool:
 
 def _proper(array: np.ndarray) -> bool:
     return bool(0 <= array.min(initial=0.0) and array.max(initial=0.0) < np.inf)  # NaN is neither
+
+
+def check_several(m: int, labels: np.ndarray) -> None:
+    """Refuse m samples of which all have one label."""
+    if len(labels) == 1:
+        raise ValueError(
+            f"all {m} samples have label {labels[0]}; margins compare classes: "
+            "a sample in which two or more labels occur is needed"
+        )

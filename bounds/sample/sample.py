@@ -21,10 +21,11 @@ from sparsebounds.bounds.sample.front_end import Received
 from sparsebounds.bounds.sample.given import Arrays, handed
 from sparsebounds.bounds.sample.margins import margins_of, unchecked
 from sparsebounds.bounds.sample.normalised import check_preprocessing
-from sparsebounds.bounds.sample.parts import check_parts
+from sparsebounds.bounds.sample.parts import check_parts, check_several
 from sparsebounds.bounds.sample.probes import Probes, check_probes
 from sparsebounds.bounds.sample.ramps import Ramps
 from sparsebounds.bounds.sample.repetitions import Copies, check_repetitions, within
+from sparsebounds.bounds.sample.shown import html, short
 from sparsebounds.bounds.sample.statistics import STATISTICS, Gathered, LabelledBatch
 
 MOST_ONES = 1 << 25
@@ -34,7 +35,7 @@ _DTYPES: dict[str, Any] = {"energies": np.float64, "class_counts": np.int64} | _
 _DTYPES |= {s.name: s.dtype for s in STATISTICS}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sample:
     """A labelled sample as the bounds see it: sums over the samples, never the samples themselves.
 
@@ -146,7 +147,7 @@ class Sample:
         received = x if isinstance(x, Received) else None
         given, network = handed(x if received is None else received.values, y), Network.of(f)
         if isinstance(given, Arrays):
-            _check_several(len(given.labels), np.unique(given.labels))
+            check_several(len(given.labels), np.unique(given.labels))
         size = int(np.prod(given.example.shape[1:])) * (vocabulary or 1)
         gathered, probing = Gathered(), given.probing(size)
         counts = np.zeros(0, dtype=np.int64)
@@ -158,7 +159,7 @@ class Sample:
             part = None if received is None else received.fingerprints[batch.where]
             gathered.add(LabelledBatch(batch, labels, part))
             probing.add(batch, labels, margins_of(batch.scores, labels))
-        _check_several(int(counts.sum()), np.flatnonzero(counts))
+        check_several(int(counts.sum()), np.flatnonzero(counts))
         found, probes = gathered.result(), probing.result()
         return cls(
             m=int(counts.sum()),
@@ -253,6 +254,12 @@ class Sample:
         """All fields as JSON takes them; `Sample(**…)` makes the same sample of it."""
         return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
+    def __repr__(self) -> str:
+        return short(self)
+
+    def _repr_html_(self) -> str:
+        return html(self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copied and pickled by its fields, checked and made read-only again."""
         return type(self), tuple(getattr(self, f.name) for f in fields(self))
@@ -271,14 +278,6 @@ class Sample:
             return cls(**values)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{os.fspath(path)}: {error}") from error
-
-
-def _check_several(m: int, labels: np.ndarray) -> None:
-    if len(labels) == 1:
-        raise ValueError(
-            f"all {m} samples have label {labels[0]}; margins compare classes: "
-            "a sample in which two or more labels occur is needed"
-        )
 
 
 def _gamma(gamma: float) -> float:

@@ -8,10 +8,10 @@ from html import escape
 from typing import Any
 
 from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.printed import percent, readable, upwards
 from sparsebounds.bounds.show.formula import Formula
 from sparsebounds.bounds.show.formulas_of_counts import COUNTS
 from sparsebounds.bounds.show.formulas_of_norms import NORMS, UNCAPPED
-from sparsebounds.bounds.show.numbers import percent, readable, upwards
 from sparsebounds.bounds.verdicts import verdict_of
 
 FORMULAS = (*NORMS, *COUNTS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from sparsebounds.bounds.show.numbers import nearest
+from sparsebounds.bounds.printed import nearest
 
 NEAR = 1e-9
 """A formula explains a number if it gives it to this relative precision; rounding that a bound adds on top is 1e-6."""

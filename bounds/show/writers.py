@@ -12,10 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from sparsebounds.bounds.show.numbers import nearest, upwards
+from sparsebounds.bounds.printed import in_column
 
-UPWARDS = frozenset({"value", "complexity", "margin_error", "confidence", "ratio", "value now", "complexity now"})
-"""Columns of upper bounds and of their parts: rounded up."""
 LATEX_COLUMNS = ("network", "bound", "value", "margin_error", "complexity", "confidence", "gamma", "guarantee")
 HEADS = {"margin_error": "margin", "gamma": r"$\gamma$", "train_error": "train error", "test_error": "test error"}
 ESCAPES = {
@@ -69,8 +67,8 @@ def to_latex(
         caption: if given, the table floats and has this caption.
 
     Returns:
-        A `tabular`, or a `table` around it; the smallest value first, rows without a number are left out and named in
-        a comment.
+        A `tabular`, or a `table` around it; network by network, the smallest value first; rows without a number are
+        left out and named in a comment.
 
     Raises:
         ValueError: a column that the table does not have.
@@ -94,6 +92,9 @@ def to_latex(
     left_out: list[str] = []
     if "value" in table:
         rows = table[table["value"].notna()].sort_values("value", kind="stable")
+        if "network" in table:
+            places = {name: place for place, name in enumerate(table["network"].unique())}
+            rows = rows.sort_values("network", kind="stable", key=lambda names: names.map(places))
         left_out = table.loc[table["value"].isna(), "bound"].tolist() if "bound" in table else []
     kinds = "".join("r" if pd.api.types.is_numeric_dtype(table[name]) else "l" for name in chosen)
     lines = [rf"\begin{{tabular}}{{{kinds}}}", r"  \toprule"]
@@ -123,16 +124,12 @@ def _csv_cell(name: str, value: Any, digits: int) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        return repr(value) if math.isinf(value) else _number(name, value, digits)
+        return repr(value) if math.isinf(value) else in_column(name, value, digits)
     return str(value)
 
 
 def _latex_cell(name: str, value: Any, digits: int) -> str:
-    return escaped(_number(name, value, digits) if isinstance(value, float) else str(value))
-
-
-def _number(name: str, value: float, digits: int) -> str:
-    return upwards(value, digits) if name in UPWARDS else nearest(value, digits)
+    return escaped(in_column(name, value, digits) if isinstance(value, float) else str(value))
 
 
 def _latex_row(cells: Iterable[str]) -> str:

@@ -31,14 +31,13 @@ def pages() -> dict[str, str]:
     Returns:
         Markdown by name of the page.
     """
-    plain = {name: getattr(bounds, name) for name in bounds.__all__ if name != "BOUNDS"}
-    own = {name: getattr(nets, name) for name in nets.__all__}
-    modules = {name: value for name, value in own.items() if isinstance(value, ModuleType)}
+    plain, pictures = _parted({name: getattr(bounds, name) for name in bounds.__all__ if name != "BOUNDS"})
+    own, modules = _parted({name: getattr(nets, name) for name in nets.__all__})
     return {
-        "bounds": _page("Python: bounds", "bounds", plain),
+        "bounds": "\n\n".join([_page("Python: bounds", "bounds", plain), *_modules("bounds", pictures)]),
         "theorems": _page("Python: every bound", "theorems", dict(bounds.BOUNDS)),
-        "nets": _page("Python: nets", "nets", {name: own[name] for name in own if name not in modules}),
-        "sparsity": _head("Python: data, masks, sparsity", "sparsity") + "\n\n".join(map(_module, modules.items())),
+        "nets": _page("Python: nets", "nets", own),
+        "sparsity": _head("Python: data, masks, sparsity", "sparsity") + "\n\n".join(_modules("nets", modules)),
     }
 
 
@@ -48,11 +47,12 @@ def public_docstrings() -> Iterator[tuple[str, str]]:
     Returns:
         Names and dedented docstrings.
     """
-    things: dict[str, Any] = {f"bounds.{name}": getattr(bounds, name) for name in [*bounds.__all__, *bounds.BOUNDS]}
-    for name in nets.__all__:
-        things[f"nets.{name}"] = value = getattr(nets, name)
+    public = [(f"bounds.{name}", getattr(bounds, name)) for name in [*bounds.__all__, *bounds.BOUNDS]]
+    things: dict[str, Any] = {}
+    for name, value in [*public, *((f"nets.{name}", getattr(nets, name)) for name in nets.__all__)]:
+        things[name] = value
         if isinstance(value, ModuleType):
-            things |= {f"nets.{name}.{inner}": getattr(value, inner) for inner in members(value)}
+            things |= {f"{name}.{inner}": getattr(value, inner) for inner in members(value)}
     for name, thing in things.items():
         yield name, doc(thing)
         if inspect.isclass(thing):
@@ -89,10 +89,16 @@ def _page(title: str, name: str, things: dict[str, Any]) -> str:
     return _head(title, name) + "\n\n".join(_entry(key, value, 2) for key, value in things.items())
 
 
-def _module(item: tuple[str, ModuleType]) -> str:
-    name, module = item
-    head = f"## nets.{name}\n\n{as_markdown(doc(module))}"
-    return "\n\n".join([head, *(_entry(f"{name}.{key}", getattr(module, key), 3) for key in members(module))])
+def _parted(things: dict[str, Any]) -> tuple[dict[str, Any], dict[str, ModuleType]]:
+    """Functions, classes and tables; and submodules."""
+    modules = {name: value for name, value in things.items() if isinstance(value, ModuleType)}
+    return {name: value for name, value in things.items() if name not in modules}, modules
+
+
+def _modules(package: str, modules: dict[str, ModuleType]) -> Iterator[str]:
+    for name, module in modules.items():
+        yield f"## {package}.{name}\n\n{as_markdown(doc(module))}"
+        yield from (_entry(f"{name}.{key}", getattr(module, key), 3) for key in members(module))
 
 
 def _entry(name: str, thing: Any, level: int) -> str:

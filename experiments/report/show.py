@@ -29,13 +29,16 @@ FORMULAS = (
 )
 
 
-def show_report(console: Console, report: Report, folder: Path, *, everything: bool = False) -> None:
+def show_report(
+    console: Console, report: Report, folder: Path, written: Sequence[Path] = (), *, everything: bool = False
+) -> None:
     """The report: a table for each network, and in the end the verdict.
 
     Args:
         console: where to.
         report: a finished one.
         folder: where it was written.
+        written: further files.
         everything: also every factor, what sparsity does, and the notes of all rows.
     """
     rows = report.last_rows()
@@ -45,8 +48,9 @@ def show_report(console: Console, report: Report, folder: Path, *, everything: b
     if everything:
         show_factors(console, report)
     show_errors(console, rows)
+    also = "".join(f", {path}" for path in written)
     more = "" if everything else "; --factors prints every factor and every note"
-    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png{more}")
+    console.print(f"written to {folder}: config.json, rows.csv, terms.json, figure.png{also}{more}")
     for line in verdicts(report):
         console.print(line)
 

@@ -1,6 +1,7 @@
 """Optional parts: which extra of the package brings a module that is not there."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 
 EXTRAS: Mapping[str, str] = {
     "matplotlib": "report", "sklearn": "report",
@@ -23,3 +24,14 @@ def missing(error: ImportError) -> str | None:
     if module not in EXTRAS:
         return None
     return f"{module} is not installed, and this needs it: pip install 'sparsebounds[{EXTRAS[module]}]'"
+
+
+def require(extra: str) -> None:
+    """Before any work: every module of an extra is there.
+
+    Raises:
+        ModuleNotFoundError: one is not; `missing` says what to install.
+    """
+    for module in (name for name, brings in EXTRAS.items() if brings == extra):
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(f"No module named {module!r}", name=module)

@@ -1,20 +1,15 @@
-"""The table of bounds as a file: CSV with every digit, LaTeX with booktabs and values rounded upwards."""
+"""Bounds as files: CSV with every digit, LaTeX with booktabs and values rounded upwards, a page."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from sparsebounds import bounds
 from sparsebounds.experiments.shared.files import prepare_folder, write_files
 from sparsebounds.experiments.shared.rows import to_csv
-from sparsebounds.experiments.shared.tables import number, number_up
 
-ESCAPED = str.maketrans(
-    {c: f"\\{c}" for c in "&%$#_{}"}
-    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    | {"–": "--", "√": r"$\surd$", "γ": r"$\gamma$", "δ": r"$\delta$", "<": r"$<$", ">": r"$>$"}
-)
 COLUMNS = ("network", "bound", "nodes", "value", "guarantee", "verdict", "margin_error", "complexity", "confidence")
-HEADS = {"margin_error": "margin"}
 
 
 def write_tables(frame: pd.DataFrame, *, csv: Path | None = None, latex: Path | None = None) -> list[Path]:
@@ -31,38 +26,21 @@ def write_tables(frame: pd.DataFrame, *, csv: Path | None = None, latex: Path | 
         Problem: a file that cannot be written.
     """
     wanted = [(place, text) for place, text in ((csv, to_csv), (latex, latex_table)) if place is not None]
-    for place, text in wanted:
-        prepare_folder(place.parent)
-        write_files(place.parent, {place.name: text(frame)})
-    return [place for place, _ in wanted]
+    return [_written(place, text(frame)) for place, text in wanted]
+
+
+def write_page(shown: Any, title: str, html: Path | None) -> list[Path]:
+    """The page of `bounds.page`, if a file for it was named; returned and raised as in `write_tables`."""
+    return [] if html is None else [_written(html, bounds.page(shown, title=title))]
 
 
 def latex_table(frame: pd.DataFrame) -> str:
-    """A tabular with the rules of the package booktabs; names are escaped, values rounded upwards to four digits.
-
-    Example:
-        >>> row = {"bound": "path_norm", "value": 1.04131, "guarantee": "certificate"}
-        >>> print(latex_table(pd.DataFrame([row])))
-        % \\usepackage{booktabs}
-        \\begin{tabular}{lrl}
-        \\toprule
-        bound & value & guarantee \\\\
-        \\midrule
-        path\\_norm & 1.042 & certificate \\\\
-        \\bottomrule
-        \\end{tabular}
-        <BLANKLINE>
-    """
+    """`bounds.to_latex` with the columns that tell networks and forms apart, and the package that it needs."""
     columns = [name for name in COLUMNS if name in frame]
-    numbers = [name for name in columns if pd.api.types.is_numeric_dtype(frame[name])]
-    lines = ["% \\usepackage{booktabs}"]
-    lines.append(f"\\begin{{tabular}}{{{''.join('r' if name in numbers else 'l' for name in columns)}}}")
-    lines += ["\\toprule", _line([HEADS.get(name, name) for name in columns]), "\\midrule"]
-    for row in frame[frame["value"].notna()].to_dict(orient="records"):
-        cells = [number_up(row[n]) if n == "value" else number(row[n]) if n in numbers else row[n] for n in columns]
-        lines.append(_line(cells))
-    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+    return f"% \\usepackage{{booktabs}}\n{bounds.to_latex(frame, columns=columns)}\n"
 
 
-def _line(cells: list[str]) -> str:
-    return " & ".join(str(cell).translate(ESCAPED) for cell in cells) + " \\\\"
+def _written(place: Path, text: str) -> Path:
+    prepare_folder(place.parent)
+    write_files(place.parent, {place.name: text})
+    return place

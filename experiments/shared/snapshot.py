@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal, cast
 
+import numpy as np
+
 from sparsebounds import bounds
+from sparsebounds.bounds.evidence import spread
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.registry import evaluations, named
@@ -42,13 +45,16 @@ class Snapshot:
     Args:
         rows: one mapping per form, the columns of rows.csv.
         found: the same bounds with all their factors.
-        graph, sample: what they were computed from.
+        graph, sample, test: what they were computed from.
+        inputs: some of the training set, for pictures.
     """
 
     rows: list[dict[str, Any]]
     found: dict[Form, bounds.Bound]
     graph: bounds.Graph
     sample: bounds.Sample
+    test: Margins
+    inputs: np.ndarray
 
 
 def take_snapshot(
@@ -102,7 +108,7 @@ def take_snapshot(
         found[form] = bound
         ratio = _ratio(bound.value, test.error)
         rows.append({**_row(form, bound), **errors, "ratio": ratio, "seconds": seconds})
-    return Snapshot(rows, found, graph, sample)
+    return Snapshot(rows, found, graph, sample, test, spread(data.x_train))
 
 
 def _evaluations(

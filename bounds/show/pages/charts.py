@@ -4,38 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
 import numpy as np
 
 from sparsebounds.bounds.bound import Bound
+from sparsebounds.bounds.printed import upwards
 from sparsebounds.bounds.sample.margins import Measured
 from sparsebounds.bounds.show.layers import HeatMap
-from sparsebounds.bounds.show.numbers import upwards
-from sparsebounds.bounds.verdicts import verdict_of
+from sparsebounds.bounds.show.pictures import BAD, BLUE, COLOURS, NEUTRAL, PARTS, histogram, on_a_logarithmic_axis
 
-BINS = 40
 MOST_BARS = 40
-GOOD, BAD, NEUTRAL = "#2a9d5c", "#b3541e", "#6b7a8f"
-COLOURS = {"informative": GOOD, "on average": NEUTRAL, "vacuous": BAD, "no guarantee": NEUTRAL}
 Spec = dict[str, Any]
 
 
 def values_chart(found: Mapping[str, Bound]) -> Spec:
     """Every value on a logarithmic axis, a bar from 1: to the left it says something, to the right nothing."""
+    drawn = on_a_logarithmic_axis(found)
     rows: list[dict[str, Any]] = [
-        {"bound": name, "value": bound.value, "verdict": verdict_of(bound.value, bound.guarantee),
-         "shown": upwards(bound.value), "one": 1.0}
-        for name, bound in found.items()
-        if 0 < bound.value < math.inf
-    ]  # fmt: skip
-    order = [row["bound"] for row in sorted(rows, key=lambda row: row["value"])]
+        {"bound": name, "value": bound.value, "verdict": bound.verdict, "shown": upwards(bound.value), "one": 1.0}
+        for name, bound in drawn.items()
+    ]
     words = [word for word in COLOURS if any(row["verdict"] == word for row in rows)]
-    values = [bound.value for bound in found.values() if 0 < bound.value < math.inf]
+    values = [bound.value for bound in drawn.values()]
     least, most = min(values, default=0.5), max(values, default=2.0)
     domain = [min(0.5, least / 1.3), max(2.0, most * 1.3)]
-    base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("bound:N", sort=order, title=None))
+    base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("bound:N", sort=list(drawn), title=None))
     bars = base.mark_bar(clip=True).encode(
         x=alt.X("value:Q", scale=alt.Scale(type="log", domain=domain, nice=False), title="value, logarithmic"),
         x2="one:Q",
@@ -52,13 +48,10 @@ def values_chart(found: Mapping[str, Bound]) -> Spec:
 
 def margins_chart(sample: Measured, gamma: float) -> Spec:
     """The distribution of margins, the ramp of one γ above it."""
-    margins = np.asarray(sample.margins)
-    low, high = np.quantile(margins, [0.002, 0.998])
-    low, high = min(float(low), -0.05 * float(abs(high))), max(float(high), 1e-12)
-    counts, edges = np.histogram(np.clip(margins, low, high), bins=BINS, range=(low, high))
+    found = histogram(sample.margins)
     rows = [
-        {"from": a, "to": b, "share": n / len(margins)}
-        for a, b, n in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
+        {"from": a, "to": b, "share": share}
+        for (a, b), share in zip(pairwise(found.edges.tolist()), found.shares.tolist(), strict=True)
     ]
     bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=NEUTRAL).encode(
         x=alt.X("from:Q", bin="binned", title="margin (label's score less the best other)",
@@ -70,9 +63,7 @@ def margins_chart(sample: Measured, gamma: float) -> Spec:
     )  # fmt: skip
     if not 0 < gamma < math.inf:
         return _finished(bars.properties(width="container", height=200))
-    corner = min(gamma, high)
-    corners = ((low, 1.0), (0.0, 1.0), (corner, 1 - corner / gamma), (high, max(0.0, 1 - high / gamma)))
-    ramp = [{"margin": margin, "loss": loss} for margin, loss in corners]
+    ramp = [{"margin": margin, "loss": loss} for margin, loss in found.ramp(gamma)]
     line = alt.Chart(alt.Data(values=ramp)).mark_line(color=BAD, strokeWidth=2.5).encode(
         x="margin:Q", y=alt.Y("loss:Q", title="ramp loss", scale=alt.Scale(domain=[0, 1.05])),
     )  # fmt: skip
@@ -82,17 +73,17 @@ def margins_chart(sample: Measured, gamma: float) -> Spec:
 
 def parts_chart(found: Mapping[str, Bound]) -> Spec:
     """The three parts of some bounds, stacked: what the sample shows, the class, the price of δ and of choices."""
-    parts = (("margin_error", "margin error"), ("complexity", "complexity"), ("confidence", "confidence"))
     rows = [
         {"bound": name, "part": words, "size": max(getattr(bound, part), 0.0), "place": place}
         for name, bound in found.items()
-        for place, (part, words) in enumerate(parts)
+        for place, (part, (words, _)) in enumerate(PARTS.items())
     ]
+    words, colours = zip(*PARTS.values(), strict=True)
     chart = alt.Chart(alt.Data(values=rows)).mark_bar().encode(
         y=alt.Y("bound:N", sort=list(found), title=None),
         x=alt.X("size:Q", title="value, part by part"),
-        color=alt.Color("part:N", sort=[words for _, words in parts], legend=alt.Legend(orient="top", title=None),
-                        scale=alt.Scale(domain=[words for _, words in parts], range=["#5b8db8", BAD, "#d9a441"])),
+        color=alt.Color("part:N", sort=words, legend=alt.Legend(orient="top", title=None),
+                        scale=alt.Scale(domain=words, range=colours)),
         order="place:O",
         tooltip=["bound:N", "part:N", alt.Tooltip("size:Q", format=".4g")],
     )  # fmt: skip
@@ -118,7 +109,7 @@ def heat_chart(heat: HeatMap) -> Spec:
 def gains_chart(gains: Mapping[str, float]) -> Spec:
     """Layers by what shrinking them would take off."""
     rows = [{"layer": name, "gain": gain} for name, gain in list(gains.items())[:MOST_BARS]]
-    chart = alt.Chart(alt.Data(values=rows)).mark_bar(color="#5b8db8").encode(
+    chart = alt.Chart(alt.Data(values=rows)).mark_bar(color=BLUE).encode(
         y=alt.Y("layer:N", sort=[row["layer"] for row in rows], title=None),
         x=alt.X("gain:Q", title="taken off the complexity of galanti", axis=alt.Axis(format="%")),
         tooltip=["layer:N", alt.Tooltip("gain:Q", format=".1%")],

@@ -14,8 +14,8 @@ from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.evidence import Evidence
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
+from sparsebounds.bounds.printed import percent, readable, upwards
 from sparsebounds.bounds.registry import BOUNDS
-from sparsebounds.bounds.show.numbers import percent, readable, upwards
 from sparsebounds.bounds.verdicts import verdict_of
 
 PACKAGES = ("sparsebounds", "jax", "numpy", "flax", "pandas")

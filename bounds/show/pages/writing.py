@@ -16,9 +16,9 @@ import pandas as pd
 from sparsebounds.bounds.bound import Bound, NotCovered
 from sparsebounds.bounds.evidence import Evidence, evidence_of
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.printed import nearest, readable, upwards
 from sparsebounds.bounds.show.explaining import explain
 from sparsebounds.bounds.show.layers import HeatMap, energy_maps, shrinking_gains
-from sparsebounds.bounds.show.numbers import nearest, readable, upwards
 from sparsebounds.bounds.show.pages import facts
 
 FOLDER = Path(__file__).parent
@@ -65,7 +65,8 @@ def page(
         from sparsebounds.bounds.show.pages import charts
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            f"a page needs {missing.name}, which is not installed: pip install 'sparsebounds[page]'"
+            f"a page needs {missing.name}, which is not installed: pip install 'sparsebounds[page]'",
+            name=missing.name,
         ) from missing
     given = shown if isinstance(shown, Mapping) else {"": shown}
     subjects = [_Subject(name, _evidence(one), charts) for name, one in given.items()]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsebounds import bounds
-from sparsebounds.bounds.show.numbers import nearest, percent, upwards
+from sparsebounds.bounds.printed import nearest, percent, upwards
 
 FRAME = pd.DataFrame(
     {
@@ -69,3 +69,10 @@ def test_latex_escapes_orders_and_names_what_is_left_out(tmp_path) -> None:
 def test_an_unknown_column_is_named() -> None:
     with pytest.raises(ValueError, match="no column 'verdict'; it has bound, value"):
         bounds.to_latex(FRAME, columns=["verdict"])
+
+
+def test_latex_keeps_the_rows_of_a_network_together() -> None:
+    rows = [("b", "occam", 0.3), ("a", "occam", 0.1), ("b", "gonon", 0.2), ("a", "gonon", 0.4)]
+    text = bounds.to_latex(pd.DataFrame(rows, columns=["network", "bound", "value"]))
+    shown = [line.split(" & ")[0].strip() + line.split(" & ")[1] for line in text.splitlines() if "0." in line]
+    assert shown == ["bgonon", "boccam", "aoccam", "agonon"]

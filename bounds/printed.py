@@ -11,6 +11,8 @@ import numpy as np
 
 DASH = "–"
 """Where there is no number."""
+UPWARDS = frozenset({"value", "complexity", "margin_error", "confidence", "ratio", "value now", "complexity now"})
+"""Columns of upper bounds and of their parts: rounded up wherever they are printed."""
 
 
 def upwards(value: float, digits: int = 4) -> str:
@@ -31,6 +33,16 @@ def nearest(value: float, digits: int = 4) -> str:
         ('0.01821', '1.235e+06', '37.91', '-2')
     """
     return _decimal(value, digits, ROUND_HALF_EVEN)
+
+
+def in_column(name: str, value: float, digits: int = 4) -> str:
+    """A number of a table of bounds, in so many significant digits: rounded up where the column is one of `UPWARDS`.
+
+    Example:
+        >>> in_column("value", 0.10001), in_column("test_error", 0.10001)
+        ('0.1001', '0.1')
+    """
+    return upwards(value, digits) if name in UPWARDS else nearest(value, digits)
 
 
 def readable(value: Any, digits: int = 4) -> str:
