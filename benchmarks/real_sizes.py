@@ -10,6 +10,7 @@ Each part runs in a process of its own, so that its peak memory is its own.
 import argparse
 import json
 import math
+import resource
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ SPECTRAL = (
     "bartlett", "bartlett_dudley", "graf_norms", "graf_params", "graf_dudley", "ledent", "long_sedghi", "pac_bayes",
 )  # fmt: skip
 IMAGES = 8
+CLOCKS = ("cpu s", "s")
 GROWTH = {"depth": (2, 4, 8), "width": (8, 16, 32), "resolution": (16, 32, 64)}
 
 
@@ -30,8 +32,14 @@ def mebibytes(field: str) -> float:
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 
 
+def clocks() -> tuple[float, float]:
+    """Processor seconds of this process on all its cores, and seconds of the clock."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime, time.perf_counter()
+
+
 def cost(network: Any, side: int) -> dict[str, float]:
-    """Seconds of one forward pass, of reading, of the sample, and of all bounds."""
+    """Processor seconds and seconds of one forward pass, of reading, of the sample, and of all bounds."""
     import jax
     import numpy as np
     from flax import nnx
@@ -43,11 +51,15 @@ def cost(network: Any, side: int) -> dict[str, float]:
     x, y = rng.uniform(-1, 1, (IMAGES, side, side, 3)).astype(np.float32), np.arange(IMAGES)
     run = nnx.jit(network)
     jax.block_until_ready(run(x))
-    found, start = {}, time.perf_counter()
+    found, last = {}, clocks()
 
-    def lap(name: str) -> None:
-        nonlocal start
-        found[name], start = found.get(name, 0.0) + time.perf_counter() - start, time.perf_counter()
+    def lap(name: str, detail: str = "") -> None:
+        nonlocal last
+        now = clocks()
+        for clock, before, after in zip(CLOCKS, last, now, strict=True):
+            found[f"{name}, {clock}"] = found.get(f"{name}, {clock}", 0.0) + after - before
+        print(f"{name} {detail}: {now[0] - last[0]:.1f} {CLOCKS[0]}, {mebibytes('VmHWM'):.0f} MiB", file=sys.stderr)
+        last = clocks()
 
     jax.block_until_ready(run(x))
     lap("forward")
@@ -58,7 +70,7 @@ def cost(network: Any, side: int) -> dict[str, float]:
     covered = 0
     for name, bound in sorted(bounds.BOUNDS.items(), key=lambda item: item[0] in SPECTRAL):
         covered += evaluated(bound, graph, sample, {"delta": 1e-3, "pixel_range": (-1.0, 1.0)}).covered
-        lap("spectral rows" if name in SPECTRAL else "other rows")
+        lap("spectral rows" if name in SPECTRAL else "other rows", name)
     return {**found, "rows with a value": covered}
 
 
@@ -74,9 +86,12 @@ def whole(name: str) -> dict[str, float]:
     network = getattr(standard, name)(rngs=nnx.Rngs(0), **options)
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(network))) * 8 / 2**20
     found = cost(network, SIDES[name])
-    total = sum(found[part] for part in ("read", "sample", "other rows", "spectral rows"))
-    found |= {"all": total, "all / forward": total / found["forward"], "weights in float64, MiB": weights}
-    return {**found, "peak beyond import, MiB": mebibytes("VmHWM") - before}
+    for clock in CLOCKS:
+        parts = ("read", "sample", "other rows", "spectral rows")
+        found[f"all, {clock}"] = sum(found[f"{part}, {clock}"] for part in parts)
+    found["all / forward"] = found["all, cpu s"] / found["forward, cpu s"]
+    found["weights in float64, MiB"] = weights
+    return {**found, "peak, MiB": mebibytes("VmHWM"), "peak beyond import, MiB": mebibytes("VmHWM") - before}
 
 
 def growth() -> dict[str, float]:
@@ -92,7 +107,7 @@ def growth() -> dict[str, float]:
             depth, width, side = (value if axis == a else b for a, b in zip(GROWTH, (2, 8, 32), strict=True))
             network = standard.BottleneckNet((depth,), width, classes=10, rngs=nnx.Rngs(0))
             parts = cost(network, side)
-            seconds.append(parts["other rows"] + parts["spectral rows"])
+            seconds.append(parts["other rows, cpu s"] + parts["spectral rows, cpu s"])
         found[axis] = math.log(seconds[-1] / seconds[0]) / math.log(values[-1] / values[0])
     return found
 

@@ -13,8 +13,11 @@ from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms.linear_map import LinearMap, Read, Table
 
-BLOCK = 1 << 22
-"""Entries that are computed with at a time."""
+WIDE = 1 << 22
+"""Entries from which on a dense layer is not copied."""
+
+BLOCK = 1 << 18
+"""Entries of such a layer that are computed with at a time: what the cache of a core holds."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,7 @@ class Dot(LinearMap):
         return float(sum(each @ _row_sums(weight, table) for each, weight in zip(counts, self.weight, strict=True)))
 
     def apply(self, values: Float64[np.ndarray, " padded"], table: Table) -> Float64[np.ndarray, " size"]:
-        if self.dense and self.weight.size > BLOCK:
+        if self.dense and self.weight.size > WIDE:
             return self.placed(self._dense_apply(values, table))
         out, weight = np.empty(self.shape), table(self.weight)
         for b, start, taken in self.taps.windows(values):

@@ -57,9 +57,10 @@ def relative(values: Float64[np.ndarray, "*shape"], top: float) -> Float64[np.nd
         [1.0, 0.5, 0.0, 1e-120]
     """
     found = np.abs(values)
-    there = found > 0
     found /= top
-    np.maximum(found, FLOOR, out=found, where=there)
+    small = found < FLOOR
+    if small.any():
+        found[small & (values != 0)] = FLOOR
     return found
 
 
