@@ -51,7 +51,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
     for module in ("sparsebounds.experiments.check_bound", "sparsebounds.experiments.listing"):
         monkeypatch.setattr(f"{module}.PLUGINS", registry.PLUGINS)
     monkeypatch.setattr(bounds, "BOUNDS", registry.BOUNDS)
-    monkeypatch.setattr("sparsebounds.bounds.tables.BOUNDS", registry.BOUNDS)
+    monkeypatch.setattr("sparsebounds.bounds.table_arguments.BOUNDS", registry.BOUNDS)
 
     def offer(**offered: Any) -> None:
         dist = types.SimpleNamespace(name="others", version="1.0")
@@ -59,7 +59,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
             types.SimpleNamespace(name=name, value=f"o:{name}", module=__name__, dist=dist, load=load)
             for name, load in offered.items()
         ]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: entries)
+        monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == "sparsebounds.bounds" else [])
         registry.add_installed(bounds.__all__)
 
     return offer
