@@ -150,7 +150,8 @@ def explain(bound: Bound) -> Explanation:
         return Explanation(bound, (), False)
     parts = {name: getattr(bound, name) for name in ("gamma", "delta", "margin_error", *PARTS, "value")}
     known = {**parts, **bound.terms}
-    steps = [_step(name, parts[name], known) for name in ("gamma", "delta") if name not in bound.terms]
+    chosen = (name for name in ("gamma", "delta") if name not in bound.terms and parts[name])  # γ = 0: no margin
+    steps = [_step(name, parts[name], known) for name in chosen]
     steps += [_step(name, value, known) for name, value in bound.terms.items()]
     steps += [Step("margin error", bound.margin_error)]
     ends = [_step(name, parts[name], known) for name in PARTS]

@@ -59,7 +59,7 @@ def install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., No
             types.SimpleNamespace(name=name, value=f"o:{name}", module=__name__, dist=dist, load=load)
             for name, load in offered.items()
         ]
-        monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group.endswith("bounds") else [])
+        monkeypatch.setattr(plugins, "entry_points", lambda group: entries if group == "sparsebounds.bounds" else [])
         registry.add_installed(bounds.__all__)
 
     return offer

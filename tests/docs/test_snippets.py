@@ -12,7 +12,7 @@ import pytest
 from source_tree import ROOT
 
 WRITTEN = (
-    "flax", "index", "jax", "published-code", "refusals", "sparse", "tutorial", "what-a-bound-is",
+    "flax", "index", "jax", "notebook", "published-code", "refusals", "sparse", "tutorial", "what-a-bound-is",
     "what-a-certificate-is-not", "which-bound",
 )  # fmt: skip
 SLOW = {"tutorial"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import jax
@@ -148,8 +149,8 @@ class Monitor:
         if not (now or self._thinning.due):
             self.passed_over += 1
             return False
-        # What was asked of the device before is the training's time.
-        jax.block_until_ready(nnx.state(f) if isinstance(f, nnx.Module) else params)
+        with suppress(Exception):  # what was asked of the device before is the training's time; its troubles come below
+            jax.block_until_ready(nnx.state(f) if isinstance(f, nnx.Module) else params)
         seconds = self._thinning.elapsed
         with self._thinning.looking():
             about = {"step": step, "seconds": round(seconds, 3), "guarantee": GUARANTEE, "m": len(self._y)}

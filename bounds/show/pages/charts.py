@@ -33,7 +33,12 @@ def values_chart(found: Mapping[str, Bound]) -> Spec:
     domain = [min(0.5, least / 1.3), max(2.0, most * 1.3)]
     base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("bound:N", sort=list(drawn), title=None))
     bars = base.mark_bar(clip=True).encode(
-        x=alt.X("value:Q", scale=alt.Scale(type="log", domain=domain, nice=False), title="value, logarithmic"),
+        x=alt.X(
+            "value:Q",
+            scale=alt.Scale(type="log", domain=domain, nice=False),
+            title="value, logarithmic",
+            axis=alt.Axis(labelOverlap="greedy", labelSeparation=6),
+        ),
         x2="one:Q",
         color=alt.Color(
             "verdict:N",

@@ -60,6 +60,13 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
         return {"tone": "none", "word": "no certificate", "headline": "No bound here is a certificate.", "detail": ""}
     name, best = next(iter(rows.items()))
     spent = math.fsum(bound.delta for bound in rows.values())
+    if best.value < 1 and spent >= 1:
+        headline = "Nothing is guaranteed: the smallest certificate was picked, and no probability is left for it."
+        detail = (
+            f"The δ of the {len(rows)} certificates add up to {upwards(spent)}: take a smaller δ, fewer bounds, or "
+            "simultaneous=True, which divides one δ among them."
+        )
+        return {"tone": "bad", "word": "nothing left", "headline": headline, "detail": detail}
     sure = f"{math.floor(1e4 * (1 - spent)) / 1e2:g} %"
     if best.value >= 1:
         headline = "Nothing is guaranteed: every certificate is 1 or more."
@@ -111,8 +118,12 @@ def assumptions(found: Mapping[str, Bound]) -> list[tuple[str, str]]:
 
 
 def declared(evidence: Evidence) -> list[tuple[str, str]]:
-    """What the caller said; it was believed."""
-    return [(SAID[key], readable(value)) for key, value in evidence.said.items() if key in SAID]
+    """What the caller said; it was believed. What was not claimed, False or None, is left out."""
+    said = [(key, value) for key, value in evidence.said.items() if key in SAID and value not in (False, None)]
+    return [
+        (SAID[key], " to ".join(map(readable, value)) if key == "pixel_range" else readable(value))
+        for key, value in said
+    ]
 
 
 def fingerprints(evidence: Evidence) -> list[tuple[str, str]]:

@@ -35,7 +35,7 @@ def side_by_side(shown: pd.DataFrame | Mapping[str, Bound], *, axes: Axes | None
         counted below.
 
     Raises:
-        ValueError: a table without what stands behind it, as a copy is.
+        ValueError: a table without what stands behind it, as a copy is; anything else.
         ModuleNotFoundError: axes is None, and the extra [report] is not installed.
 
     Example:
@@ -90,8 +90,10 @@ def factors(bound: Bound, *, axes: Axes | None = None) -> Axes:
 
 
 def _bounds(shown: pd.DataFrame | Mapping[str, Bound]) -> Mapping[str, Bound]:
-    if not isinstance(shown, pd.DataFrame):
+    if isinstance(shown, Mapping):
         return shown
+    if not isinstance(shown, pd.DataFrame):
+        raise ValueError(f"came a {type(shown).__name__}; needed a table of bounds.table, or bounds by name")
     found = evidence_of(shown)
     if found is None:
         raise ValueError(

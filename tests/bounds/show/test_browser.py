@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -64,10 +65,22 @@ def test_silent_alone_and_no_wider_than_the_window(browser, page: Path, width: i
         for script in ("0", "document.querySelectorAll('details').forEach(one => one.open = true)"):
             opened.page.evaluate(script)
             assert opened.page.evaluate("document.documentElement.scrollWidth") <= width
+        rows = opened.page.locator("table.bounds tr").evaluate_all("rows => rows.map(row => row.offsetHeight)")
+        assert len(rows) > 5 and max(rows) < 90, "no cell is broken letter by letter: two lines of a name at most"
         headline = opened.page.locator("h2").first.bounding_box()
         assert headline["y"] + headline["height"] < 800, "the verdict is on the first screen"
         drawn = opened.page.locator("[data-chart] svg").count()
         assert drawn == opened.page.locator("[data-chart]").count() >= 6
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_no_two_numbers_of_an_axis_touch(browser, page: Path, width: int) -> None:
+    shown = "mark => getComputedStyle(mark).opacity > 0 && /^[0-9.,]+$/.test(mark.textContent)"
+    boxes = "mark => mark.getBoundingClientRect()).map(box => [box.left, box.right]"
+    with Opened(browser, page, width) as opened:
+        labels = opened.page.locator("[data-chart$=-values] .role-axis-label text")
+        numbers = sorted(labels.evaluate_all(f"marks => marks.filter({shown}).map({boxes})"))
+        assert len(numbers) >= 3 and all(right < left for (_, right), (left, _) in pairwise(numbers))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

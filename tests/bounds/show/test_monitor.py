@@ -207,12 +207,19 @@ def test_what_goes_wrong_never_ends_a_training(digits) -> None:
         assert watch(f, 0, now=True)
     with pytest.warns(UserWarning, match="shapes do not fit"):
         assert watch(broken, 1, now=True)
+    gone = jnp.eye(64, 10)
+    gone.delete()  # donated to the next step
+    with pytest.warns(UserWarning, match="deleted"):
+        assert watch(lambda p, x: x.reshape(len(x), -1) @ p, 1, params=gone, now=True)
     rows = watch.frame()
-    assert rows["value"].isna().tolist() == [False, False, True, True] and "shapes do not fit" in rows["note"][3]
+    assert (
+        rows["value"].isna().tolist() == [False, False, True, True, True, True]
+        and "shapes do not fit" in rows["note"][3]
+    )
     weights = np.full((64, 10), np.nan, np.float32)
     with pytest.warns(UserWarning):
         watch(lambda x: x.reshape(len(x), -1) @ weights, 2, now=True)
-    assert watch.frame()["value"].isna().tolist()[4:] == [True, True]
+    assert watch.frame()["value"].isna().tolist()[6:] == [True, True]
 
 
 @pytest.mark.parametrize(

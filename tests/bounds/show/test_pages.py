@@ -14,7 +14,7 @@ from sparsebounds import bounds
 from sparsebounds.bounds.bound import Bound, NotCovered
 from sparsebounds.bounds.evidence import Evidence, evidence_of
 from sparsebounds.bounds.show.layers import energy_maps, shrinking_gains
-from sparsebounds.bounds.show.pages.facts import verdict
+from sparsebounds.bounds.show.pages.facts import declared, verdict
 from sparsebounds.bounds.theorems.rademacher.galanti import vector_complexity
 
 HOSTILE = '<img src=x onerror="alert(1)"></script><script>alert(2)</script>{{ 7*7 }}'
@@ -87,8 +87,18 @@ def test_several_networks_have_a_section_each(table) -> None:
 def test_the_verdict_adds_up_the_deltas_of_what_was_picked_from() -> None:
     rows = {str(i): Bound(0.1 + i, 0, 0, 0, 0, 0.01, "certificate") for i in range(5)}
     assert verdict(rows)["headline"].startswith("With probability 95 % the network errs on at most 10 %")
+    many = {str(i): Bound(0.1 + i, 0, 0, 0, 0, 0.1, "certificate") for i in range(20)}
+    assert verdict(many)["headline"].startswith("Nothing is guaranteed") and "add up to 2:" in verdict(many)["detail"]
     assert verdict({"x": Bound(1.5, 1, 0.5, 0, 0, 0.01, "certificate")})["word"] == "vacuous"
     assert verdict({"x": Bound(0.2, 0.2, 0, 0, 0, 0.01, "published")})["word"] == "no certificate"
+
+
+def test_only_what_was_claimed_is_called_declared(table) -> None:
+    said = dict(declared(evidence_of(table)))
+    assert said["every coordinate that can occur lies in"] == "-1 to 1"
+    assert said["inputs that repeat"] == "counted" and "no" not in said.values() and "–" not in said.values()
+    claimed = declared(Evidence({}, said={"mask_fixed": True, "pixel_range": None, "simultaneous": False}))
+    assert claimed == [("the zeros of the weights were fixed without the sample", "yes")]
 
 
 def test_a_copy_is_refused_since_nothing_stands_behind_it(table) -> None:

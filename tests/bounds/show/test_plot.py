@@ -182,3 +182,5 @@ def test_the_extra_is_named_where_axes_are_needed(monkeypatch) -> None:
 def test_a_frame_that_is_no_table_of_bounds_is_refused() -> None:
     with pytest.raises(ValueError, match=r"bounds\.table"):
         bounds.plot.side_by_side(pd.DataFrame({"bound": ["occam"], "value": [0.5]}))
+    with pytest.raises(ValueError, match="came a list; needed a table"):
+        bounds.plot.side_by_side([found("galanti", 1.0)])
