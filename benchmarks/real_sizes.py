@@ -58,7 +58,7 @@ def cost(network: Any, side: int) -> dict[str, float]:
         now = clocks()
         for clock, before, after in zip(CLOCKS, last, now, strict=True):
             found[f"{name}, {clock}"] = found.get(f"{name}, {clock}", 0.0) + after - before
-        print(f"{name} {detail}: {now[0] - last[0]:.1f} {CLOCKS[0]}, {mebibytes('VmHWM'):.0f} MiB", file=sys.stderr)
+        print(f"{detail or name}: {now[0] - last[0]:.1f} {CLOCKS[0]}, {mebibytes('VmHWM'):.0f} MiB", file=sys.stderr)
         last = clocks()
 
     jax.block_until_ready(run(x))

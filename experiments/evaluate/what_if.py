@@ -1,6 +1,7 @@
 """`sparsebounds evaluate … --what-if`: each bound after one change to the network or to the number of samples."""
 
 import inspect
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from sparsebounds import bounds
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
+from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.user_model import Arrays
 
@@ -37,15 +39,17 @@ def what_if(config: EvaluateConfig, network: Any, arrays: Arrays, now: pd.DataFr
         graph = graph.partition(config.nodes)  # type: ignore[arg-type]
     except ValueError as error:
         raise Problem(f"--what-if needs the graph of the network: {one_line(error)}") from error
-    sample = bounds.Sample.measure(
-        network, arrays.x_train, arrays.y_train, config.preprocessing, repetitions=config.repetitions
-    )
-    rows = []
-    for change in config.what_if:
-        for row in now[now["value"].notna() & ~now["bound"].isin(MEASURED)].to_dict(orient="records"):
+    rows, before = [], now[now["value"].notna() & ~now["bound"].isin(MEASURED)].to_dict(orient="records")
+    with Passes() as passes:
+        sample = bounds.Sample.measure(
+            network, arrays.x_train, arrays.y_train, config.preprocessing,
+            repetitions=config.repetitions, progress=passes,
+        )  # fmt: skip
+        for change, row in itertools.product(config.what_if, before):
             found = _changed(config, change, bounds.BOUNDS[row["bound"]], graph, sample, arrays)
             values = (row["value"], found.value, row["complexity"], found.complexity)
             rows.append((change, row["bound"], *values, found.guarantee, found.note))
+            passes("changed bounds", len(rows), len(config.what_if) * len(before))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from sparsebounds import nets
+from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.experiments.shared.program import stage
 from sparsebounds.experiments.shared.rows import RowFile
@@ -82,14 +83,14 @@ def follow(
     log = RowFile(folder / f"{network.name}-rows.csv", ("network", "epoch"), keep=resume)
     model = network.model
 
-    def look(epoch: int, model: Any, row: dict[str, Any], every: bool = False) -> Snapshot:
+    def look(epoch: int, model: Any, row: dict[str, Any], **how: Any) -> Snapshot:
         options: dict[str, Any] = {
             "delta": delta,
             "gamma": gamma,
             "repetitions": repetitions,
             "mask_fixed": network.mask_fixed,
         }
-        snapshot = take_snapshot(model, data, every=every, **options)
+        snapshot = take_snapshot(model, data, **options, **how)
         trained = {"step": row["step"], "loss": row["loss"], "rho": model.rho()}
         about: dict[str, Any] = {
             "network": network.name,
@@ -108,7 +109,8 @@ def follow(
             look(epoch, model, row)
 
     stage(f"{network.name}: training, {training.epochs} epochs", enabled=progress)
-    look(0, model, {"step": 0, "loss": np.nan})
+    with Passes() as passes:
+        look(0, model, {"step": 0, "loss": np.nan}, progress=passes if progress else None)
     try:
         history = train_in(kept, model, data, training, resume=resume, on_epoch=on_epoch, progress=progress)
     except nets.Diverged as error:
@@ -116,5 +118,6 @@ def follow(
             f"{network.name}: the loss was no longer finite at step {error.step} (epoch {error.epoch}): "
             f"lower --lr; the last good checkpoint is kept in {kept}"
         ) from error
-    final = look(training.epochs, model, history[-1], every=True)
+    with Passes() as passes:
+        final = look(training.epochs, model, history[-1], every=True, progress=passes if progress else None)
     return Followed(network, log.frame(), final)

@@ -13,6 +13,7 @@ from sparsebounds.bounds.evidence import spread
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.bounds.network import Network
 from sparsebounds.bounds.registry import evaluations, named
+from sparsebounds.bounds.sample.batches import Progress
 from sparsebounds.bounds.sample.margins import Margins
 from sparsebounds.nets.data.datasets import Dataset
 
@@ -66,6 +67,7 @@ def take_snapshot(
     repetitions: str = "counted",
     mask_fixed: bool = False,
     every: bool = False,
+    progress: Progress | None = None,
 ) -> Snapshot:
     """Read the network, pass once over the training and the test set, and compute every form.
 
@@ -78,6 +80,7 @@ def take_snapshot(
         repetitions: "natural" if the distribution itself repeats inputs, see `bounds.Sample.measure`.
         mask_fixed: its zeros, and the lists of what its nodes read, were fixed before the data were seen.
         every: besides `FOLLOWED`, which are followed through training, all other bounds that there are.
+        progress: told of every batch and of every bound, for a bar.
 
     Returns:
         Rows with value, complexity, margin_error, confidence, gamma, guarantee, the errors and the gap with
@@ -86,9 +89,11 @@ def take_snapshot(
     network = Network.of(model)
     graph = bounds.read_graph(network, data.x_train[:2], selections_fixed=mask_fixed)
     said: dict[str, Any] = {"preprocessing": data.preprocessing, "repetitions": repetitions}
-    sample = bounds.Sample.measure(network, data.x_train, data.y_train, **said)
+    sample = bounds.Sample.measure(network, data.x_train, data.y_train, progress=progress, **said)
     # normalised by the training set alone
-    test = Margins.measure(network, data.x_test, data.y_test, repetitions=repetitions)
+    test = Margins.measure(
+        network, data.x_test, data.y_test, repetitions=repetitions, what="test sample", progress=progress
+    )
     errors = {
         "train_error": sample.train_error,
         "test_error": test.error,
@@ -108,6 +113,8 @@ def take_snapshot(
         found[form] = bound
         ratio = _ratio(bound.value, test.error)
         rows.append({**_row(form, bound), **errors, "ratio": ratio, "seconds": seconds})
+        if progress is not None:
+            progress("bounds", len(rows), len(FOLLOWED) + len(others))
     return Snapshot(rows, found, graph, sample, test, spread(data.x_train))
 
 

@@ -2,10 +2,13 @@
 
 import io
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from sparsebounds.experiments.shared.passes import Passes
+from sparsebounds.experiments.shared.snapshot import take_snapshot
+from sparsebounds.nets.data.datasets import Dataset
 
 
 @pytest.mark.parametrize(
@@ -20,3 +23,16 @@ def test_bars(terminal: bool, patience: float, shown: bool) -> None:
     assert ("512/1024" in written.getvalue()) == shown
     assert ("test sample" in written.getvalue()) == shown
     assert bool(written.getvalue()) == shown
+
+
+def test_a_snapshot_tells_of_its_batches_and_of_its_bounds() -> None:
+    told: list[tuple[str, int, int | None]] = []
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(60, 2, 3, 1)).astype(np.float32), np.arange(60, dtype=np.int32) % 2
+    data = Dataset("noise", x[:40], y[:40], x[40:], y[40:], classes=2, preprocessing="fixed")
+    weights = rng.normal(size=(6, 2)).astype(np.float32)
+    taken = take_snapshot(
+        lambda x: x.reshape(-1, 6) @ weights, data, delta=0.01, progress=lambda *said: told.append(said)
+    )
+    ends = {what: (done, total) for what, done, total in told}
+    assert sorted(ends.values()) == sorted((n, n) for n in (40, 20, len(taken.rows)))

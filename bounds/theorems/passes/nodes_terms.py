@@ -117,9 +117,9 @@ class LayerTerms:
         term, graph, found = self.terms[number][1], self.nodes.graph, []
         for source in graph.layer_of(term.elements_read):
             if structural or not _some_are_zero(graph, self.index, number):
-                rows = term.reads_of(self._of(source)).astype(np.float64)
+                rows = term.reads_of(_of(graph, source)).astype(np.float64)
             else:
-                rows = term.apply(self._of(source), lambda w: np.asarray(w != 0, float))
+                rows = term.apply(_of(graph, source), lambda w: np.asarray(w != 0, float))
             there = np.asarray(np.bincount(local, weights=rows, minlength=count) > 0)
             found.append((int(self.nodes.offsets[source]), there))
         return found
@@ -127,27 +127,43 @@ class LayerTerms:
     def _by_blocks(self, number: int, term: Term, gain: Logs) -> Logs:
         """log Σ_i ‖w_{e,i}‖ κ_i over the nodes of vectors."""
         if self._whole(term):
-            scale = max(float(np.abs(term.strengths).max(initial=0.0)), np.finfo(float).tiny)
-            parts = []
-            for source in set(self.nodes.graph.layer_of(term.elements_read)) & set(self.vectors):
-                norms = np.sqrt(term.apply(self._of(source), lambda w: np.square(w / scale)))
-                parts.append(log_of(norms) + gain[self.nodes.offsets[source]])
+            graph, parts, scale = self.nodes.graph, [], _scale(self.nodes.graph, self.index, number)
+            for source in set(graph.layer_of(term.elements_read)) & set(self.vectors):
+                norms = _log_norms(graph, self.index, number, source)
+                parts.append(norms + gain[self.nodes.offsets[source]])
             return np.asarray(np.logaddexp.reduce(parts, axis=0) + np.log(scale))
         values, top = scaled_parts(gain, parts_of(self.nodes.offsets, self.vectors))
         blocks = self.nodes.rows(self.index, number)
         norms, largest = raised(np.sqrt(blocks.norms2))
         return log_of(blocks.sums(values, norms)) + top + largest
 
-    def _of(self, source: int) -> Float64[np.ndarray, " padded"]:
-        """1 on the elements of a layer."""
-        ones, offsets = np.zeros(int(self.nodes.graph.offsets[-1]) + 1), self.nodes.graph.offsets
-        ones[offsets[source] : offsets[source + 1]] = 1.0
-        return ones
-
 
 def parts_of(offsets: Int64[np.ndarray, " layers"], layers: Iterable[int]) -> list[slice]:
     """Where some layers stand among all elements, or all nodes: `offsets` says where each begins."""
     return [slice(int(offsets[one]), int(offsets[one + 1])) for one in layers]
+
+
+def _of(graph: Graph, source: int) -> Float64[np.ndarray, " padded"]:
+    """1 on the elements of a layer."""
+    ones = np.zeros(int(graph.offsets[-1]) + 1)
+    ones[graph.offsets[source] : graph.offsets[source + 1]] = 1.0
+    return ones
+
+
+@per_network
+def _scale(graph: Graph, index: int, number: int) -> float:
+    """The largest |weight| of a term, or the smallest number for one of zeros."""
+    return max(float(np.abs(graph.linear(index).terms[number].strengths).max(initial=0.0)), np.finfo(float).tiny)
+
+
+@per_network
+def _log_norms(graph: Graph, index: int, number: int, source: int) -> Logs:
+    """log ‖w_{e,i}‖ − log `_scale`, for every element e: of the weights with which a term reads all of layer i.
+
+    They are kept: every pass asks for them, and a layer of a DenseNet reads all layers before it.
+    """
+    term, scale = graph.linear(index).terms[number], _scale(graph, index, number)
+    return log_of(np.sqrt(term.apply(_of(graph, source), lambda w: np.square(w / scale))))
 
 
 def _by_elements(term: Term, rows: Logs, parts: Iterable[slice]) -> Logs:

@@ -130,10 +130,8 @@ def run(
 ) -> dict[str, Any]:
     """Ask every bound about every network; rows are written after every network."""
     rows = RowFile(folder / "rows.csv", ("network",), keep=resume, columns=COLUMNS)
-    for name in config.networks:
-        if not rows.group(name):
-            rows.put(rows_of(name, config))
-    frame = rows.frame()
+    todo = [(name,) for name in config.networks]
+    frame = rows.measure(todo, lambda network: rows_of(network, config), progress=progress)
     write_files(folder, {"matrix.md": matrix(frame)})
     return {"counts": counts(frame), "rows": len(bounds.BOUNDS)}
 

@@ -25,9 +25,11 @@ from sparsebounds.experiments.certify.space import declared
 from sparsebounds.experiments.certify.tasks import find_task
 from sparsebounds.experiments.reproduce.certificates.study import row_of
 from sparsebounds.experiments.reproduce.registry import Experiment
+from sparsebounds.experiments.shared.program import stage
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
 from sparsebounds.experiments.shared.tables import grid
+from sparsebounds.nets.training.progress import Bar
 
 COLUMNS = ("value", "ramp", "complexity", "confidence", "test_error")
 
@@ -59,17 +61,19 @@ def run(
 ) -> dict[str, Any]:
     """Certify one network per strength."""
     rows = RowFile(folder / "rows.csv", ("strength",), keep=resume)
-    console = Console(stderr=True, quiet=not progress)
     options = CertifyOptions(config.task, config.form, config.preset, config.seed)
     task = task_of(options)
     prepared = prepare(task, load(task, data_dir))
-    for strength in config.strengths:
-        if rows.group(strength):
-            continue
-        fitted = fit(replace(task, pull=strength), config.form, prepared, seed=config.seed, delta=options.delta)
-        found = document(options, task, fitted)
-        rows.put([{"strength": strength, **row_of(found)}])
-        console.print(f"strength {strength:g}: {found['value']:.4f} (test error {found['test_error']:.4f})")
+    with Bar(len(config.strengths), enabled=progress) as bar:
+        for done, strength in enumerate(config.strengths):
+            bar.update(done, f"strength {strength:g}")
+            if rows.group(strength):
+                continue
+            fitted = fit(replace(task, pull=strength), config.form, prepared, seed=config.seed, delta=options.delta)
+            found = document(options, task, fitted)
+            rows.put([{"strength": strength, **row_of(found)}])
+            said = f"strength {strength:g}: {found['value']:.4f} (test error {found['test_error']:.4f})"
+            stage(said, enabled=progress)
     return {"rows": rows.frame().to_dict(orient="records")}
 
 

@@ -24,9 +24,11 @@ from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.certify.space import declared
 from sparsebounds.experiments.certify.tasks import Task, find_task
 from sparsebounds.experiments.reproduce.registry import Experiment
+from sparsebounds.experiments.shared.program import stage
 from sparsebounds.experiments.shared.rows import RowFile
 from sparsebounds.experiments.shared.style import LOOK, save
 from sparsebounds.experiments.shared.tables import grid
+from sparsebounds.nets.training.progress import Bar
 
 Case = tuple[str, str]
 
@@ -70,10 +72,11 @@ def run(
 ) -> dict[str, Any]:
     """Certify every case with every seed that rows.csv does not hold yet; a front end is computed once per task."""
     rows = RowFile(folder / "rows.csv", ("task", "form", "seed"), keep=resume)
-    console = Console(stderr=True, quiet=not progress)
     kept: tuple[Task, Prepared] | None = None
-    for seed in config.seeds:
-        for name, form in config.cases:
+    todo = [(*case, seed) for seed in config.seeds for case in config.cases]
+    with Bar(len(todo), enabled=progress) as bar:
+        for done, (name, form, seed) in enumerate(todo):
+            bar.update(done, f"{name} {form} seed {seed}")
             if rows.group(name, form, seed):
                 continue
             options = CertifyOptions(name, form, config.preset, seed, config.delta)
@@ -83,7 +86,8 @@ def run(
                 kept = (task, prepare(task, load(task, data_dir)))
             found = certify(options, prepared=kept[1])
             rows.put([row_of(found)])
-            console.print(f"{name} {form} seed {seed}: {found['value']:.4f} (test error {found['test_error']:.4f})")
+            said = f"{name} {form} seed {seed}: {found['value']:.4f} (test error {found['test_error']:.4f})"
+            stage(said, enabled=progress)
     return {"rows": rows.frame().to_dict(orient="records")}
 
 

@@ -25,6 +25,7 @@ from sparsebounds.experiments.shared.distance.weights import load_weights, toget
 from sparsebounds.experiments.shared.problems import Problem
 from sparsebounds.experiments.shared.user_model import Arrays
 
+SHARES = fit.SHARES
 FLAX = """
 from flax import nnx
 
@@ -95,6 +96,7 @@ def options(folder: Path, name: str = "plain_model.py:build", data: str = "digit
 @pytest.fixture(autouse=True)
 def short(monkeypatch) -> None:
     monkeypatch.setitem(RECIPES, "quick", Recipe(1, 1, 1, (1, 1), (300, 150, 100, 200), (1.0,), 1))
+    monkeypatch.setattr(fit, "SHARES", SHARES[:1])  # each takes a training of its own
 
 
 def test_a_flax_model_is_certified_by_one_command(digits: Path, tmp_path: Path, capsys) -> None:
@@ -114,8 +116,9 @@ def test_a_flax_model_is_certified_by_one_command(digits: Path, tmp_path: Path, 
 
 
 @pytest.fixture
-def certified(digits: Path, tmp_path_factory, found={}):  # noqa: B006
-    """One run for all, in a recipe that is short."""
+def certified(digits: Path, tmp_path_factory, monkeypatch, found={}):  # noqa: B006
+    """One run for all, in a recipe that is short, with all shares of the factor."""
+    monkeypatch.setattr(fit, "SHARES", SHARES)
     if not found:
         folder = tmp_path_factory.mktemp("plain")
         found["run"] = run.run(options(digits), folder), folder
