@@ -17,7 +17,8 @@ from sparsebounds.bounds.registry import named
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.tables import row_of
 from sparsebounds.experiments.shared.layers import layer_means
-from sparsebounds.experiments.shared.problems import one_line
+from sparsebounds.experiments.shared.problems import one_line, unknown
+from sparsebounds.experiments.sweep.config import Settings
 from sparsebounds.experiments.sweep.factors import DENSE, method_and_density
 from sparsebounds.experiments.sweep.grid import Cell
 from sparsebounds.experiments.sweep.training import Trained
@@ -63,6 +64,24 @@ def quantities(cell: Cell, trained: Trained, data: Dataset) -> tuple[Row, list[R
     rows = [_bound_row(row, "position") for row in table.to_dict(orient="records")]
     rows += _scalar(cell, behind.graph, behind.sample, before, data)
     return errors, [*rows, *_measures(cell, trained, network, behind.graph, before, data), *_topology(cell, trained)]
+
+
+def check_names(settings: Settings) -> None:
+    """Whether the bounds and measures of a sweep are known here, those of other packages among them.
+
+    Raises:
+        Problem: one is not.
+
+    Example:
+        >>> check_names(Settings(bounds=("galanti",), measures=NONE))
+    """
+    for what, names, known in (
+        ("bound", (*settings.bounds, *settings.scalar_nodes), bounds.BOUNDS),
+        ("measure", () if settings.measures == NONE else settings.measures, bounds.MEASURES),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(what, name, known)
 
 
 def _table(cell: Cell, network: Network, before: Graph, data: Dataset) -> pd.DataFrame:
