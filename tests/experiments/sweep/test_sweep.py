@@ -18,6 +18,7 @@ from sweeps import ROOT, cells_of, files
 
 from sparsebounds import bounds
 from sparsebounds.bounds.plugins import Origin, measure_of
+from sparsebounds.experiments.correlate.networks import read_cells
 
 CONFIG = """
 [factors]
@@ -196,3 +197,19 @@ def test_environments_of_one_network_are_counted(correlated: Path, capsys: pytes
     files(correlated)[0].unlink()
     assert run("correlate", str(correlated), "--json") == 2
     assert "needed at least 3" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_part_of_the_networks_and_another_folder(
+    correlated: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What --out wrote is a folder that `correlate` reads too, with the same cells."""
+    there = tmp_path / "there"
+    assert run("correlate", str(correlated), "--out", str(there)) == 0
+    assert not (correlated / "correlations.csv").exists() and (there / "correlations.png").exists()
+    pd.testing.assert_frame_equal(read_cells(there), read_cells(correlated))
+    capsys.readouterr()
+    assert run("correlate", str(there), "--where", "sparsity == 'dense' or learning_rate < 0.07", "--json") == 0
+    assert strict(capsys.readouterr().out)["networks"] == 3
+    for where, said in (("sparsty == 1", "is no condition on the columns"), ("depth > 9", "holds for no network")):
+        assert run("correlate", str(there), "--where", where) == 2
+        assert said in " ".join(capsys.readouterr().err.split())
