@@ -240,12 +240,12 @@ def _rows(
     progress: Progress | None,
 ) -> Iterator[dict[str, Any]]:
     for done, (name, bound) in enumerate(chosen.items(), start=1):
-        yield _row(name, bound, graph, sample, {**given, "delta": deltas[name]}, gamma)
+        yield row_of(name, bound, graph, sample, {**given, "delta": deltas[name]}, gamma)
         if progress is not None:
             progress("bounds", done, len(chosen))
 
 
-def _row(
+def row_of(
     name: str,
     bound: Theorem[...],
     graph: Graph | Program,
@@ -253,7 +253,23 @@ def _row(
     options: Mapping[str, Any],
     gamma: float | str | None,
 ) -> dict[str, Any]:
-    """One row without the errors; `gamma` is the margin in the words of `table`, where one was given."""
+    """One row of a table without the errors.
+
+    Args:
+        name: of the row.
+        bound: a value of `bounds.BOUNDS`.
+        graph, sample: what it is about.
+        options: as in `registry.evaluated`; `gamma` among them is "best" or a number.
+        gamma: the same margin in the words of `table`, where one was given.
+
+    Returns:
+        Columns of `COLUMNS`; the `Bound` itself is under "found".
+
+    Example:
+        >>> from sparsebounds.bounds import BOUNDS
+        >>> row_of("galanti", BOUNDS["galanti"], graph, sample, {"delta": 0.01, "gamma": 1.0}, None)["gamma"]
+        1.0
+    """
     ((_, found, seconds),) = evaluations({name: bound}, graph, sample, options)
     capacity = capacity_of(bound, graph, sample, options, found)
     found = at_percentile(found, bound, gamma)

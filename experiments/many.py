@@ -6,7 +6,7 @@ import typer
 
 from sparsebounds.experiments.correlate.options import CorrelateOptions
 from sparsebounds.experiments.shared.arguments import Json
-from sparsebounds.experiments.shared.files import to_json
+from sparsebounds.experiments.shared.files import document_of, to_json
 from sparsebounds.experiments.shared.program import human_output, say
 from sparsebounds.experiments.sweep.options import SweepOptions
 
@@ -24,7 +24,7 @@ def sweep(options: SweepOptions, as_json: Json = False) -> None:
         if not as_json:
             show(console, document)
     if as_json:
-        sys.stdout.write(to_json(document))
+        sys.stdout.write(to_json(document_of("sweep", **document)))
     if document["failed"]:
         raise typer.Exit(1)
 
@@ -38,4 +38,4 @@ def correlate(options: CorrelateOptions, as_json: Json = False) -> None:
         if not as_json:
             show(console, document)
     if as_json:
-        sys.stdout.write(to_json(document))
+        sys.stdout.write(to_json(document_of("correlate", **document)))

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from sparsebounds.experiments.correlate.draws import Draws, drawn
-from sparsebounds.experiments.correlate.granulated import psi
+from sparsebounds.experiments.correlate.granulated import needed, psi, psi_less
 from sparsebounds.experiments.correlate.information import Conditions, conditions, information
 from sparsebounds.experiments.correlate.networks import Networks
 from sparsebounds.experiments.correlate.pairs import Pairs, pairs_of
@@ -22,12 +22,16 @@ STATISTICS = ("tau_gap", "tau_error", "partial_gap", "psi", "cmi", "sign_error",
 NO_PAIRS = "no two networks differ in one hyper-parameter alone: ψ, mutual information and sign error are not defined"
 
 
-def correlations(networks: Networks, tell: Callable[[int, str], None] = lambda done, name: None) -> pd.DataFrame:
+def correlations(
+    networks: Networks, tell: Callable[[int, str], None] = lambda done, name: None, against: str | None = None
+) -> pd.DataFrame:
     """One row per quantity, those that rank best by Ψ (without pairs by τ) first.
 
     Args:
         networks: of a sweep.
         tell: called as tell(number, name) before every quantity.
+        against: a quantity; psi_less is then how much larger Ψ of each other one is, and networks_needed about how many
+            networks would tell that from 0.
 
     Returns:
         quantity, kind, guarantee, networks (for which it is defined); tau_gap and tau_error, partial_gap, psi and
@@ -47,6 +51,10 @@ def correlations(networks: Networks, tell: Callable[[int, str], None] = lambda d
         row: Row = {"quantity": name, **networks.about.loc[name].to_dict(), "networks": int((~np.isnan(values)).sum())}
         row |= _over_all(values, networks, draws)
         row |= _along(values, gap, sure, pairs, draws, given)
+        if against is not None:
+            other = networks.values[against].to_numpy()
+            less = psi_less(values, other, gap, pairs, draws)
+            row |= {**_estimate("psi_less", less), "networks_needed": needed(less, row["networks"])}
         rows.append(row | {"note": _note(values, pairs)})
     table = pd.DataFrame(rows)
     by = "psi" if len(pairs.first) else "tau_gap"

@@ -19,7 +19,28 @@ def psi(values: Array, target: Array, pairs: Pairs, draws: Draws) -> tuple[Estim
     Returns:
         Ψ with its interval, and ψ by hyper-parameter; NaN where there is no environment.
     """
-    of_environment = taus(values, target, pairs)
+    return _averaged(taus(values, target, pairs), pairs, draws)
+
+
+def psi_less(values: Array, other: Array, target: Array, pairs: Pairs, draws: Draws) -> Estimate:
+    """Ψ of one quantity minus that of another, over the environments in which both are defined, in the same draws."""
+    return _averaged(taus(values, target, pairs) - taus(other, target, pairs), pairs, draws)[0]
+
+
+def needed(difference: Estimate, networks: int) -> float:
+    """About how many networks would tell a difference from 0: its interval narrows with the root of their number.
+
+    Example:
+        >>> needed((0.1, -0.1, 0.3), 100), needed((0.1, 0.0, 0.2), 100)
+        (400, 100)
+    """
+    value, low, high = difference
+    if not (abs(value) > 0 and high > low):
+        return np.nan
+    return int(np.ceil(networks * ((high - low) / 2 / abs(value)) ** 2 - 1e-9))
+
+
+def _averaged(of_environment: Array, pairs: Pairs, draws: Draws) -> tuple[Estimate, dict[str, float]]:
     known = ~np.isnan(of_environment)
     filled = np.where(known, of_environment, 0.0)
     each, resampled = {}, []

@@ -17,6 +17,7 @@ LEAST = 3
 """Networks below which nothing is ranked."""
 REPLICATE = "seed"
 """Varied to repeat a setting, not to move the gap: no pair differs in it alone."""
+WHOLE = "cells.parquet"
 ERRORS = ("train_error", "test_error", "test_error_se", "gap")
 
 
@@ -45,16 +46,17 @@ class Networks:
         return [str(name) for name in self.levels.columns if name != REPLICATE]
 
 
-def read_networks(folder: Path) -> Networks:
+def read_networks(folder: Path, where: str | None = None) -> Networks:
     """The networks in the folder of a sweep, and columns of the user's own beside them.
 
     Args:
-        folder: with cells/*.parquet; own/*.csv or own/*.parquet have a column `cell` and columns of numbers.
+        folder: of `read_cells`; own/*.csv or own/*.parquet have a column `cell` and columns of numbers.
+        where: a condition on the columns of the cells, as in `pandas.DataFrame.query`; other networks are left out.
 
     Raises:
-        Problem: no such folder, a file that cannot be read, or too few networks.
+        Problem: no such folder, a file that cannot be read, a condition that cannot, or too few networks.
     """
-    rows = _cells(folder)
+    rows = _chosen(read_cells(folder), where)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))["config"]
     first = rows.drop_duplicates("cell").set_index("cell").sort_index()
     kept = first[first["reached"].astype(bool)]
@@ -79,15 +81,34 @@ def read_networks(folder: Path) -> Networks:
     )
 
 
-def _cells(folder: Path) -> pd.DataFrame:
-    if not (folder / "config.json").is_file() or not any((folder / "cells").glob("*.parquet")):
+def read_cells(folder: Path) -> pd.DataFrame:
+    """A row for each cell and quantity, from cells/*.parquet or from the one file of a folder that --out made.
+
+    Raises:
+        Problem: there is neither, or a file cannot be read.
+    """
+    whole = folder / WHOLE
+    if not (folder / "config.json").is_file() or not (whole.exists() or any((folder / "cells").glob("*.parquet"))):
         raise Problem(f"{folder} holds no cells of a sweep: run sparsebounds sweep first, and name its folder")
     try:
-        return pd.read_parquet(folder / "cells")
+        return pd.read_parquet(whole if whole.exists() else folder / "cells")
     except (OSError, pa.ArrowException) as error:
         raise Problem(
             f"a file in {folder / 'cells'} cannot be read ({one_line(error)}): sparsebounds sweep --resume mends it"
         ) from error
+
+
+def _chosen(rows: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    try:
+        found = rows if where is None else rows.query(where)
+    except Exception as error:  # whatever pandas makes of the words
+        raise Problem(
+            f"--where {where!r} is no condition on the columns of the cells ({one_line(error)}): write such as "
+            "\"sparsity != 'dense' and depth > 2\""
+        ) from error
+    if found.empty:
+        raise Problem(f"--where {where!r} holds for no network: the columns are {', '.join(rows.columns[:20])}, …")
+    return found
 
 
 def _with_own(folder: Path, values: pd.DataFrame, about: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,3 +18,13 @@ class CorrelateOptions:
     colour: Annotated[
         str | None, Option(metavar="HYPERPARAMETER", help="Of its points.", show_default="what moves the gap most")
     ] = None
+    where: Annotated[
+        str | None, Option(metavar="CONDITION", help="Only networks of which it holds: \"sparsity != 'dense'\".")
+    ] = None
+    out: Annotated[
+        Path | None, Option(help="Write there, with all cells as one file.", show_default="the folder itself")
+    ] = None
+    against: Annotated[
+        str | None,
+        Option(metavar="QUANTITY", help="Also the difference of each Ψ from this one's.", show_default="none"),
+    ] = None

@@ -77,7 +77,7 @@ def pairs_of(levels: pd.DataFrame, factors: Sequence[str]) -> Pairs:
     return Pairs(
         first=table[:, 0], second=table[:, 1], environment=table[:, 2], change=table[:, 3],
         factor=np.array(factor, np.int64), factors=tuple(factors), environments=tuple(words), changes=tuple(changes),
-        of_network=np.array(of_network, np.int64).reshape(len(factors), -1),
+        of_network=np.array(of_network, np.int64).reshape(len(factors), len(levels)),
     )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """`sparsebounds correlate`: statistics of a sweep's folder, a table and two figures beside its cells."""
 
+import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,10 +9,10 @@ from rich.console import Console
 
 from sparsebounds.experiments.correlate.correlations import correlations
 from sparsebounds.experiments.correlate.figure import draw_scatter, draw_table
-from sparsebounds.experiments.correlate.networks import Networks, read_networks
+from sparsebounds.experiments.correlate.networks import WHOLE, Networks, read_cells, read_networks
 from sparsebounds.experiments.correlate.options import CorrelateOptions
 from sparsebounds.experiments.correlate.pairs import pairs_of
-from sparsebounds.experiments.shared.files import write_files
+from sparsebounds.experiments.shared.files import prepare_folder, write_files
 from sparsebounds.experiments.shared.problems import unknown
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.experiments.shared.tables import grid, number
@@ -21,7 +23,7 @@ SHOWN = 30
 
 
 def run(options: CorrelateOptions, *, progress: bool) -> dict[str, Any]:
-    """Rank every bound and measure, and write correlations.csv, correlations.png and scatter.png into the folder.
+    """Rank every bound and measure, and write correlations.csv, correlations.png and scatter.png.
 
     Returns:
         folder, networks, short, quartiles of the gap in standard errors, environments by hyper-parameter, rows.
@@ -29,27 +31,40 @@ def run(options: CorrelateOptions, *, progress: bool) -> dict[str, Any]:
     Raises:
         Problem: no sweep in the folder, an unknown quantity or hyper-parameter.
     """
-    networks = read_networks(options.folder)
-    if options.scatter is not None and options.scatter not in networks.values:
-        raise unknown("quantity", options.scatter, map(str, networks.values.columns))
+    networks = read_networks(options.folder, options.where)
+    out = options.out or options.folder
+    prepare_folder(out)
+    for quantity in (options.scatter, options.against):
+        if quantity is not None and quantity not in networks.values:
+            raise unknown("quantity", quantity, map(str, networks.values.columns))
     if options.colour is not None and options.colour not in networks.levels:
         raise unknown("hyper-parameter that varies", options.colour, map(str, networks.levels.columns))
     with Bar(networks.values.shape[1], enabled=progress) as bar:
-        table = correlations(networks, tell=bar.update)
-    quantity = options.scatter or str(table["quantity"].iloc[0])
+        table = correlations(networks, tell=bar.update, against=options.against)
+    shown = options.scatter or str(table["quantity"].iloc[0])
     colour = options.colour or _most_moving(networks)
-    write_files(options.folder, {"correlations.csv": to_csv(table)})
-    draw_table(table, options.folder / "correlations.png")
+    write_files(out, {"correlations.csv": to_csv(table)})
+    draw_table(table, out / "correlations.png")
     if colour is not None:
-        draw_scatter(networks, quantity, colour, options.folder / "scatter.png")
+        draw_scatter(networks, shown, colour, out / "scatter.png")
+    if options.where is None and out.resolve() != options.folder.resolve():
+        _copy(options.folder, out)
     return {
-        "folder": str(options.folder),
+        "folder": str(out),
         "networks": len(networks.levels),
         "short": networks.short,
         **gaps(networks),
         "environments": environments(networks),
         "rows": table.to_dict(orient="records"),
     }
+
+
+def _copy(folder: Path, out: Path) -> None:
+    """The sweep itself beside its correlations: all cells in one file, which `read_cells` reads as well."""
+    sink = io.BytesIO()
+    read_cells(folder).to_parquet(sink, compression="zstd", index=False)
+    config = (folder / "config.json").read_text(encoding="utf-8")
+    write_files(out, {WHOLE: sink.getvalue(), "config.json": config})
 
 
 def gaps(networks: Networks) -> dict[str, Any]:

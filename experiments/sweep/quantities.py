@@ -2,16 +2,23 @@
 
 import math
 import time
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from sparsebounds import bounds
-from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.bounds.evidence import evidence_of
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.margins_alike import margin_at
+from sparsebounds.bounds.network import Network
+from sparsebounds.bounds.reader import ReadError
+from sparsebounds.bounds.registry import named
+from sparsebounds.bounds.sample.sample import Sample
+from sparsebounds.bounds.tables import row_of
 from sparsebounds.experiments.shared.layers import layer_means
-from sparsebounds.experiments.shared.problems import one_line
+from sparsebounds.experiments.shared.problems import one_line, unknown
+from sparsebounds.experiments.sweep.config import Settings
 from sparsebounds.experiments.sweep.factors import DENSE, method_and_density
 from sparsebounds.experiments.sweep.grid import Cell
 from sparsebounds.experiments.sweep.training import Trained
@@ -26,11 +33,15 @@ SEARCHED = 2000
 """Images at most, drawn from the training set, on which perturbations are searched."""
 HELD_OUT = ("held_out",)
 """Bounds that read the test sample: they rank by what is to be ranked, and are told apart."""
+BATCH = 1000
+"""Images of one call of the network."""
 ERRORS = ("train_error", "test_error", "test_error_se", "gap")
 
 
 def quantities(cell: Cell, trained: Trained, data: Dataset) -> tuple[Row, list[Row]]:
     """The errors of a network, and a row for each bound, measure and topology score.
+
+    The network is read once, and run once over each sample: all that is measured shares graph and margins.
 
     Args:
         cell: its hyper-parameters and the sweep's settings.
@@ -40,41 +51,78 @@ def quantities(cell: Cell, trained: Trained, data: Dataset) -> tuple[Row, list[R
     Returns:
         The errors, and rows of quantity, kind, nodes, value, capacity, gamma, guarantee, seconds, note. A quantity
         that raises is a row of NaN with the reason: the cell is not lost.
+
+    Raises:
+        ReadError: a network that the reader refuses.
     """
-    table = _bounds(cell, trained, data)
+    network, before = Network.of(trained.model), bounds.read_graph(trained.initial, data.x_train[:2])
+    table = _table(cell, network, before, data)
+    behind = evidence_of(table)
+    if behind is None or not isinstance(behind.graph, Graph) or behind.sample is None:
+        raise ReadError("the reader refuses this network: " + table["note"].iloc[0])
     errors = {name: float(table[name].iloc[0]) for name in ERRORS}
-    rows = [_bound_row(row, row["nodes"]) for row in table.to_dict(orient="records")]
-    return errors, [*rows, *_measures(cell, trained, data), *_topology(cell, trained)]
+    rows = [_bound_row(row, "position") for row in table.to_dict(orient="records")]
+    rows += _scalar(cell, behind.graph, behind.sample, before, data)
+    return errors, [*rows, *_measures(cell, trained, network, behind.graph, before, data), *_topology(cell, trained)]
 
 
-def _bounds(cell: Cell, trained: Trained, data: Dataset) -> pd.DataFrame:
-    """The table with layers' positions as nodes, and some of its rows again with single units."""
-    settings = cell.settings
-    scalar = [name for name in settings.scalar_nodes if not settings.bounds or name in settings.bounds]
-    wanted: list[tuple[Partition, Sequence[str] | None]] = [("position", settings.bounds or None)]
-    if scalar:
-        wanted.append(("scalar", scalar))
-    frames = [_table(cell, trained, data, nodes, names).assign(nodes=nodes) for nodes, names in wanted]
-    return pd.concat(frames, ignore_index=True)
+def check_names(settings: Settings) -> None:
+    """Whether the bounds and measures of a sweep are known here, those of other packages among them.
+
+    Raises:
+        Problem: one is not.
+
+    Example:
+        >>> check_names(Settings(bounds=("galanti",), measures=NONE))
+    """
+    for what, names, known in (
+        ("bound", (*settings.bounds, *settings.scalar_nodes), bounds.BOUNDS),
+        ("measure", () if settings.measures == NONE else settings.measures, bounds.MEASURES),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(what, name, known)
 
 
-def _table(cell: Cell, trained: Trained, data: Dataset, nodes: Partition, names: Sequence[str] | None) -> pd.DataFrame:
-    method, _ = method_and_density(str(cell.levels["sparsity"]), float(cell.levels["density"]))
+def _table(cell: Cell, network: Network, before: Graph, data: Dataset) -> pd.DataFrame:
+    """All bounds, with layers' positions as nodes."""
     return bounds.table(
-        trained.model,
+        network,
         data.x_train,
         data.y_train,
         data.x_test,
         data.y_test,
         delta=cell.settings.delta,
         gamma=cell.settings.gamma,
-        names=names,
-        reference=bounds.read_graph(trained.initial, data.x_train[:2], nodes=nodes),
-        nodes=nodes,
-        mask_fixed=method == DENSE or not METHODS[method].data,
+        names=cell.settings.bounds or None,
+        reference=before,
+        mask_fixed=_mask_fixed(cell),
         preprocessing=data.preprocessing,
         pixel_range=data.pixel_range,
+        batch_size=BATCH,
     )
+
+
+def _scalar(cell: Cell, graph: Graph, sample: Sample, before: Graph, data: Dataset) -> list[Row]:
+    """Some bounds a second time, with single units as nodes."""
+    settings = cell.settings
+    chosen = named(name for name in settings.scalar_nodes if not settings.bounds or name in settings.bounds)
+    given = {
+        "delta": settings.delta,
+        "gamma": margin_at(settings.gamma, sample),
+        "reference": before.partition("scalar"),
+        "mask_fixed": _mask_fixed(cell),
+        "pixel_range": data.pixel_range,
+    }
+    units = graph.partition("scalar")
+    rows = [row_of(name, bound, units, sample, given, settings.gamma) for name, bound in chosen.items()]
+    return [_bound_row(row, "scalar") for row in rows]
+
+
+def _mask_fixed(cell: Cell) -> bool:
+    """Whether the zeros were chosen without the sample."""
+    method, _ = method_and_density(str(cell.levels["sparsity"]), float(cell.levels["density"]))
+    return method == DENSE or not METHODS[method].data
 
 
 def _bound_row(row: Row, nodes: str) -> Row:
@@ -84,21 +132,23 @@ def _bound_row(row: Row, nodes: str) -> Row:
     return {"quantity": name, "kind": kind, "nodes": nodes, "capacity": row["capacity"], **kept}
 
 
-def _measures(cell: Cell, trained: Trained, data: Dataset) -> list[Row]:
+def _measures(cell: Cell, trained: Trained, network: Network, graph: Graph, before: Graph, data: Dataset) -> list[Row]:
     """The quantities of the literature that are no bounds; those that search use a part of the sample."""
     settings = cell.settings
     if settings.measures == NONE:
         return []
     found = bounds.measures(
-        trained.model,
+        network,
         data.x_train,
         data.y_train,
-        trained.initial,
+        before,
         names=settings.measures or None,
         log=trained.written(),
         searches=settings.searches,
         seed=int(cell.levels["seed"]),
         searched=SEARCHED,
+        graph=graph,
+        batch_size=BATCH,
     )
     return [
         measure_row(_alone(row["measure"]), row["value"], row["guarantee"], row["seconds"], row["note"])

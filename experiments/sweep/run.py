@@ -19,6 +19,7 @@ from sparsebounds.experiments.sweep.config import Sweep, load
 from sparsebounds.experiments.sweep.grid import Cell, cells, count
 from sparsebounds.experiments.sweep.options import SweepOptions
 from sparsebounds.experiments.sweep.progress import Meter, duration
+from sparsebounds.experiments.sweep.quantities import check_names
 from sparsebounds.experiments.sweep.samples import load_pools
 from sparsebounds.experiments.sweep.store import Store
 from sparsebounds.experiments.sweep.version import code_version
@@ -51,6 +52,7 @@ def run(options: SweepOptions, *, progress: bool) -> dict[str, Any]:
     """
     began = time.monotonic()
     sweep, code = load(options.target), code_version()
+    check_names(sweep.settings)
     check_size(count(sweep), options)
     grid = cells(sweep, code)
     folder = options.out or default_folder(sweep)

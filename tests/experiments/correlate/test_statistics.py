@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from sparsebounds.experiments.correlate.draws import drawn
-from sparsebounds.experiments.correlate.granulated import psi, taus
+from sparsebounds.experiments.correlate.granulated import needed, psi, psi_less, taus
 from sparsebounds.experiments.correlate.information import conditions, information
 from sparsebounds.experiments.correlate.pairs import Pairs, pairs_of, signs
 from sparsebounds.experiments.correlate.rank import partial, tau
@@ -42,6 +42,15 @@ def test_tau_of_six() -> None:
     value, low, high = tau(MEASURE, GAP, drawn(pairs_of(LEVELS, FACTORS), 6).networks)
     assert value == pytest.approx(3 / 15)
     assert -1 <= low <= value <= high <= 1
+
+
+def test_a_difference_of_psi(pairs: Pairs) -> None:
+    """The gap itself has Ψ = 1, the measure ½: they agree wherever depth moves, and at depth 1."""
+    draws = drawn(pairs, 6)
+    value, low, high = psi_less(GAP, MEASURE, GAP, pairs, draws)
+    assert (value, low, high) == (0.5, 0.0, 1.0)
+    assert psi_less(GAP, GAP, GAP, pairs, draws) == (0.0, 0.0, 0.0)
+    assert math.isnan(needed((0.0, 0.0, 0.0), 6)) and needed((value, low, high), 6) == 6
 
 
 def test_tau_with_ties_is_that_of_scipy() -> None:
