@@ -136,7 +136,12 @@ def test_evaluate_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_certify_of_the_readme(tmp_path: Path) -> None:
     _own(tmp_path)
     (words,) = [c for c in commands() if c[0] == "certify"]
-    done = subprocess.run([sys.executable, "-m", "sparsebounds", *words], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "sparsebounds", *words, "--preset", "quick"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert "With probability 0.999" in done.stdout and (tmp_path / "results/certify-model/certificate.json").exists()
 

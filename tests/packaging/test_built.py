@@ -10,7 +10,15 @@ from source_tree import NAME, PACKAGES, ROOT, read_tree
 
 pytestmark = pytest.mark.slow
 TYPED = {f"{NAME}/py.typed", *(f"{NAME}/{package}/py.typed" for package in PACKAGES)}
-SOURCES = {f"{NAME}/__init__.py", f"{NAME}/__main__.py", *(f"{NAME}/{file}" for file in read_tree(*PACKAGES))} | TYPED
+DATA = {
+    f"{NAME}/{path.relative_to(ROOT).as_posix()}"
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*")
+    if path.suffix in (".toml", ".html", ".css", ".js")
+}
+SOURCES = (
+    {f"{NAME}/__init__.py", f"{NAME}/__main__.py", *(f"{NAME}/{file}" for file in read_tree(*PACKAGES))} | TYPED | DATA
+)
 
 
 def test_the_wheel_has_one_folder_with_everything(tmp_path: Path) -> None:
