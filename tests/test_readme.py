@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import run
+from onnx_twins import CLASSES, FOLDER, SHAPES
 
+from sparsebounds import bounds, nets
 from sparsebounds.experiments import cli
 from sparsebounds.experiments.report.options import ReportConfig
 from sparsebounds.experiments.report.picture import picture_svg
@@ -128,20 +130,34 @@ def test_lists_and_plans_of_the_readme(words: list[str]) -> None:
 def test_evaluate_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _own(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (words,) = [c for c in commands() if c[0] == "evaluate"]
+    (words,) = [c for c in commands() if c[0] == "evaluate" and "model.onnx" not in c]
     assert run(*words) == 0
+
+
+@pytest.mark.parametrize(("name", "file"), [("lenet", "lenet-one-dynamo-20"), ("resnet", "resnet-dynamo-18-folded")])
+def test_a_table_and_a_page_for_a_network_from_pytorch(name: str, file: str, tmp_path: Path, monkeypatch, capsys):
+    """The lines for whoever comes from PyTorch, on the committed files, as torch.onnx.export writes them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.onnx").write_bytes((FOLDER / f"{file}.onnx").read_bytes())
+    x = np.random.default_rng(0).normal(size=(40, *SHAPES[name])).astype(np.float32)
+    np.savez("sample.npz", x=np.moveaxis(x, -1, 1), y=np.arange(40) % CLASSES[name])
+    lines = re.findall(r"^    ((?:f, data = nets\.onnx|bounds\.page\().*)$", README, flags=re.M)
+    exec("\n".join(lines), {"np": np, "nets": nets, "bounds": bounds})
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") and {"peeling", "galanti", "pac_bayes"} <= set(re.findall(r"\w+", page))
+    (words,) = [c for c in commands() if c[0] == "evaluate" and "model.onnx" in c]
+    assert run(*words) == 0
+    printed = capsys.readouterr()
+    assert "the scores are those of onnxruntime up to" in printed.err
+    assert "peeling" in printed.out and "certificates alone holds with probability" in printed.out
 
 
 @pytest.mark.slow
 def test_certify_of_the_readme(tmp_path: Path) -> None:
     _own(tmp_path)
-    (words,) = [c for c in commands() if c[0] == "certify"]
-    done = subprocess.run(
-        [sys.executable, "-m", "sparsebounds", *words, "--preset", "quick"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    (words,) = [c for c in commands() if c[0] == "certify" and "model.onnx" not in c]
+    command = [sys.executable, "-m", "sparsebounds", *words, "--preset", "quick"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "With probability 0.999" in done.stdout and (tmp_path / "results/certify-model/certificate.json").exists()
 

@@ -12,10 +12,12 @@ import pytest
 from source_tree import ROOT
 
 WRITTEN = (
-    "flax", "index", "jax", "notebook", "published-code", "refusals", "sparse", "tutorial", "what-a-bound-is",
+    "flax", "index", "jax", "notebook", "onnx", "published-code", "refusals", "sparse", "tutorial", "what-a-bound-is",
     "what-a-certificate-is-not", "which-bound",
 )  # fmt: skip
 SLOW = {"tutorial"}
+BESIDE = {"onnx": {"lenet.onnx": ROOT / "tests" / "data" / "onnx" / "lenet-one-dynamo-20.onnx"}}
+"""Files that the reader of a page has."""
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -54,6 +56,8 @@ def assert_prints(command: str, wanted: str, folder: Path) -> None:
 @pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.slow) if p in SLOW else p for p in WRITTEN])
 def test_the_blocks_of_a_page_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    for name, file in BESIDE.get(page, {}).items():
+        (tmp_path / name).write_bytes(file.read_bytes())
     run_page((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8"), tmp_path)
 
 
