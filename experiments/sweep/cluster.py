@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+import dask
 from distributed import Client, LocalCluster, Worker, WorkerPlugin
 
 from sparsebounds.experiments.shared.problems import Problem, one_line
@@ -101,9 +102,11 @@ def connected(scheduler: str | None, workers: int | None) -> Iterator[Client]:
 def _local(workers: int | None) -> LocalCluster:
     count = workers or len(os.sched_getaffinity(0))
     flags = {**PINNED, "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {PINNED['XLA_FLAGS']}".strip()}
-    return LocalCluster(
-        n_workers=count, threads_per_worker=1, dashboard_address=None, env=flags, silence_logs=logging.CRITICAL
-    )
+    # One cell at a time on a worker: another that waits there would be blamed too when a cell takes its worker along.
+    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):
+        return LocalCluster(
+            n_workers=count, threads_per_worker=1, dashboard_address=None, env=flags, silence_logs=logging.CRITICAL
+        )
 
 
 def prepare(client: Client, sweep: str, pools: Pools, code: str) -> None:

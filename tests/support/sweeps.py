@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +39,11 @@ def config(folder: Path, *, epochs: int = 1500, more: str = "") -> Path:
     return path
 
 
-def python(*arguments: Any, path: Path = ROOT, **options: Any) -> "subprocess.Popen[str]":
-    """A Python process that finds the package of this tree, or of another one."""
-    environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1"}
+def python(
+    *arguments: Any, path: Path = ROOT, more: Mapping[str, str] | None = None, **options: Any
+) -> "subprocess.Popen[str]":
+    """A Python process that finds the package of this tree, or of another one, with more in its environment."""
+    environment = {**os.environ, "PYTHONPATH": str(path), "PYTHONUNBUFFERED": "1", **(more or {})}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
     command = [sys.executable, *map(str, arguments)]
     return subprocess.Popen(command, text=True, cwd=path, env=environment, **pipes, **options)

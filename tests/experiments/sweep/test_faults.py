@@ -1,18 +1,29 @@
 """What a sweep survives, on real Dask processes: after each fault --resume ends with the cells of a quiet sweep."""
 
 import itertools
+import json
+import re
 import resource
 import shutil
+import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 import psutil
 import pytest
+from distributed.system import MEMORY_LIMIT
 from sweeps import ROOT, cells_of, config, ended, files, kill, python, sweep, wait_for, workers
 
+from sparsebounds.experiments.shared.problems import Problem
+from sparsebounds.experiments.sweep.cluster import connected
+
 pytestmark = pytest.mark.slow
+ENOUGH = 1.5e9
+"""Bytes of a worker: twice what a small cell needs, and less than two arrays of 15000 × 15000."""
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +48,35 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+class Scheduler(NamedTuple):
+    """A scheduler without workers."""
+
+    address: str
+    process: "subprocess.Popen[str]"
+
+
 @pytest.fixture
-def scheduler(tmp_path: Path) -> Iterator[str]:
-    """The address of a scheduler without workers."""
+def scheduler(tmp_path: Path) -> Iterator[Scheduler]:
     place = tmp_path / "scheduler.json"
     options = ("--port", "0", "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", place)
     process = python("-m", "distributed.cli.dask_scheduler", *options)
     wait_for(place.exists, process)
-    yield str(wait_for(lambda: pd.read_json(place, typ="series")["address"], process))
+    yield Scheduler(str(wait_for(lambda: pd.read_json(place, typ="series")["address"], process)), process)
     end(process)
 
 
-def worker(scheduler: str, folder: Path, path: Path = ROOT) -> "subprocess.Popen[str]":
+def worker(scheduler: Scheduler, folder: Path, *more: object, path: Path = ROOT) -> "subprocess.Popen[str]":
     options = ("--nthreads", "1", "--no-dashboard", "--local-directory", folder)
-    return python("-m", "distributed.cli.dask_worker", scheduler, *options, path=path)
+    return python("-m", "distributed.cli.dask_worker", scheduler.address, *options, *more, path=path)
+
+
+def other_code(folder: Path) -> Path:
+    """A copy of this tree that differs in a comment."""
+    for name in ("bounds", "nets", "experiments", "sparsebounds"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "nets" / "losses.py").open("a") as stream:
+        stream.write("# another version\n")
+    return folder
 
 
 def end(process: "subprocess.Popen[str]") -> None:
@@ -81,26 +107,83 @@ def test_the_client_is_killed(tmp_path: Path, out: Path, quiet: Path) -> None:
 
 
 def test_a_worker_joins_late_and_another_code_is_refused(
-    tmp_path: Path, out: Path, quiet: Path, scheduler: str
+    tmp_path: Path, out: Path, quiet: Path, scheduler: Scheduler
 ) -> None:
-    process = sweep(config(tmp_path), out, "--scheduler", scheduler)
+    process = sweep(config(tmp_path), out, "--scheduler", scheduler.address)
     wait_for((out / "failed").is_dir, process)
     late = worker(scheduler, tmp_path)
     ended(process)
     check_same(out, quiet)
     end(late)
-    other = tmp_path / "other"
-    for folder in ("bounds", "nets", "experiments", "sparsebounds"):
-        shutil.copytree(ROOT / folder, other / folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    with (other / "nets" / "losses.py").open("a") as stream:
-        stream.write("# another version\n")
-    strange = worker(scheduler, tmp_path, other)
+    strange = worker(scheduler, tmp_path, path=other_code(tmp_path / "other"))
     wait_for(lambda: "Registered to" in (strange.stderr.readline() if strange.stderr else ""), strange)
-    _, said = ended(sweep(config(tmp_path), tmp_path / "again", "--scheduler", scheduler), 2)
+    _, said = ended(sweep(config(tmp_path), tmp_path / "again", "--scheduler", scheduler.address), 2)
     end(strange)
+    check_refused(said, quiet)
+    assert not files(tmp_path / "again")
+
+
+def check_refused(said: str, quiet: Path) -> None:
+    """Both versions are named."""
     here = cells_of(quiet)["code"].iloc[0]
-    assert f"this sweep {here}" in said and said.count("0.1.0+") == 2
-    assert "start its workers from the same code" in said and not files(tmp_path / "again")
+    assert f"this sweep {here}" in said and len(set(re.findall(r"0\.1\.0\+\w+", said))) == 2
+    assert "start its workers from the same code" in said
+
+
+def test_another_code_that_joins_late_is_refused(tmp_path: Path, out: Path, quiet: Path, scheduler: Scheduler) -> None:
+    process = sweep(config(tmp_path), out, "--scheduler", scheduler.address)
+    wait_for((out / "failed").is_dir, process)
+    strange = worker(scheduler, tmp_path, path=other_code(tmp_path / "other"))
+    _, said = ended(process, 2)
+    end(strange)
+    check_refused(said, quiet)
+    assert not files(out)
+    ended(sweep(config(tmp_path), out, "--workers", 1))
+    check_same(out, quiet)
+
+
+def test_the_scheduler_dies(tmp_path: Path, out: Path, quiet: Path, scheduler: Scheduler) -> None:
+    helper = worker(scheduler, tmp_path, "--death-timeout", 10)
+    process = sweep(config(tmp_path), out, "--scheduler", scheduler.address)
+    wait_for(lambda: files(out), process)
+    kill(scheduler.process.pid)
+    _, said = ended(process, 2)
+    assert "the Dask scheduler is gone: what was done stays, --resume goes on from there" in said
+    assert 1 <= len(files(out)) < 6 and not list((out / "failed").iterdir())
+    end(helper)
+    ended(sweep(config(tmp_path), out, "--workers", 1, "--resume"))
+    check_same(out, quiet)
+
+
+def test_nobody_listens(tmp_path: Path, out: Path) -> None:
+    """Within ten seconds beyond the start of the program, and before anything is written."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening
+        address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+        began = time.monotonic()
+        with pytest.raises(Problem, match=f"no Dask scheduler answers at {address}"), connected(address, None):
+            pass
+        assert time.monotonic() - began < 10
+        _, said = ended(sweep(config(tmp_path), out, "--scheduler", address), 2)
+    assert address in said and not out.exists()
+
+
+def test_a_cell_runs_out_of_memory(tmp_path: Path, out: Path) -> None:
+    """Dask ends its worker, twice here, then the cell has failed; the other one is done and stays."""
+    target = config(tmp_path)
+    text = target.read_text().replace("width = [4]", "width = [4, 15000]").replace("depth = [1]", "depth = [2]")
+    target.write_text(text.replace("seed = [0, 1, 2]", "seed = [0]").replace('["dense", "random@0.5"]', '["dense"]'))
+    more = {
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1",
+        "DASK_DISTRIBUTED__WORKER__MEMORY__PAUSE": "False",
+        "DASK_DISTRIBUTED__WORKER__MEMORY__TERMINATE": str(ENOUGH / MEMORY_LIMIT),
+    }
+    for options in ((), ("--resume",)):
+        printed, _ = ended(sweep(target, out, "--workers", 1, *options, more=more), 1)
+        assert "1 of 2 cells" in printed and "1 failed" in printed and "KilledWorker" in printed
+        assert len(files(out)) == 1 and cells_of(out)["width"].unique().tolist() == [4]
+        failed = [json.loads(path.read_text()) for path in (out / "failed").iterdir()]
+        assert [cell["levels"]["width"] for cell in failed] == [15000]
 
 
 def test_the_disk_is_full(tmp_path: Path, out: Path, quiet: Path) -> None:
