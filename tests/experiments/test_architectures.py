@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from sparsebounds import bounds
-from sparsebounds.experiments.reproduce.architectures.matrix import counts, matrix
+from sparsebounds.experiments.reproduce.architectures.from_onnx import FILES, there
+from sparsebounds.experiments.reproduce.architectures.matrix import ONNX, counts, matrix, without_files
 from sparsebounds.experiments.reproduce.architectures.study import NETWORKS, ArchitecturesConfig, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,16 +32,21 @@ AT_LEAST = {
 def test_the_page_shows_what_was_computed():
     page = (ROOT / "docs" / "architectures.md").read_text()
     assert page.endswith(matrix(COMMITTED)) and len(NETWORKS) >= 20
-    assert list(counts(COMMITTED)) == list(NETWORKS)
+    assert list(counts(COMMITTED)) == [*NETWORKS, *there(tuple(NETWORKS))]
+    assert list(counts(without_files(COMMITTED))) == list(NETWORKS)
     assert set(bounds.BOUNDS) - set(COMMITTED["bound"]) <= NOT_YET
     first = counts(COMMITTED[~COMMITTED["bound"].isin(ADDED)])
     for name, number in AT_LEAST.items():
         assert first[name] >= number
+    for name in FILES:
+        assert first[ONNX + name] == first[name]  # a file loses none
 
 
 @pytest.mark.parametrize(
-    "name", ["perceptron", "CNN, GELU", "bag of embeddings", "SwiGLU", "one logit behind a sigmoid"]
-)
+    "name",
+    ["perceptron", "CNN, GELU", "bag of embeddings", "SwiGLU", "one logit behind a sigmoid",
+     f"{ONNX}MobileNet block, ReLU6", f"{ONNX}vision transformer"],
+)  # fmt: skip
 def test_a_network_gets_the_rows_of_the_page(name):
     mine = COMMITTED[COMMITTED["network"] == name].set_index("bound")
     with jax.numpy_dtype_promotion("standard"):  # networks of users promote types

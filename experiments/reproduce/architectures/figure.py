@@ -8,13 +8,15 @@ import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from sparsebounds.experiments.reproduce.architectures.matrix import without_files
 from sparsebounds.experiments.shared.style import LOOK, save
 
 COLOURS = ListedColormap(["#F0F0F0", "#0072B2"])
 
 
 def draw_matrix(rows: pd.DataFrame, path: Path) -> None:
-    """A filled cell for every row that counts."""
+    """A filled cell for every row that counts; networks of files are left to the page."""
+    rows = without_files(rows)
     networks, names = list(dict.fromkeys(rows["network"])), list(dict.fromkeys(rows["bound"]))
     filled = rows.pivot(index="network", columns="bound", values="counts").loc[networks, names].to_numpy(np.float64)
     with matplotlib.rc_context(LOOK):

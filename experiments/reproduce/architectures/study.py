@@ -1,11 +1,12 @@
 """Which row says something of which architecture: networks as people write them, a number or a reason for each bound.
 
 Command: sparsebounds reproduce architectures [--preset quick|cpu]; CPU, quick about two minutes, cpu eight.
-Expected: a matrix of networks and rows in rows.csv and matrix.md. A row counts where its complexity, before it is
-capped, is a number, and that number or the best margin changes when the weights of the last layer are doubled (one
-weight may move a norm by less than a step of its grid); rows that speak of the numbers of the program or of held-out
-samples count where they have a value. Networks are untrained and labels random: what counts is whether there is a
-number, not how large it is. To shrink: fewer `networks` in the config.
+Expected: a matrix of networks and rows in rows.csv and matrix.md; in a checkout with ONNX files of networks of the same
+kinds, theirs too. A row counts where its complexity, before it is capped, is a number, and that number or the best
+margin changes when the weights of the last layer are doubled (one weight may move a norm by less than a step of its
+grid); rows that speak of the numbers of the program or of held-out samples count where they have a value. Networks are
+untrained and labels random: what counts is whether there is a number, not how large it is. To shrink: fewer `networks`
+in the config.
 """
 
 import math
@@ -22,7 +23,8 @@ from sparsebounds import bounds
 from sparsebounds.bounds.registry import evaluations
 from sparsebounds.bounds.sample import Margins
 from sparsebounds.experiments.reproduce.architectures.figure import draw_matrix
-from sparsebounds.experiments.reproduce.architectures.matrix import counts, matrix
+from sparsebounds.experiments.reproduce.architectures.from_onnx import from_file, there
+from sparsebounds.experiments.reproduce.architectures.matrix import ONNX, counts, matrix
 from sparsebounds.experiments.reproduce.architectures.others import FEATURES, LENGTH, ONE_LOGIT, TOKENS, VECTORS, WORDS
 from sparsebounds.experiments.reproduce.architectures.vision import CLASSES, SHAPE, VISION
 from sparsebounds.experiments.reproduce.registry import Experiment
@@ -66,6 +68,13 @@ def inputs(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return rng.uniform(*RANGE, (count, *shape)).astype(np.float32), labels
 
 
+def of_a_file(name: str, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for the network of an ONNX file."""
+    network, rng = from_file(name), np.random.default_rng(seed)
+    labels = rng.integers(0, network(np.zeros((1, *network.shape), np.float32)).shape[1], count)
+    return rng.uniform(*RANGE, (count, *network.shape)).astype(np.float32), labels
+
+
 def made(name: str, seed: int) -> Any:
     """A network with random weights, in evaluation mode."""
     network = NETWORKS[name](nnx.Rngs(seed))
@@ -76,9 +85,9 @@ def made(name: str, seed: int) -> Any:
 
 def rows_of(name: str, config: ArchitecturesConfig) -> list[Row]:
     """One row for each bound: a number, or the reason why there is none."""
-    network = made(name, config.seed)
-    x, y = inputs(name, config.samples, config.seed + 1)
-    test = Margins.measure(network, *inputs(name, config.test, config.seed + 2))
+    network, drawn = (from_file(name), of_a_file) if name.startswith(ONNX) else (made(name, config.seed), inputs)
+    x, y = drawn(name, config.samples, config.seed + 1)
+    test = Margins.measure(network, *drawn(name, config.test, config.seed + 2))
     graph = bounds.read_graph(network, x[:8])
     words = graph.input.vocabulary
     measured = {"test": test, "quantised": bounds.quantised(network, x, y)}
@@ -130,7 +139,7 @@ def run(
 ) -> dict[str, Any]:
     """Ask every bound about every network; rows are written after every network."""
     rows = RowFile(folder / "rows.csv", ("network",), keep=resume, columns=COLUMNS)
-    todo = [(name,) for name in config.networks]
+    todo = [(name,) for name in (*config.networks, *there(config.networks))]
     frame = rows.measure(todo, lambda network: rows_of(network, config), progress=progress)
     write_files(folder, {"matrix.md": matrix(frame)})
     return {"counts": counts(frame), "rows": len(bounds.BOUNDS)}
@@ -143,7 +152,8 @@ def show_counts(console: Console, found: dict[str, Any]) -> None:
 
 
 def plan(config: ArchitecturesConfig) -> list[str]:
-    return [f"{name}: {len(bounds.BOUNDS)} bounds, nothing is trained" for name in config.networks]
+    names = (*config.networks, *there(config.networks))
+    return [f"{name}: {len(bounds.BOUNDS)} bounds, nothing is trained" for name in names]
 
 
 QUICK = ArchitecturesConfig(networks=("LeNet, max pooling, biases", "perceptron", "perceptron, tanh"))
