@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from sparsebounds.nets.training.step import State
 Tree = Any
 Loss = Callable[[Tree, Tree, jax.Array, jax.Array, jax.Array], tuple[jax.Array, Tree]]
 """(what is trained, what is carried along, inputs, labels, key) → loss of the batch, what is carried on."""
+
+BETWEEN_S = 5.0
+"""Between two checkpoints of one training."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,8 @@ def descend(
         key: of the order of the samples and of all noise.
         carried: statistics that the loss carries along.
         fixed: arrays that the loss closes over, so that a checkpoint of another training is told apart.
-        directory: folder for a checkpoint after every epoch; a training found there is continued.
+        directory: folder for checkpoints, every five seconds, when interrupted and at the end; a training found there
+            is continued.
         progress: show a bar on stderr, on a terminal.
 
     Returns:
@@ -122,7 +127,7 @@ def descend(
                 state, value = epoch(state, x, y, rows, noise)
                 if not np.isfinite(value):
                     raise Diverged((number + 1) * steps, number + 1, value)
-                kept.save(state, number + 1)
+                kept.save(state, number + 1, last=number + 1 == plan.passes)
                 bar.update(number + 1, f"{plan.what}: epoch {number + 1}/{plan.passes}, loss {value:.4g}")
     return state[0]
 
@@ -167,6 +172,8 @@ class _Kept:
         self._folder = None
         if directory is not None:
             self._folder = Checkpoints(directory, plan, _digest(given), sparsity=None, resume=True)
+        self._written = time.monotonic()
+        self._waits: tuple[Any, int] | None = None
 
     def restore(self, state: Any) -> tuple[Any, int]:
         """The state in the folder and its epochs, or this one and 0."""
@@ -180,15 +187,24 @@ class _Kept:
         ]
         return jax.tree.unflatten(tree, back), int(found[0].step)
 
-    def save(self, state: Any, epochs: int) -> None:
-        if self._folder is not None:
+    def save(self, state: Any, epochs: int, *, last: bool) -> None:
+        """Now, or later: of a few samples an epoch takes no longer than a checkpoint."""
+        self._waits = state, epochs
+        if last or time.monotonic() - self._written >= BETWEEN_S:
+            self._write()
+
+    def _write(self) -> None:
+        if self._folder is not None and self._waits is not None:
+            (state, epochs), self._waits = self._waits, None
             self._folder.save(_packed(state, epochs), {})
+            self._written = time.monotonic()
 
     def __enter__(self) -> _Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._folder is not None:
+            self._write()
             self._folder.close()
 
 

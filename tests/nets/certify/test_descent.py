@@ -25,6 +25,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Ctrl-C once so many epochs are kept."""
     from sparsebounds.nets.training.checkpoint import Checkpoints
 
+    monkeypatch.setattr("sparsebounds.nets.certify.distance.descent.BETWEEN_S", 0.0)
     save = Checkpoints.save
 
     def once(self, state, where):
@@ -86,6 +87,23 @@ def test_continued_is_uninterrupted(name, key, tmp_path: Path, monkeypatch: pyte
     assert same(straight, continued)
     assert same(straight, TRAININGS[name](key, tmp_path))  # complete: nothing left to do
     assert not same(straight, TRAININGS[name](jax.random.key(5), None))
+
+
+def test_an_interrupt_between_two_checkpoints_loses_nothing(
+    key, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, updates = TRAININGS["near"](key, None), []
+
+    def update(self, done: int, text: str) -> None:
+        updates.append(done)
+        if done == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("sparsebounds.nets.certify.distance.descent.Bar.update", update)
+    with pytest.raises(KeyboardInterrupt):
+        TRAININGS["near"](key, tmp_path)
+    assert same(straight, TRAININGS["near"](key, tmp_path))
+    assert updates[:3] == [1, 2, 3]  # no epoch twice
 
 
 def test_another_training_in_the_folder_is_refused(key, tmp_path: Path) -> None:
