@@ -48,22 +48,27 @@ def certificates(found: Mapping[str, Bound]) -> dict[str, Bound]:
 def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
     """The headline of a page: what is guaranteed, by which bound, with what probability, and what that leaves open.
 
-    The smallest of N certificates was picked after looking, so that the δ of all of them are added up.
+    The smallest of N certificates was picked after looking, so that the δ of all of them are added up: also of those
+    that do not cover this network, for the sample had a hand in which these are.
 
     Example:
         >>> rows = {name: Bound(value, 0, 0, 0, 0, 0.001, "certificate") for name, value in (("a", 0.05), ("b", 2.0))}
         >>> verdict(rows)["headline"]
         'With probability 99.8 % the network errs on at most 5 % of new data.'
+        >>> nan = float("nan")
+        >>> verdict(rows | {"c": Bound(nan, nan, nan, nan, 0, 0.001, "certificate")})["headline"][:23]
+        'With probability 99.7 %'
     """
     rows = certificates(found)
     if not rows:
         return {"tone": "none", "word": "no certificate", "headline": "No bound here is a certificate.", "detail": ""}
     name, best = next(iter(rows.items()))
-    spent = math.fsum(bound.delta for bound in rows.values())
+    asked = [bound for bound in found.values() if bound.guarantee == "certificate"]
+    spent = math.fsum(bound.delta for bound in asked)
     if best.value < 1 and spent >= 1:
         headline = "Nothing is guaranteed: the smallest certificate was picked, and no probability is left for it."
         detail = (
-            f"The δ of the {len(rows)} certificates add up to {upwards(spent)}: take a smaller δ, fewer bounds, or "
+            f"The δ of the {len(asked)} certificates add up to {upwards(spent)}: take a smaller δ, fewer bounds, or "
             "simultaneous=True, which divides one δ among them."
         )
         return {"tone": "bad", "word": "nothing left", "headline": headline, "detail": detail}
@@ -73,14 +78,19 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
         detail = f"The smallest is {name}, {upwards(best.value)}; no error is above 1, so this says nothing."
         return {"tone": "bad", "word": "vacuous", "headline": headline, "detail": detail}
     headline = f"With probability {sure} the network errs on at most {percent(best.value)} of new data."
-    return {"tone": "good", "word": "informative", "headline": headline, "detail": _detail(name, best, rows)}
+    return {
+        "tone": "good",
+        "word": "informative",
+        "headline": headline,
+        "detail": _detail(name, best, rows, len(asked)),
+    }
 
 
-def _detail(name: str, best: Bound, rows: Mapping[str, Bound]) -> str:
+def _detail(name: str, best: Bound, rows: Mapping[str, Bound], asked: int) -> str:
     alone = f"{100 * (1 - best.delta):g} %"
     text = f"By {name}, which alone holds with probability {alone}"
-    if len(rows) > 1:
-        text += f"; the smallest of {len(rows)} certificates was picked, so their δ are added up"
+    if asked > 1:
+        text += f"; the smallest of {asked} certificates asked for was picked, so their δ are added up"
     about = {"held_out": "It comes from held-out samples, not from theory.",
              "occam_quantised": "It speaks of the network rounded to few bits."}  # fmt: skip
     text += f". {about[name]}" if name in about else "."
