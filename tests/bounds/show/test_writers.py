@@ -26,7 +26,7 @@ FRAME = pd.DataFrame(
 )
 
 
-@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 12))
+@given(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), st.integers(1, 12))
 def test_upwards_is_never_below_and_off_by_one_digit_at_most(value: float, digits: int) -> None:
     printed = upwards(value, digits)
     unit = Decimal((0, (1,), Decimal(value).adjusted() - digits + 1))
