@@ -9,6 +9,7 @@ from typer import Argument, Option
 from sparsebounds.experiments.certify.widths import WIDTHS
 from sparsebounds.experiments.shared.distance.lists import LEFT_OUT, RANKS
 from sparsebounds.experiments.shared.problems import Problem, check_delta, unknown
+from sparsebounds.experiments.shared.targets import is_onnx
 from sparsebounds.experiments.shared.values import TASKS, one_of
 
 PRESETS = ("quick", "cpu")
@@ -150,7 +151,7 @@ class CertifyOptions:
             raise Problem(f"--form {self.form} is for built-in tasks: a network of your own has distance or data-free")
         if self.task is not None and (self.data or self.reference or self.reference_saw):
             raise Problem(f"--task {self.task} brings its own data: --data and --reference go with module.py:build")
-        if self.shape is not None and not str(self.target).endswith(".onnx"):
+        if self.shape is not None and not is_onnx(self.target):
             raise Problem(f"--shape is for ONNX files, and {self.target or self.task} is none: drop it")
         if self.reference is not None and self.reference_saw is None:
             raise Problem(

@@ -17,10 +17,11 @@ from sparsebounds.bounds.network import Network
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
-from sparsebounds.experiments.shared.onnx_file import is_onnx, load_onnx
+from sparsebounds.experiments.shared.onnx_file import load_onnx
 from sparsebounds.experiments.shared.passes import Passes
 from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
+from sparsebounds.experiments.shared.targets import file_of, is_onnx
 from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
 from sparsebounds.nets.onnx import files_of
 
@@ -114,7 +115,7 @@ def write(config: EvaluateConfig, frame: pd.DataFrame, folder: Path | None) -> l
     if folder is None:
         return []
     prepare_folder(folder)
-    read = files_of(config.target) if is_onnx(config.target) else (Path(config.target.rpartition(":")[0]),)
+    read = files_of(config.target) if is_onnx(config.target) else (file_of(config.target),)
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (*read, config.data)}
     described = {"experiment": "evaluate", "options": plain(dataclasses.asdict(config)), "said": frame.attrs["said"]}
     files = {"config.json": to_json({**described, "sha256": hashes, "versions": versions()}), "rows.csv": to_csv(frame)}

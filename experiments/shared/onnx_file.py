@@ -11,8 +11,6 @@ from sparsebounds.experiments.shared.problems import Problem, one_line
 from sparsebounds.experiments.shared.user_model import Arrays
 from sparsebounds.nets import onnx
 
-SUFFIX = ".onnx"
-
 
 @dataclass(frozen=True, eq=False)
 class FromFile:
@@ -27,11 +25,6 @@ class FromFile:
     f: onnx.OnnxNetwork
     arrays: Arrays
     words: str
-
-
-def is_onnx(target: str | None) -> bool:
-    """Whether a target is the path of an ONNX file."""
-    return target is not None and target.endswith(SUFFIX)
 
 
 def load_onnx(target: str, arrays: Arrays, shape: str | None = None) -> FromFile:

@@ -16,6 +16,7 @@ from flax import linen, nnx
 
 from sparsebounds import nets
 from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared.targets import file_of, is_onnx
 
 KEYS = "x and y, or x_train, y_train, x_test and y_test"
 HINT = "--debug shows where"
@@ -68,10 +69,10 @@ def beside(target: str | None) -> Iterator[None]:
     Args:
         target: `path/to/module.py:name`; None, or an ONNX file: no code of his runs.
     """
-    if target is None or target.endswith(".onnx"):
+    if target is None or is_onnx(target):
         yield
         return
-    folder = str(Path(target.rpartition(":")[0]).resolve().parent)
+    folder = str(file_of(target).resolve().parent)
     sys.path.insert(0, folder)
     try:
         yield

@@ -23,8 +23,8 @@ from sparsebounds.experiments.shared.distance.space import configuration
 from sparsebounds.experiments.shared.distance.split import Split, read_ids, split
 from sparsebounds.experiments.shared.distance.weights import safetensors_bytes, save_orbax, together
 from sparsebounds.experiments.shared.files import to_json, write_files
-from sparsebounds.experiments.shared.onnx_file import is_onnx
 from sparsebounds.experiments.shared.problems import Problem, one_line, unknown
+from sparsebounds.experiments.shared.targets import file_of, is_onnx
 from sparsebounds.experiments.shared.user_model import Arrays, load_arrays
 
 OWN = "a network of your own"
@@ -41,7 +41,7 @@ FIRST = tuple(name for name in TASKS if name not in ("mnist10-linear", "mnist10-
 
 def default_folder(options: CertifyOptions) -> Path:
     """results/certify-NAME."""
-    name = options.task or Path(str(options.target).rpartition(":")[0] or str(options.target)).stem
+    name = options.task or file_of(str(options.target)).stem
     return Path("results") / f"certify-{name}{'-data-free' if form_of(options) == 'data-free' else ''}"
 
 
