@@ -5,6 +5,8 @@ One weighted energy Z_S per row S of the margin form, and one mean of it per sub
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +15,8 @@ from jaxtyping import Float, Float64, Int, Shaped
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 
+Features = Callable[[np.ndarray], np.ndarray]
+"""(m, …) inputs → (m, D): fixed functions of them whose energies a class sees, in place of the inputs' own."""
 SLACK = 1e-3
 """Z is computed from float32 inputs: its stated range is taken so much larger."""
 
@@ -45,7 +49,10 @@ class Energies:
     largest: Float64[np.ndarray, " R"]
     m: int
     weights: EnergyWeights
-    """What the inputs were weighed with."""
+    """What the inputs, or their features, were weighed with."""
+    inputs: Float64[np.ndarray, "C d"]
+    """Σ over the samples of a class of the inputs squared: whose energies these are."""
+    features: Features | None = None
 
 
 def measure_energies(
@@ -55,6 +62,7 @@ def measure_energies(
     labels: Int[np.ndarray, " m"],
     limits: Float64[np.ndarray, " R"],
     *,
+    features: Features | None = None,
     batch_size: int = 4096,
 ) -> Energies:
     """Pass once over what the network receives.
@@ -65,6 +73,7 @@ def measure_energies(
         values: (m, …) the inputs of the network.
         labels: (m,) integers 0..C−1.
         limits: (R,) what no Z_S can exceed, known without looking at the sample.
+        features: what of the inputs is weighed; None: they themselves.
         batch_size: samples at a time.
 
     Returns:
@@ -75,9 +84,14 @@ def measure_energies(
     """
     shape = (len(weights.constant), len(form.weights))
     means, squares, largest = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
+    inputs = np.zeros((form.weights.shape[1], math.prod(values.shape[1:])))
     for start in range(0, len(values), batch_size):
-        z = weights.of(values[start : start + batch_size])
-        lambda2 = form.weights[:, labels[start : start + batch_size]]  # (K, B)
+        shown, own = values[start : start + batch_size], labels[start : start + batch_size]
+        z = weights.of(shown if features is None else features(shown))
+        lambda2 = form.weights[:, own]  # (K, B)
+        inputs += np.equal.outer(np.arange(len(inputs)), own) @ np.square(
+            shown.reshape(len(shown), -1), dtype=np.float64
+        )
         means += (lambda2 @ z).T
         squares += (np.square(lambda2) @ np.square(z)).T
         largest = np.maximum(largest, z.max(axis=0))
@@ -88,7 +102,8 @@ def measure_energies(
             f"a weighted energy of the sample is {largest[worst]:.6g}, its stated limit {limits[worst]:.6g}; "
             "give a limit that holds for every input, or clip the inputs in a front end"
         )
-    return Energies(means / len(values), squares / len(values), stated, len(values), weights)
+    n = len(values)
+    return Energies(means / n, squares / n, stated, n, weights, inputs, features)
 
 
 def bernstein_limits(

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float64, UInt64
 
 from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
-from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits
+from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, Features, bernstein_limits
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
@@ -49,6 +49,11 @@ class Family(Protocol):
     @property
     def shaped_by(self) -> UInt64[np.ndarray, " n"] | None:
         """Fingerprints of the samples that the family comes from, none of which may be certified; None without any."""
+        ...
+
+    @property
+    def features(self) -> Features | None:
+        """What of the inputs its energies are of; None: of the inputs themselves."""
         ...
 
     @property
@@ -174,16 +179,20 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
     )
     if not same:
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
-    if hasattr(family, "features"):  # energies of its own features, not of what the network receives
-        return
-    by_class = sample.class_energies.reshape(sample.classes, -1) @ needed.inputs.T
-    by_class += sample.class_counts[:, None] * needed.constant
-    own = (form.weights @ by_class).T / sample.m
-    if measured.means.shape != own.shape or not np.allclose(measured.means, own, rtol=SAME, atol=0.0):
+    if measured.features != family.features:
+        raise ValueError("the energies are of other features than the family weighs; measure them with `features=`")
+    of_sample = sample.class_energies.reshape(sample.classes, -1)
+    if measured.inputs.shape != of_sample.shape or not np.allclose(measured.inputs, of_sample, rtol=SAME, atol=0.0):
         raise ValueError(
             "the energies are those of other inputs or labels than the sample's; measure them on exactly what the "
-            "network receives, behind its front end, with the labels and the form of the family"
+            "network receives, behind its front end, with its labels"
         )
+    if measured.features is not None:  # the same inputs were shown to the family's own features
+        return
+    by_class = of_sample @ needed.inputs.T + sample.class_counts[:, None] * needed.constant
+    own = (form.weights @ by_class).T / sample.m
+    if measured.means.shape != own.shape or not np.allclose(measured.means, own, rtol=SAME, atol=0.0):
+        raise ValueError("the energies were added up with another form than the family's; measure them with its own")
 
 
 def _sizes(

@@ -51,9 +51,7 @@ class Prepared:
 
     def then(self, apply: Callable[[Any], Any]) -> Prepared:
         """Behind one more fixed function."""
-        left, test, more = (
-            np.asarray(apply(v), dtype=np.float32) for v in (self.left_out, self.test, self.rehearsal.x)
-        )
+        left, test, more = (FrontEnd(apply).outputs(v) for v in (self.left_out, self.test, self.rehearsal.x))
         front_end, certified = self.front_end.then(apply), self.certified.then(apply)
         return Prepared(front_end, left, certified, test, self.parts, Part(more, self.rehearsal.y))
 
@@ -123,13 +121,16 @@ def _features(task: Task) -> Callable[[Any], Any]:
     return lambda x: edge_features((x + 1.0) / 2.0, filters)  # images come as −1..1, the border is black
 
 
-def energy_clip(inputs: np.ndarray, constant: np.ndarray, limits: np.ndarray) -> Callable[[Any], Any]:
-    """v → v·min(1, min_S √((limit_S − constant_S) / Σ_j ω_Sj v_j²)): no weighted energy exceeds its limit.
+def energy_clip(
+    inputs: np.ndarray, constant: np.ndarray, limits: np.ndarray, maps: Callable[[Any], Any]
+) -> Callable[[Any], Any]:
+    """v → v·min(1, min_S √((limit_S − constant_S) / Σ_j ω_Sj z_j(v)²)): no weighted energy exceeds its limit.
 
     Args:
         inputs: ω, (S, K), fixed without looking at the sample.
         constant: (S,).
         limits: (S,), the largest Z_S among the images left out.
+        maps: z, homogeneous: what of the inputs is weighed.
 
     Returns:
         The map, of batches (m, …) of K values.
@@ -138,7 +139,7 @@ def energy_clip(inputs: np.ndarray, constant: np.ndarray, limits: np.ndarray) ->
 
     def apply(v: Any) -> Any:
         v = jnp.asarray(v)
-        z = jnp.square(v.reshape(len(v), -1)) @ weights.T
+        z = jnp.square(maps(v).reshape(len(v), -1)) @ weights.T
         factor = jnp.sqrt(jnp.min(room / jnp.maximum(z, jnp.float32(1e-30)), axis=1))
         return v * jnp.minimum(1.0, factor).reshape(-1, *[1] * (v.ndim - 1))
 

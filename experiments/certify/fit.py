@@ -65,11 +65,13 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     marks = {"start": time.perf_counter()}
     model = model_of(task, prepared.left_out.shape[1:], fixed.training)
     family, weights, rehearsal = _family(task, fixed, model, prepared, seed)
-    limits = np.quantile(weights.of(prepared.left_out), task.clipped, axis=0)
-    prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits))
+    seen = family.features or _same
+    limits = np.quantile(weights.of(seen(prepared.left_out)), task.clipped, axis=0)
+    maps = _same if family.features is None else model.maps(rehearsal)
+    prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits, maps))
     marks["rehearsal"] = time.perf_counter()
     values, y = prepared.certified.values, prepared.parts.certified.y
-    energies = measure_energies(weights, family.form, values, y, limits)
+    energies = measure_energies(weights, family.form, values, y, limits, features=family.features)
     costs = 2 / len(y) * family.reach(energies.means, len(y))  # of a radius of one in every row
     scores = model.scores(model.train(prepared, family, costs, rehearsal, seed))
     marks["training"] = time.perf_counter()
@@ -89,6 +91,10 @@ def _family(task: Task, form: Form, model: Model, prepared: Prepared, seed: int)
     graph = bounds.read_graph(model.scores(params), prepared.left_out[:2])
     family = form.family(Shaping(task, model, prepared, rehearsal, graph))
     return family, family.energy_weights(graph), rehearsal
+
+
+def _same(values: Any) -> Any:
+    return values
 
 
 def _by_row(family: Family, weights: EnergyWeights) -> EnergyWeights:

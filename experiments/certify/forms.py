@@ -11,12 +11,14 @@ import numpy as np
 from sparsebounds.bounds.certificates import (
     Boxes,
     Centred,
+    CentredNetwork,
     Ellipsoids,
     Family,
     HiddenBoxes,
     Orthants,
     box_around_rehearsal,
     box_of_rehearsal,
+    boxes_around_network,
     hidden_boxes_of_rehearsal,
     rehearsal_ellipsoids,
 )
@@ -31,6 +33,7 @@ from sparsebounds.nets.certify import (
     train_boxes,
     train_centred,
     train_chain_boxes,
+    train_chain_centred,
     train_chain_ellipsoids,
     train_ellipsoids,
 )
@@ -91,8 +94,14 @@ def _boxes(shaping: Shaping) -> Boxes | HiddenBoxes:
     )  # fmt: skip
 
 
-def _centred(shaping: Shaping) -> Centred:
+def _centred(shaping: Shaping) -> Centred | CentredNetwork:
     form, task = shaping.model.form, shaping.task
+    if task.convs:
+        seen = shaping.prepared.rehearsal
+        return boxes_around_network(
+            shaping.graph, form, seen.x, seen.y, shaping.largest,
+            width=task.width, shaped_by=shaping.shaped_by, side_floor=task.floor, size_floor=task.floor,
+        )  # fmt: skip
     return box_around_rehearsal(
         form, shaping.rehearsal, shaping.means, shaping.largest,
         width=task.width, shaped_by=shaping.shaped_by, side_floor=task.floor, size_floor=task.floor,
@@ -152,6 +161,14 @@ def _chain_in_boxes(
     return train_chain_boxes(chain, values, y, signs, edges, costs, config, start=start)
 
 
+def _chain_in_centred(
+    chain: Chain, values: Any, y: Any, signs: Any, family: CentredNetwork, costs: Any, config: Any, start: Any
+) -> Any:
+    shapes = enumerate(chain.kernels)
+    halves = {f"conv{i}": family.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": family.rows}
+    return train_chain_centred(chain, values, y, signs, start, halves, costs, config)
+
+
 def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
     """Numbers of all weights, named and shaped like the parameters."""
     shapes = enumerate(chain.kernels)
@@ -166,9 +183,8 @@ FORMS = {
     ),
     "centred": Form(
         _centred,
-        Training((HALF * FIRST) ** 2, _in_centred),
+        Training((HALF * FIRST) ** 2, _in_centred, _chain_in_centred),
         ", the middle of the class",
-        linear_only="form around a rehearsal: it is for networks without hidden layers",
     ),
     "signed": Form(
         lambda shaping: _ellipsoids(shaping, signed=True),

@@ -53,8 +53,9 @@ def _positions(fitted: Fitted, most: int = 5) -> list[dict[str, Any]]:
     """The input coordinates with the largest share of the weighted energies, row by row weighted by its complexity."""
     values = fitted.prepared.left_out
     energy = np.square(values.reshape(len(values), -1)).mean(axis=0, dtype=np.float64)
-    z = fitted.weights.inputs * energy
-    rows = z / np.maximum(z.sum(axis=1) + fitted.weights.constant, 1e-300)[:, None]
+    seen = values if fitted.family.features is None else fitted.family.features(values)
+    whole = fitted.weights.of(seen).mean(axis=0)
+    rows = fitted.weights.inputs[:, : len(energy)] * energy / np.maximum(whole, 1e-300)[:, None]  # inputs come first
     share = np.asarray(fitted.bound.terms["complexity of each row / all"]) @ rows
     order = np.argsort(share)[::-1][:most]
     image = fitted.prepared.parts.left_out.x.shape[1:]
@@ -68,9 +69,11 @@ def _layers(fitted: Fitted) -> dict[str, float]:
     Where it falls most, the pass loses most: absolute values and the factor of an activation, layer by layer.
     """
     graph, family, scale = fitted.graph, fitted.family, fitted.family.scales(fitted.graph)
+    if not isinstance(family, Ellipsoids):  # boxes have no pass that could begin further up
+        return {"input": fitted.bound.complexity}
     values, y = fitted.prepared.certified.values[:SOME], fitted.prepared.parts.certified.y[:SOME]
     seen, sizes = activations(graph, values), {}
-    for index in (0, *(hidden_layers(graph) if isinstance(family, Ellipsoids) else ())):  # boxes weigh inputs alone
+    for index in (0, *hidden_layers(graph)):
         first = int(graph.offsets[index])
         z = seen[index].reshape(len(values), -1) / np.maximum(scale[first : first + graph.layers[index].size], 1e-300)
         means = (family.form.weights[:, y] @ family.energy_weights(graph, frozen=index).of(z)).T / len(y)

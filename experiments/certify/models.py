@@ -49,6 +49,10 @@ class Model(Protocol):
 
     def scores(self, params: Any) -> Scores: ...
 
+    def maps(self, params: Any) -> Scores:
+        """x ↦ what the network receives and makes of it below its scores, (m, elements)."""
+        ...
+
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any: ...
 
 
@@ -122,6 +126,9 @@ class LinearModel:
     def scores(self, params: Any) -> Scores:
         return dense_scores(params, self.signs)
 
+    def maps(self, params: Any) -> Scores:
+        return lambda x: x
+
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> np.ndarray:
         config = CertifyConfig(*self.task.steps, self.task.batch_size, strength=self.task.pull, seed=seed)
         values, y = prepared.certified.values, prepared.parts.certified.y
@@ -165,6 +172,10 @@ class ConvModel:
         kernels = {name: jnp.asarray(value, jnp.float32) for name, value in params.items() if name != "rows"}
         rows = np.asarray(params["rows"], dtype=np.float64)
         return dense_scores(rows, self.signs, lambda x: self.chain.hidden(kernels, x))
+
+    def maps(self, params: Any) -> Scores:
+        kernels = {name: jnp.asarray(value, jnp.float32) for name, value in params.items() if name != "rows"}
+        return lambda x: jnp.concatenate(self.chain.maps(kernels, x), axis=1)
 
     def train(self, prepared: Prepared, family: Family, costs: np.ndarray, start: Any, seed: int) -> Any:
         if self.training.chain is None:

@@ -124,6 +124,8 @@ OF_FORM: dict[tuple[str, str], dict[str, Any]] = {
     ("mnist01", "boxes"): {"left_out": 5000},
     ("mnist10-conv", "boxes"): {"left_out": 5000, "rehearsal_steps": (400, 200)},
     ("mnist10-linear", "centred"): {"left_out": 5000, "strength": 1.0},
+    ("mnist01", "centred"): {"left_out": 5000},
+    ("mnist10-conv", "centred"): {"left_out": 5000, "rehearsal_steps": (400, 200), "strength": 1.0},
 }
 """What a task has otherwise in one of its forms: around a rehearsal more images are left out for it."""
 

@@ -60,11 +60,16 @@ class Chain:
         params["rows"] = rng.normal(size=(rows, self.out + 1)) * math.sqrt(0.1 / self.out)
         return {name: jnp.asarray(value, jnp.float32) for name, value in params.items()}
 
+    def maps(self, params: Params, x: jax.Array) -> list[jax.Array]:
+        """The inputs and what every convolution makes of them, behind its ReLU, (B, elements) each."""
+        found = [x]
+        for i, (_, stride, _) in enumerate(self.convs):
+            found.append(jax.nn.relu(conv2d(found[-1], params[f"conv{i}"], stride=stride)))
+        return [x.reshape(len(x), -1) for x in found]
+
     def hidden(self, params: Params, x: jax.Array) -> jax.Array:
         """What the dense layer reads, (B, out)."""
-        for i, (_, stride, _) in enumerate(self.convs):
-            x = jax.nn.relu(conv2d(x, params[f"conv{i}"], stride=stride))
-        return x.reshape(len(x), -1)
+        return self.maps(params, x)[-1]
 
     def scores(self, params: Params, x: jax.Array, signs: jax.Array) -> jax.Array:
         """f_r = Σ_S ε_S(r) (D_S·v + d_S), (B, C)."""

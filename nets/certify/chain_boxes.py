@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sparsebounds.nets.certify.chain import Chain, Params
+from sparsebounds.nets.certify.head import EDGE
 from sparsebounds.nets.certify.loop import CertifyConfig, minimise
 from sparsebounds.nets.certify.objective import round_steps
 
@@ -50,6 +51,32 @@ def train_chain_boxes(
     begin["rows"] = begin["rows"] / factor
     middle = {n: np.zeros_like(edge) for n, edge in edges.items()}
     return _trained(chain, x, y, signs, (middle, edges), costs, config, begin, factor, (0.0, 1.0))
+
+
+def train_chain_centred(
+    chain: Chain,
+    x: Any,
+    y: Any,
+    signs: np.ndarray,
+    centres: Params,
+    halves: dict[str, np.ndarray],
+    costs: np.ndarray,
+    config: CertifyConfig,
+) -> Params:
+    """Minimise mean loss + strength · a Σ_S κ_S over kernels within h of a rehearsal, rows within a · h of a · its own.
+
+    Args:
+        chain, x, y, signs, config: as for `train_chain`.
+        centres: parameters of the rehearsal; training begins with them.
+        halves: h ≥ 0 of every kernel, of its shape, and of the rows.
+        costs: (S,): κ_S, what a factor of one adds to the bound.
+
+    Returns:
+        Parameters inside the class of the factor that training found best, at margin γ = 1.
+    """
+    middle = {n: np.asarray(centres[n], np.float64) for n in halves}
+    begin = {n: np.zeros_like(value) for n, value in middle.items()}
+    return _trained(chain, x, y, signs, (middle, halves), costs, config, begin, 1.0, (-EDGE, EDGE))
 
 
 def _trained(

@@ -14,27 +14,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt64
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.boxes.common import BoxClass
 from sparsebounds.bounds.certificates.boxes.common_scale import common_scales
-from sparsebounds.bounds.certificates.boxes.moments import (
-    check_range,
-    check_shapes,
-    counted_pairs,
-    first_moments,
-    pair_weights,
-)
 from sparsebounds.bounds.certificates.chain import head_rows, hidden_layers
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
-from sparsebounds.bounds.sample.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Centred:
+class Centred(BoxClass):
     """A class of linear heads around a rehearsal, fixed without looking at the sample; N: the inputs and the constant.
 
     A `Family`: it weighs the inputs once for every row and sub-sample that counts.
@@ -70,21 +62,19 @@ class Centred:
     shaped_by: UInt64[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
-        if self.shaped_by is not None:
-            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
-        check_shapes(self.form, self.halves, self.sizes, self.largest)
+        super().__post_init__()
         if self.centres.shape != self.halves.shape or not np.isfinite(self.centres).all():
             raise ValueError(f"centres of shape {self.centres.shape}; needed {self.halves.shape}, finite")
 
     @property
-    def counted(self) -> Bool[np.ndarray, "pairs K"]:
-        """bool (pairs, K): the sub-sample of each pair."""
-        return counted_pairs(self.form)
+    def charges(self) -> Float64[np.ndarray, "R N"]:
+        """The halves: the rehearsal's own scores are constants of the sample."""
+        return self.halves
 
     @property
-    def weights(self) -> EnergyWeights:
-        """Z of every pair: Σ_i (h_i/κ_i) x_i², the constant among the i."""
-        return pair_weights(self.form, self.halves, self.sizes)
+    def ranges(self) -> Float64[np.ndarray, " N"]:
+        """`largest`."""
+        return self.largest
 
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """`weights`, which do not depend on the network: it has no layer to freeze.
@@ -94,10 +84,6 @@ class Centred:
         """
         self._check_linear(graph)
         return self.weights
-
-    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
-        """Ones: there is no hidden row."""
-        return np.ones(int(graph.offsets[-1]))
 
     def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """The smallest c at which the class holds the network, the same for all rows: (R,).
@@ -111,14 +97,6 @@ class Centred:
     def most(self, graph: Graph) -> float:
         """The largest such c."""
         return self._scales(graph)[1]
-
-    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
-        """What c = 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        return first_moments(self.form, self.halves, self.sizes, self.largest, energies, m)
-
-    def check(self, sample: Sample) -> None:
-        """Raise ValueError unless all inputs of the sample are known to lie within B."""
-        check_range(sample, self.largest)
 
     def _scales(self, graph: Graph) -> tuple[float, float]:
         self._check_linear(graph)

@@ -16,17 +16,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float64, Shaped, UInt64
+from jaxtyping import Float64, Shaped, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
+from sparsebounds.bounds.certificates.boxes.common import BoxClass
 from sparsebounds.bounds.certificates.boxes.common_scale import common_scales
-from sparsebounds.bounds.certificates.boxes.moments import (
-    check_range,
-    check_shapes,
-    counted_pairs,
-    first_moments,
-    pair_weights,
-)
+from sparsebounds.bounds.certificates.boxes.moments import check_range
 from sparsebounds.bounds.certificates.boxes.moves import moves_of, ranges_of
 from sparsebounds.bounds.certificates.chain import head_rows
 from sparsebounds.bounds.certificates.energies import EnergyWeights
@@ -35,12 +30,11 @@ from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.reference import Reference
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class CentredNetwork:
+class CentredNetwork(BoxClass):
     """A class of networks around a rehearsal, fixed without looking at the sample; a `Family`.
 
     Its energies are those of `features`: all values of the rehearsal below its scores; N counts these and the constant.
@@ -67,11 +61,6 @@ class CentredNetwork:
     name: str = "boxes around a rehearsal, all layers"
     shaped_by: UInt64[np.ndarray, " n"] | None = None
 
-    def __post_init__(self) -> None:
-        if self.shaped_by is not None:
-            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
-        check_shapes(self.form, self.moves, self.sizes, self.largest)
-
     @cached_property
     def moves(self) -> Float64[np.ndarray, "R N"]:
         """What stands before every e_i in the charge of every row at c = 1."""
@@ -82,14 +71,19 @@ class CentredNetwork:
         """What no value of the rehearsal exceeds, from the range of the inputs, and 1."""
         return np.append(ranges_of(self.rehearsal, self.inputs), 1.0)
 
+    @property
+    def charges(self) -> Float64[np.ndarray, "R N"]:
+        """The moves."""
+        return self.moves
+
+    @property
+    def ranges(self) -> Float64[np.ndarray, " N"]:
+        """`largest`."""
+        return self.largest
+
     def features(self, x: Shaped[np.ndarray, "m ..."]) -> Float64[np.ndarray, "m elements"]:
         """The values of the rehearsal that the energies are of: (m, elements below the scores)."""
         return np.concatenate([v.reshape(len(x), -1) for v in activations(self.rehearsal, x)[:-1]], axis=1)
-
-    @property
-    def counted(self) -> Bool[np.ndarray, "pairs K"]:
-        """bool (pairs, K): the sub-sample of each pair."""
-        return counted_pairs(self.form)
 
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """Z of every pair, of the features: Σ_i (Ω_i/κ_i) z⁰_i², the constant among the i.
@@ -100,11 +94,7 @@ class CentredNetwork:
         if frozen:
             raise NotCovered("these boxes weigh all layers of the rehearsal; none of them can be frozen alone")
         self._check_hidden(graph)
-        return pair_weights(self.form, self.moves, self.sizes)
-
-    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
-        """Ones: no hidden row is rescaled."""
-        return np.ones(int(graph.offsets[-1]))
+        return self.weights
 
     def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """The smallest c at which the class holds the network, the same for all rows: (R,).
@@ -117,10 +107,6 @@ class CentredNetwork:
     def most(self, graph: Graph) -> float:
         """The largest such c."""
         return self._scales(graph)[1]
-
-    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
-        """What c = 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        return first_moments(self.form, self.moves, self.sizes, self.largest, energies, m)
 
     def check(self, sample: Sample) -> None:
         """Raise ValueError unless all inputs of the sample are known to lie within their range."""

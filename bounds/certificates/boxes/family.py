@@ -9,31 +9,22 @@ rounding. The supremum goes coordinate by coordinate, so that first moments coun
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt64
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.boxes.moments import (
-    check_range,
-    check_shapes,
-    counted_pairs,
-    first_moments,
-    pair_weights,
-)
+from sparsebounds.bounds.certificates.boxes.common import BoxClass
 from sparsebounds.bounds.certificates.chain import head_rows, hidden_layers
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.certificates.signs import HALF, SLACK, over_axes
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
-from sparsebounds.bounds.sample.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class Boxes:
+class Boxes(BoxClass):
     """A class of linear heads on fixed inputs, fixed without looking at the sample; N: the inputs and the constant 1.
 
     A `Family`: it weighs the inputs once for every row and sub-sample that counts.
@@ -64,22 +55,22 @@ class Boxes:
     shaped_by: UInt64[np.ndarray, " n"] | None = None
     """Fingerprints of the samples that the class comes from, none of which may be certified; None without any."""
 
+    share = HALF + SLACK
+
     def __post_init__(self) -> None:
-        if self.shaped_by is not None:
-            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
-        check_shapes(self.form, self.sides, self.sizes, self.largest)
+        super().__post_init__()
         if self.signs.shape != self.sides.shape or not np.isin(self.signs, (-1.0, 1.0)).all():
             raise ValueError(f"signs must be 1 or -1, of the shape {self.sides.shape} of the sides")
 
     @property
-    def counted(self) -> Bool[np.ndarray, "pairs K"]:
-        """bool (pairs, K): the sub-sample of each pair."""
-        return counted_pairs(self.form)
+    def charges(self) -> Float64[np.ndarray, "R N"]:
+        """The sides."""
+        return self.sides
 
     @property
-    def weights(self) -> EnergyWeights:
-        """Z of every pair: Σ_i (β_i/κ_i) x_i², the constant among the i."""
-        return pair_weights(self.form, self.sides, self.sizes)
+    def ranges(self) -> Float64[np.ndarray, " N"]:
+        """`largest`."""
+        return self.largest
 
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """`weights`, which do not depend on the network: it has no layer to freeze.
@@ -89,10 +80,6 @@ class Boxes:
         """
         self._check_linear(graph)
         return self.weights
-
-    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
-        """Ones: there is no hidden row."""
-        return np.ones(int(graph.offsets[-1]))
 
     def radii(self, graph: Graph) -> Float64[np.ndarray, " R"]:
         """a_S of a network: float64 (R,).
@@ -107,18 +94,6 @@ class Boxes:
             raise ValueError(f"rows of shape {rows.shape}, sides {self.sides.shape}; the class is of another network")
         over = over_axes(rows, self.sides) * self.signs
         return np.asarray(np.maximum(over, -over / SLACK).max(axis=1))
-
-    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
-        """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        return (HALF + SLACK) * first_moments(self.form, self.sides, self.sizes, self.largest, energies, m)
-
-    def most(self, graph: Graph) -> float:
-        """No limit: a box of a larger radius holds the smaller ones."""
-        return math.inf
-
-    def check(self, sample: Sample) -> None:
-        """Raise ValueError unless all inputs of the sample are known to lie within B."""
-        check_range(sample, self.largest)
 
     def _check_linear(self, graph: Graph) -> None:
         if hidden_layers(graph):

@@ -11,32 +11,23 @@ Letters and proof: docs/theory.md, "Boxes".
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, UInt64
+from jaxtyping import Float64, UInt64
 
 from sparsebounds.bounds.bound import NotCovered
-from sparsebounds.bounds.certificates.boxes.moments import (
-    check_range,
-    check_shapes,
-    counted_pairs,
-    first_moments,
-    pair_weights,
-)
+from sparsebounds.bounds.certificates.boxes.common import BoxClass
 from sparsebounds.bounds.certificates.boxes.sides import SPREAD, Sides, path_sums, row_radii, scales_of
 from sparsebounds.bounds.certificates.energies import EnergyWeights
 from sparsebounds.bounds.certificates.signs import HALF
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.head import read_head
 from sparsebounds.bounds.moments.margin_forms import MarginForm
-from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
-from sparsebounds.bounds.sample.sample import Sample
 
 
 @dataclass(frozen=True, eq=False)
-class HiddenBoxes:
+class HiddenBoxes(BoxClass):
     """Every weight of every layer in a box with a sign, fixed without looking at the sample; a `Family`.
 
     Args:
@@ -73,17 +64,22 @@ class HiddenBoxes:
     name: str = "boxes through all layers"
     shaped_by: UInt64[np.ndarray, " n"] | None = None
 
+    share = SPREAD * HALF
+
     def __post_init__(self) -> None:
-        if self.shaped_by is not None:
-            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
-        check_shapes(self.form, self.paths, self.sizes, self.largest)
+        super().__post_init__()
         if len(self.sides.rows) != len(self.form.rows):
             raise ValueError(f"sides of {len(self.sides.rows)} rows; the margin form has {len(self.form.rows)}")
 
     @property
-    def counted(self) -> Bool[np.ndarray, "pairs K"]:
-        """bool (pairs, K): the sub-sample of each pair."""
-        return counted_pairs(self.form)
+    def charges(self) -> Float64[np.ndarray, "R N"]:
+        """The path sums."""
+        return self.paths
+
+    @property
+    def ranges(self) -> Float64[np.ndarray, " N"]:
+        """`largest`."""
+        return self.largest
 
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """Z of every pair: Σ_i (ω_i/κ_i) x_i² with the path sums ω, the constant among the i.
@@ -97,7 +93,7 @@ class HiddenBoxes:
         found = path_sums(graph, self.sides)
         if found.shape != self.paths.shape or not np.allclose(found, self.paths, rtol=1e-9, atol=0.0):
             raise ValueError("the path sums of the class are those of another network; make them with path_sums")
-        return pair_weights(self.form, self.paths, self.sizes)
+        return self.weights
 
     def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
         """What every element is divided by so that its row lies in its box; 1 for inputs: (elements,)."""
@@ -114,15 +110,3 @@ class HiddenBoxes:
         read = head.weights * self.scales(graph)[head.elements]
         rows = self.form.rows @ np.concatenate([read, bias[:, None]], axis=1)
         return row_radii(rows, self.sides.rows, self.sides.signs)
-
-    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
-        """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        return SPREAD * HALF * first_moments(self.form, self.paths, self.sizes, self.largest, energies, m)
-
-    def most(self, graph: Graph) -> float:
-        """No limit: a box of a larger radius holds the smaller ones."""
-        return math.inf
-
-    def check(self, sample: Sample) -> None:
-        """Raise ValueError unless all inputs of the sample are known to lie within B."""
-        check_range(sample, self.largest)

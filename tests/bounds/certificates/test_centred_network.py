@@ -74,8 +74,16 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
     weights = around.energy_weights(graph)
     features = around.features(x)
     assert features.shape[1] + 1 == around.moves.shape[1] and (np.abs(features) <= around.largest[:-1] + 1e-5).all()
-    energies = measure_energies(weights, TWO, features, y, weights.limits(around.largest[:-1]))
+    limits = weights.limits(around.largest[:-1])
+    energies = measure_energies(weights, TWO, x, y, limits, features=around.features)
     sample = bounds.Sample.measure(f, x, y)
+    for wrong, said in (
+        (measure_energies(weights, TWO, features, y, limits), "other features"),
+        (measure_energies(weights, TWO, x[::-1], y, limits, features=around.features), "other inputs or labels"),
+        (measure_energies(weights, TWO, 0.5 * x, y, limits, features=around.features), "other inputs or labels"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            certify_family(graph, sample, around, wrong, delta=0.01)
     b = certify_family(graph, sample, around, energies, delta=0.01, choices={"width": 6})
     assert b.value < 0.5 and b.guarantee == "certificate"
     low, most = around.radii(graph)[0], around.most(graph)

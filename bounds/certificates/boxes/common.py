@@ -1,0 +1,79 @@
+"""What all classes of boxes have in common: they are charged first moments of what they weigh, row by row."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import numpy as np
+from jaxtyping import Bool, Float64, UInt64
+
+from sparsebounds.bounds.certificates.boxes.moments import (
+    check_range,
+    check_shapes,
+    counted_pairs,
+    first_moments,
+    pair_weights,
+)
+from sparsebounds.bounds.certificates.energies import EnergyWeights, Features
+from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.moments.margin_forms import MarginForm
+from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
+from sparsebounds.bounds.sample.sample import Sample
+
+
+class BoxClass(ABC):
+    """The part of a `Family` of boxes that does not depend on where its boxes lie.
+
+    Its energies are of N quantities, fixed functions of the input: the inputs or the values of a rehearsal; the
+    constant 1 is the last of them.
+    """
+
+    form: MarginForm
+    sizes: Float64[np.ndarray, "pairs N"]
+    shaped_by: UInt64[np.ndarray, " n"] | None
+    features: Features | None = None
+    """Which functions of the inputs are weighed; None: they themselves."""
+    share = 1.0
+    """Of a first moment that a class is charged: about half where all signs are fixed."""
+
+    @property
+    @abstractmethod
+    def charges(self) -> Float64[np.ndarray, "R N"]:
+        """What stands before the first moment of every quantity, at radius 1."""
+
+    @property
+    @abstractmethod
+    def ranges(self) -> Float64[np.ndarray, " N"]:
+        """What no |quantity| exceeds; 1 for the constant."""
+
+    def __post_init__(self) -> None:
+        if self.shaped_by is not None:
+            object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
+        check_shapes(self.form, self.charges, self.sizes, self.ranges)
+
+    @property
+    def counted(self) -> Bool[np.ndarray, "pairs K"]:
+        """bool (pairs, K): the sub-sample of each pair."""
+        return counted_pairs(self.form)
+
+    @property
+    def weights(self) -> EnergyWeights:
+        """Z of every pair: Σ_i (charge_i/κ_i) z_i², the constant among the i."""
+        return pair_weights(self.form, self.charges, self.sizes)
+
+    def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
+        """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
+        return self.share * first_moments(self.form, self.charges, self.sizes, self.ranges, energies, m)
+
+    def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
+        """Ones: no hidden row is rescaled."""
+        return np.ones(int(graph.offsets[-1]))
+
+    def most(self, graph: Graph) -> float:
+        """No limit: a box of a larger radius holds the smaller ones."""
+        return math.inf
+
+    def check(self, sample: Sample) -> None:
+        """Raise ValueError unless all inputs of the sample are known to lie within their range."""
+        check_range(sample, self.ranges)
