@@ -16,6 +16,7 @@ from sparsebounds.bounds.certificates.boxes.moves import moves_of, ranges_of
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.moments.margin_forms import tree_form
 from sparsebounds.bounds.moments.tree import Tree
+from sparsebounds.nets.certify import CertifyConfig, Chain, train_chain_centred
 
 TWO = tree_form(Tree.balanced(2), 2)
 
@@ -97,3 +98,44 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
         around.radii(two_layers(rng, inputs=3, hidden=5)[0])
     with pytest.raises(ValueError, match="larger than the class states"):
         replace(around, inputs=np.full(3, 0.5)).check(sample)
+
+
+def test_a_chain_trained_inside_its_boxes_is_held_by_them() -> None:
+    """Convolutions: what training keeps is inside the class, and the energies are those of the rehearsal's maps."""
+    rng = np.random.default_rng(5)
+    chain, codes = Chain((4, 4, 1), ((2, 2, 3), (1, 1, 2))), np.array([[1.0, -1.0]])
+    y = rng.integers(0, 2, size=3000)
+    x = (0.2 * rng.normal(size=(3000, 4, 4, 1)) + np.where(y == 0, 1.0, -0.2)[:, None, None, None]).clip(-1, 1)
+    x = x.astype(np.float32)
+    start = {name: np.abs(np.asarray(value)) for name, value in chain.start(1, seed=0).items()}
+    start["rows"][0, -1] = -1.0
+
+    def scores_of(params):
+        kernels = {name: jnp.asarray(params[name], jnp.float32) for name in ("conv0", "conv1")}
+        rows = np.asarray(params["rows"], np.float64)
+        kernel, bias = (jnp.asarray(part @ codes, jnp.float32) for part in (rows[:, :-1].T, rows[:, -1]))
+        return lambda v: chain.hidden(kernels, v) @ kernel + bias
+
+    def graph_of(params):
+        return bounds.read_graph(scores_of(params), x[:2])
+
+    around = boxes_around_network(
+        graph_of(start), TWO, x, y, np.ones(16), width=0.1, shaped_by=None, side_floor=0.05, size_floor=0.05
+    )
+    maps = np.concatenate(chain.maps({n: jnp.asarray(v, jnp.float32) for n, v in start.items()}, x[:50]), axis=1)
+    np.testing.assert_allclose(around.features(x[:50]), maps, atol=1e-5)
+    shapes = enumerate(chain.kernels)
+    halves = {f"conv{i}": around.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": around.rows}
+    config = CertifyConfig(60, 20, 500, 0.05)
+    found = train_chain_centred(chain, x, y, codes, start, halves, np.array([0.05]), config)
+    moved = {name: np.abs(np.asarray(found[name]) - start[name]) / halves[name] for name in ("conv0", "conv1")}
+    assert all(0.5 < m.max() < 1.0 for m in moved.values())  # training used its room, and stayed inside
+    graph = graph_of(found)
+    assert 0 < around.radii(graph)[0] <= around.most(graph)
+    limits = around.weights.limits(around.largest[:-1])
+    energies = measure_energies(around.energy_weights(graph), TWO, x, y, limits, features=around.features)
+    sample = bounds.Sample.measure(scores_of(found), x, y)
+    b = certify_family(graph, sample, around, energies, delta=0.01, tied_only=True)
+    assert b.value < 0.5
+    with pytest.raises(ValueError, match="lies outside its box"):
+        around.radii(graph_of({**found, "conv1": 1.3 * np.asarray(found["conv1"])}))

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -73,10 +74,20 @@ def test_the_energy_clip_keeps_its_promise() -> None:
     inputs, constant = rng.uniform(size=(2, 5)), np.array([0.1, 0.0])
     limits = np.array([1.0, 2.0])
     v = 3 * rng.normal(size=(200, 5)).astype(np.float32)
-    clipped = np.asarray(certify_data.energy_clip(inputs, constant, limits)(v), np.float64)
+    clip = certify_data.energy_clip(inputs, constant, limits, lambda v: v)
+    clipped = np.asarray(clip(v), np.float64)
     assert (np.square(clipped) @ inputs.T + constant <= limits * (1 + 1e-5)).all()
     small = 0.01 * v
-    np.testing.assert_allclose(np.asarray(certify_data.energy_clip(inputs, constant, limits)(small)), small)
+    np.testing.assert_allclose(np.asarray(clip(small)), small)
+    # Of the values of a network without biases, which shrink with its inputs.
+    kernel = rng.normal(size=(5, 4)).astype(np.float32)
+    maps = lambda v: np.concatenate([v, np.maximum(v @ kernel, 0)], axis=1)  # noqa: E731
+    inputs = rng.uniform(size=(2, 9))
+    traced = certify_data.energy_clip(
+        inputs, constant, limits, lambda v: jnp.concatenate([v, jnp.maximum(v @ kernel, 0)], axis=1)
+    )
+    z = np.square(maps(np.asarray(traced(v), np.float64))) @ inputs.T + constant
+    assert (z <= limits * (1 + 1e-5)).all() and (z > limits * (1 - 1e-3)).any()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +116,7 @@ def test_hidden_layers_have_no_uniform_form() -> None:
         certify_fit.fit(task, "uniform", None, seed=0, delta=0.01)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("form", "convs"), [("boxes", ((2, 2, 2),)), ("centred", ())])
+@pytest.mark.parametrize(("form", "convs"), [("boxes", ((2, 2, 2),)), ("centred", ()), ("centred", ((2, 2, 2),))])
 def test_forms_with_boxes_on_the_digits(form: str, convs: tuple) -> None:
     task = replace(certify_tasks.find_task("digits-linear"), convs=convs, steps=(20, 10), rehearsal_steps=(100, 100))
     prepared = certify_data.prepare(task, certify_data.load(task, None))
@@ -181,5 +192,3 @@ def test_the_layers_cost_is_in_the_document() -> None:
 def test_forms_of_the_command() -> None:
     assert [certify.form_of(certify.CertifyOptions(t)) for t in ("mnist01", "mnist10-filters")] == ["boxes", "boxes"]
     assert certify.form_of(certify.CertifyOptions("mnist01", "signed")) == "signed"
-    with pytest.raises(Problem, match="no form around a rehearsal"):
-        certify_fit.fit(certify_tasks.find_task("mnist01"), "centred", None, seed=0, delta=0.01)  # type: ignore[arg-type]
