@@ -1,6 +1,7 @@
 """Checkpoints of a training: written beside and then renamed, so that a kill leaves the last whole one."""
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import orbax.checkpoint as ocp
 from sparsebounds.nets.training.step import State
 
 KEPT = 2
+BETWEEN_S = 5.0
+"""Between two checkpoints that are not asked for now."""
 
 
 class Checkpoints:
@@ -35,16 +38,33 @@ class Checkpoints:
         self._identity = {**json.loads(json.dumps(asdict(config))), "data": data, "sparsity": sparsity}
         options = ocp.CheckpointManagerOptions(max_to_keep=KEPT, enable_async_checkpointing=False)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._waits: tuple[State, dict[str, Any]] | None = None
+        self._written = time.monotonic()
         if self._manager.latest_step() is not None and not resume:
             raise ValueError(f"{self.folder} holds a training already; resume it or name another folder")
 
-    def save(self, state: State, where: dict[str, Any]) -> None:
-        """Keep `state`, and `where`: what else a continuation needs, in JSON's types."""
+    def save(self, state: State, where: dict[str, Any], *, now: bool = True) -> None:
+        """Keep `state`, and `where`: what else a continuation needs, in JSON's types.
+
+        Args:
+            state, where: as they are; nobody may change their arrays afterwards.
+            now: whether it must be on the disk; otherwise it waits until the last one is BETWEEN_S seconds old, or for
+                `close`: of a few samples an epoch takes no longer than a checkpoint.
+        """
+        self._waits = state, where
+        if now or time.monotonic() - self._written >= BETWEEN_S:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waits is None:
+            return
+        (state, where), self._waits = self._waits, None
         about = {"identity": self._identity, "where": where}
         self._manager.save(
             int(state.step),
             args=ocp.args.Composite(state=ocp.args.StandardSave(state._asdict()), about=ocp.args.JsonSave(about)),
         )
+        self._written = time.monotonic()
 
     def restore(self, like: State) -> tuple[State, dict[str, Any]] | None:
         """The latest (state, where), or None if there is none.
@@ -69,8 +89,11 @@ class Checkpoints:
         return State(**found), about["where"]
 
     def close(self) -> None:
-        """Release the folder."""
-        self._manager.close()
+        """Write what waits, and release the folder."""
+        try:
+            self._write()
+        finally:
+            self._manager.close()
 
     def _check(self, found: dict[str, Any]) -> None:
         for name, value in self._identity.items():

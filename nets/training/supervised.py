@@ -71,7 +71,8 @@ def train(
         masks: booleans as from `nets.masks`; weights whose mask is false become zero and stay exactly zero.
         growth: how the masks change on the way, as in `nets.grow.RigL(every=100, until=900)`; steps at which they do
             are counted, and no steps of the optimiser.
-        checkpoint: folder for checkpoints, one per epoch; None writes nothing.
+        checkpoint: folder for checkpoints: after epochs, at most every five seconds, when interrupted and at the
+            end; None writes nothing.
         resume: continue a training found in that folder, with bit for bit the uninterrupted result.
         checkpoint_every: steps between checkpoints inside an epoch as well.
         on_epoch: called as on_epoch(epoch, model, row) after every epoch, with the model as it is then.
@@ -158,12 +159,17 @@ class _Run:
         self.loop.epoch, self.loop.batch, self.loop.loss_sum = where["epoch"], where["batch"], where["loss_sum"]
         masking.set_parameters(self.model, self.loop.state.params)
 
-    def save(self) -> None:
+    def save(self, *, now: bool = True) -> None:
         """Keep everything a continuation needs, if there is a folder."""
         loop = self.loop
         if self.keeper is not None:
-            where = {"rows": self.rows, "epoch": loop.epoch, "batch": loop.batch, "loss_sum": loop.loss_sum}
-            self.keeper.save(loop.state, where)
+            where = {
+                "rows": [dict(row) for row in self.rows],
+                "epoch": loop.epoch,
+                "batch": loop.batch,
+                "loss_sum": loop.loss_sum,
+            }
+            self.keeper.save(loop.state, where, now=now)
 
     def after_steps(self, bar: Bar, every: int | None) -> None:
         """A checkpoint inside the epoch where one is due, and the bar."""
@@ -189,7 +195,7 @@ class _Run:
             positions = self.model.positions() if hasattr(self.model, "positions") else None
             row["sparsity"] = mask_statistics.summary(self.masks(), positions, layout=self.model)
         self.rows.append(row)
-        self.save()
+        self.save(now=loop.epoch == self.config.epochs)
         if on_epoch is not None:
             on_epoch(row["epoch"], self.model, row)
 

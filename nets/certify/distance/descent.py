@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +24,6 @@ from sparsebounds.nets.training.step import State
 Tree = Any
 Loss = Callable[[Tree, Tree, jax.Array, jax.Array, jax.Array], tuple[jax.Array, Tree]]
 """(what is trained, what is carried along, inputs, labels, key) → loss of the batch, what is carried on."""
-
-BETWEEN_S = 5.0
-"""Between two checkpoints of one training."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +168,6 @@ class _Kept:
         self._folder = None
         if directory is not None:
             self._folder = Checkpoints(directory, plan, _digest(given), sparsity=None, resume=True)
-        self._written = time.monotonic()
-        self._waits: tuple[Any, int] | None = None
 
     def restore(self, state: Any) -> tuple[Any, int]:
         """The state in the folder and its epochs, or this one and 0."""
@@ -188,23 +182,15 @@ class _Kept:
         return jax.tree.unflatten(tree, back), int(found[0].step)
 
     def save(self, state: Any, epochs: int, *, last: bool) -> None:
-        """Now, or later: of a few samples an epoch takes no longer than a checkpoint."""
-        self._waits = state, epochs
-        if last or time.monotonic() - self._written >= BETWEEN_S:
-            self._write()
-
-    def _write(self) -> None:
-        if self._folder is not None and self._waits is not None:
-            (state, epochs), self._waits = self._waits, None
-            self._folder.save(_packed(state, epochs), {})
-            self._written = time.monotonic()
+        """At the end; before that now or later."""
+        if self._folder is not None:
+            self._folder.save(_packed(state, epochs), {}, now=last)
 
     def __enter__(self) -> _Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._folder is not None:
-            self._write()
             self._folder.close()
 
 

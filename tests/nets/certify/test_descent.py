@@ -25,11 +25,11 @@ def stopped(monkeypatch: pytest.MonkeyPatch, after: int) -> None:
     """Ctrl-C once so many epochs are kept."""
     from sparsebounds.nets.training.checkpoint import Checkpoints
 
-    monkeypatch.setattr("sparsebounds.nets.certify.distance.descent.BETWEEN_S", 0.0)
+    monkeypatch.setattr("sparsebounds.nets.training.checkpoint.BETWEEN_S", 0.0)
     save = Checkpoints.save
 
-    def once(self, state, where):
-        save(self, state, where)
+    def once(self, state, where, **now):
+        save(self, state, where, **now)
         if int(state.step) == after:
             monkeypatch.undo()
             raise KeyboardInterrupt

@@ -125,3 +125,12 @@ def test_continuing_another_training_is_refused(tmp_path: Path) -> None:
         wide = nets.MLP((4, 7, 3), rngs=nnx.Rngs(0))
         nets.train(wide, small(), config, checkpoint=tmp_path, resume=True)
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_epochs_shorter_than_a_checkpoint_wait_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six epochs of three steps take milliseconds: the start and the end are written, or what a failure leaves."""
+    nets.train(net(), small(), CONFIG, checkpoint=tmp_path / "quick")
+    assert sorted(int(path.name) for path in (tmp_path / "quick").iterdir()) == [0, 18]
+    monkeypatch.setattr("sparsebounds.nets.training.checkpoint.BETWEEN_S", 0.0)
+    nets.train(net(), small(), CONFIG, checkpoint=tmp_path / "each")
+    assert sorted(int(path.name) for path in (tmp_path / "each").iterdir()) == [15, 18]
