@@ -116,7 +116,10 @@ def _chosen(
     """The factor of every group."""
     if factor is None and len(prior.factors) > 1:
         if spreads is None:
-            raise ValueError(f"factor was not given; needed one of {prior.factors}, which the posterior was made for")
+            raise ValueError(
+                f"neither factor nor spread was given; needed the factor that the posterior was made for, {_listed(prior)}, "
+                "or the posterior's own standard deviations, spread="
+            )
         return {group: _nearest(prior, means, spreads, names) for group, names in prior.groups.items()}
     if isinstance(factor, Mapping):
         if set(factor) != set(prior.groups):
@@ -126,8 +129,16 @@ def _chosen(
         found = dict.fromkeys(prior.groups, prior.factors[0] if factor is None else float(factor))
     for one in found.values():
         if one not in prior.factors:
-            raise ValueError(f"the factor {one} is none of the prior's: {prior.factors}")
+            raise ValueError(f"the factor {one} is none of the prior's: {_listed(prior)}")
     return found
+
+
+def _listed(prior: Prior, most: int = 8) -> str:
+    """The factors of a prior in words: all of a short list, the ends of a long one."""
+    factors = prior.factors
+    if len(factors) <= most:
+        return "one of " + ", ".join(f"{factor:g}" for factor in factors)
+    return f"one of the {len(factors)} from {min(factors):g} to {max(factors):g} in prior.factors"
 
 
 def _nearest(prior: Prior, means: Leaves, spreads: Leaves, names: tuple[str, ...]) -> float:

@@ -57,8 +57,8 @@ class CertificatesConfig:
 ALL = (
     *(("mnist01-linear", form) for form in ("uniform", "rehearsal", "boxes")),
     *(("mnist10-linear", form) for form in ("uniform", "rehearsal", "boxes", "centred")),
-    *(("mnist01", form) for form in ("rehearsal", "signed", "boxes")),
-    *(("mnist10-conv", form) for form in ("rehearsal", "signed", "boxes")),
+    *(("mnist01", form) for form in ("rehearsal", "signed", "boxes", "centred")),
+    *(("mnist10-conv", form) for form in ("rehearsal", "signed", "boxes", "centred")),
     *(("mnist10-filters", form) for form in ("uniform", "rehearsal", "boxes")),
 )
 
