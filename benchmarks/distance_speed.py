@@ -11,6 +11,7 @@ what images cost; nothing is trained: the posterior is the reference, moved a li
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -40,7 +41,7 @@ def network(name: str, rng: Any) -> tuple[Any, dict[str, Any]]:
 
     if name in PARTS:
         sizes = PARTS[name]
-        params = {f"w{i}": normal(a, b) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))}
+        params = {f"w{i}": normal(a, b) for i, (a, b) in enumerate(itertools.pairwise(sizes))}
 
         def dense(p: Any, x: Any) -> Any:
             x = x.reshape(len(x), -1)

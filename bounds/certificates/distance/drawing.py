@@ -117,8 +117,8 @@ def _chosen(
     if factor is None and len(prior.factors) > 1:
         if spreads is None:
             raise ValueError(
-                f"neither factor nor spread was given; needed the factor that the posterior was made for, {_listed(prior)}, "
-                "or the posterior's own standard deviations, spread="
+                f"neither factor nor spread was given; needed the factor that the posterior was made for, "
+                f"{_listed(prior)}, or the posterior's own standard deviations, spread="
             )
         return {group: _nearest(prior, means, spreads, names) for group, names in prior.groups.items()}
     if isinstance(factor, Mapping):

@@ -271,7 +271,7 @@ def test_subspace_and_adapter():
         (lambda: draw(Prior(ZERO, 1.0), moved(math.nan)), "mean has numbers that are not finite"),
         (lambda: draw(Prior(ZERO, {"w": 1.0, "b": 0.0}), moved(1.0)), "leaf b moved where the scale is 0"),
         (lambda: draw(Prior(ZERO, 1.0, factors=(0.0, 1.0)), moved(1.0), factor=0.0), "moved where the scale"),
-        (lambda: draw(Prior(ZERO, 1.0, factors=(1.0, 2.0)), ZERO), "neither factor nor spread was given; needed the factor .* one of 1, 2, or"),
+        (lambda: draw(Prior(ZERO, 1.0, factors=(1.0, 2.0)), ZERO), "neither factor nor spread .* one of 1, 2, or"),
         (lambda: draw(Prior(ZERO, 1.0, factors=(1.0, 2.0)), ZERO, factor=1.5), "none of the prior's"),
         (lambda: draw(Prior(ZERO, 1.0, each=True), ZERO, factor={"w": 1.0}), "one for each of"),
         (lambda: draw(Prior(ZERO, 1.0), ZERO, spread=0.0), "finite and positive"),
