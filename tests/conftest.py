@@ -19,6 +19,7 @@ jax.config.update("jax_legacy_prng_key", "error")
 # expensive passes; processes that tests start do the same. JAX_DISABLE_MOST_OPTIMIZATIONS=0 compiles as users do.
 quick = os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1"
 jax.config.update("jax_disable_most_optimizations", quick)
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 MNIST_FILES = (
@@ -32,9 +33,14 @@ collect_ignore_glob = ["data/*/*.py"]  # what made the data: it needs packages t
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep what was compiled in pytest's cache, for the other workers and the next run; `make clean` removes it."""
+    """Keep what was compiled in pytest's cache, for the other workers, the processes that tests start and the next run.
+
+    `make clean` removes it.
+    """
     if (cache := getattr(config, "cache", None)) is not None:
-        jax.config.update("jax_compilation_cache_dir", str(cache.mkdir("jax")))
+        folder = str(cache.mkdir("jax"))
+        jax.config.update("jax_compilation_cache_dir", folder)
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", folder)
 
 
 @pytest.fixture
