@@ -59,14 +59,25 @@ class Blocks:
             total = np.zeros(self.size, dtype=np.int64)
             total[self.out] = (self.taps >= 0).sum(axis=2)[:, :, None]
             return total
-        return np.rint(self._sum(self.present.astype(np.float64))).astype(np.int64)
+        return np.rint(self.sums_of_present(self._ones)).astype(np.int64)
 
     def square_norms(self) -> Float64[np.ndarray, " nodes"]:
         """‖W_j‖²_F = Σ_i ‖W_ji‖²_F, for every node."""
-        return self._sum(self.norms2)
+        return self.sums(self._ones, self.norms2)
 
-    def _sum(self, table: Float64[np.ndarray, "B T M"]) -> Float64[np.ndarray, " nodes"]:
-        return self.sums(np.append(np.ones(int(self.taps.max(initial=0)) + 1), 0.0), table)
+    @property
+    def _ones(self) -> Float64[np.ndarray, " padded"]:
+        return np.append(np.ones(int(self.taps.max(initial=0)) + 1), 0.0)
+
+    def sums_of_present(self, values: Float64[np.ndarray, " padded"]) -> Float64[np.ndarray, " nodes"]:
+        """Σ values[i] over the non-zero blocks of every node; `values` as in `sums`."""
+        if not self.single:
+            return self.sums(values, self.present.astype(np.float64))
+        seen, step, total = values[self.taps[0, 0]], max(1, WIDE // self.table.shape[2]), np.zeros(self.size)
+        for start in range(0, len(seen), step):  # a wide matrix is not copied
+            part = slice(start, start + step)
+            total[self.out[0, 0]] += seen[part] @ (self.table[0, part] != 0).astype(np.float64)
+        return total
 
     def sums(
         self, values: Float64[np.ndarray, " padded"], table: Float64[np.ndarray, "B T M"]

@@ -116,10 +116,9 @@ def run_pass(
     """
     nodes = Nodes(graph, way.whole)
     sizes = (int(graph.offsets[-1]) + 1, *[int(nodes.offsets[-1]) + 1] * 3)
-    empty = Values(*(np.full(size, -np.inf) for size in sizes))
-    state = NodePass(nodes, empty, m, way)
-    if other is not None and way.numbers is None:
-        state = replace(state, values=replace(empty, rows=other.values.rows, gain=other.values.gain), gains_known=True)
+    known = () if other is None or way.numbers is not None else (other.values.rows, other.values.gain)
+    values = Values(*known, *(np.full(size, -np.inf) for size in sizes[len(known) :]))
+    state = NodePass(nodes, values, m, way, bool(known))
     inputs = log_of(np.bincount(nodes.local(0), weights=np.ravel(energies), minlength=nodes.counts[0]))
     _write(state, 0, Values(np.zeros(graph.input.size), np.zeros(len(inputs)), np.zeros(len(inputs)), inputs))
     for index, layer in graph.computed():
