@@ -20,7 +20,7 @@ from sparsebounds.bounds.graph.elements import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Taps:
     """Which elements each row of a linear map reads: row (b, f) reads `source[b, sites[f, t], c]` for all t, c.
 

@@ -15,6 +15,8 @@ from jaxtyping import Bool, Int, Int64
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_network
+from sparsebounds.bounds.graph.taps import Taps
 
 SAMPLE_ROWS = 64
 """Rows on which a guessed grid is tried first."""
@@ -41,7 +43,14 @@ class Lattice:
     """How many rows at most read the same elements; their outputs repeat."""
 
 
-def grid_codes(
+@per_network
+def lattice_of(graph: Graph, taps: Taps, b: int) -> Lattice | None:
+    """The lattice of one weight set of a map, or None; looked for once."""
+    coded = _grid_codes(graph, taps.rows(b))
+    return None if coded is None else find_lattice(*coded)
+
+
+def _grid_codes(
     graph: Graph, elements: Int[np.ndarray, "*shape"]
 ) -> tuple[Int[np.ndarray, "*shape"], list[tuple[int, ...]]] | None:
     """Element numbers as numbers in a grid (layer, position, channel), and guesses at the shape of that grid.

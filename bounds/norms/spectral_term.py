@@ -14,7 +14,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 from sparsebounds.bounds.norms.eigenvalue import EPS
-from sparsebounds.bounds.norms.lattice import Lattice, find_lattice, grid_codes
+from sparsebounds.bounds.norms.lattice import Lattice, lattice_of
 from sparsebounds.bounds.norms.symbol import Symbol, symbol
 
 SWEEPS = 8
@@ -30,7 +30,7 @@ def term_upper(graph: Graph, term: Term, method: str) -> float:
         )
     if not isinstance(term, Dot):
         return absolute_upper(term)
-    dot = term.with_shared_rows()
+    dot = term.with_shared_rows
     lattices = set_lattices(graph, dot)
     upper = sets_upper(dot, lattices, method)
     # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
@@ -48,8 +48,7 @@ def set_lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
         if b and _shifted(dot.taps.source[b - 1], source):
             found.append(found[-1])
             continue
-        coded = grid_codes(graph, dot.taps.rows(b))
-        found.append(None if coded is None else find_lattice(*coded))
+        found.append(lattice_of(graph, dot.taps, b))
     return found
 
 

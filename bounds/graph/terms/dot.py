@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,6 +66,7 @@ class Dot(LinearMap):
         """One value per element of the layer → (B, F, N)."""
         return (values if self.order is None else values[self.order]).reshape(self.shape)
 
+    @cached_property
     def with_shared_rows(self) -> Dot:
         """Rows that are written with weights of their own, all equal, share one table."""
         b_count, f_count, _ = self.shape
