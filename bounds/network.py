@@ -182,7 +182,7 @@ class Network:
         Raises:
             ValueError: a function that changes a module which it closes over.
         """
-        shape = x.shape, x.dtype, len(x.devices())
+        shape = x.shape, x.dtype, len(x.devices()), jax.config.values["jax_default_matmul_precision"]
         if shape not in self._calls:
             try:
                 call = self._compile(x)

@@ -8,14 +8,15 @@ share their weights share one table of norms, so a convolution costs (positions 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float64, Int, Int32, Int64, Num
+from jaxtyping import Bool, Float64, Int, Int32, Int64
 from scipy import sparse
 
 from sparsebounds.bounds.graph.elements import ABSENT, CHUNK, names_twice, present_elements
+from sparsebounds.bounds.graph.joining import WIDE, ascending, joined, joined_in_pieces
 from sparsebounds.bounds.graph.taps import Taps
 
 MAX_EDGES = 2 * 10**8
@@ -28,17 +29,29 @@ class Blocks:
 
     taps: Int32[np.ndarray, "B F T"]
     """Global node numbers, ABSENT for constant zeros; no node twice in a row."""
-    norms2: Float64[np.ndarray, "B T M"]
-    """Squared Frobenius norms."""
+    table: Float64[np.ndarray, "B T M"]
+    """Squared Frobenius norms; or the weights themselves, of a wide dense layer whose blocks are one weight each."""
     out: Int32[np.ndarray, "B F M"]
     """Node number within the layer; every node of the layer once."""
     size: int
     """Nodes of the layer."""
+    single: bool = False
+    """Whether the table is of weights: they are not copied for as long as nobody asks for their squares."""
+
+    @property
+    def norms2(self) -> Float64[np.ndarray, "B T M"]:
+        """Squared Frobenius norms."""
+        return np.square(self.table) if self.single else self.table
+
+    @property
+    def present(self) -> Bool[np.ndarray, "B T M"]:
+        """Which blocks are not zero."""
+        return np.asarray(self.table != 0)
 
     @cached_property
     def full(self) -> bool:
         """Whether no block is zero."""
-        return bool((self.norms2 > 0).all())
+        return bool(self.table.all())
 
     def counts(self, structural: bool = False) -> Int64[np.ndarray, " nodes"]:
         """|pred(j)|: predecessors with a non-zero block, or (`structural`) all that the layer could read."""
@@ -46,14 +59,25 @@ class Blocks:
             total = np.zeros(self.size, dtype=np.int64)
             total[self.out] = (self.taps >= 0).sum(axis=2)[:, :, None]
             return total
-        return np.rint(self._sum((self.norms2 > 0).astype(np.float64))).astype(np.int64)
+        return np.rint(self.sums_of_present(self._ones)).astype(np.int64)
 
     def square_norms(self) -> Float64[np.ndarray, " nodes"]:
         """‖W_j‖²_F = Σ_i ‖W_ji‖²_F, for every node."""
-        return self._sum(self.norms2)
+        return self.sums(self._ones, self.norms2)
 
-    def _sum(self, table: Float64[np.ndarray, "B T M"]) -> Float64[np.ndarray, " nodes"]:
-        return self.sums(np.append(np.ones(int(self.taps.max(initial=0)) + 1), 0.0), table)
+    @property
+    def _ones(self) -> Float64[np.ndarray, " padded"]:
+        return np.append(np.ones(int(self.taps.max(initial=0)) + 1), 0.0)
+
+    def sums_of_present(self, values: Float64[np.ndarray, " padded"]) -> Float64[np.ndarray, " nodes"]:
+        """Σ values[i] over the non-zero blocks of every node; `values` as in `sums`."""
+        if not self.single:
+            return self.sums(values, self.present.astype(np.float64))
+        seen, step, total = values[self.taps[0, 0]], max(1, WIDE // self.table.shape[2]), np.zeros(self.size)
+        for start in range(0, len(seen), step):  # a wide matrix is not copied
+            part = slice(start, start + step)
+            total[self.out[0, 0]] += seen[part] @ (self.table[0, part] != 0).astype(np.float64)
+        return total
 
     def sums(
         self, values: Float64[np.ndarray, " padded"], table: Float64[np.ndarray, "B T M"]
@@ -75,33 +99,33 @@ class Blocks:
         for b, rows in self._chunks():
             seen = values[self.taps[b, rows]]
             every = (structural or self.full) and seen.shape[1] > 0
-            best[self.out[b, rows]] = seen.max(axis=1)[:, None] if every else _masked_max(seen, self.norms2[b])
+            best[self.out[b, rows]] = seen.max(axis=1)[:, None] if every else _masked_max(seen, self.table[b])
         return best
 
     def _chunks(self) -> Iterator[tuple[int, slice]]:
         b_count, f_count, t = self.taps.shape
-        step = max(1, CHUNK // max(1, t + self.norms2.shape[2]))
+        step = max(1, CHUNK // max(1, t + self.table.shape[2]))
         for b in range(b_count):
             for start in range(0, f_count, step):
                 yield b, slice(start, start + step)
 
     def edges(self) -> sparse.csr_array:
         """The pattern of non-zero blocks: sparse (nodes of the layer, nodes of the graph)."""
-        (b_count, f_count, t), m = self.taps.shape, self.norms2.shape[2]
+        (b_count, f_count, t), m = self.taps.shape, self.table.shape[2]
         if b_count * f_count * t * m > MAX_EDGES:
             raise ValueError(f"{b_count * f_count * t * m} edges; count predecessors in a coarser partition")
         shape = (b_count, f_count, t, m)
         source = np.broadcast_to(self.taps[..., None], shape)
         target = np.broadcast_to(self.out[:, :, None, :], shape)
-        present = (self.norms2[:, None] > 0) & (source >= 0)
+        present = self.present[:, None] & (source >= 0)
         columns = int(max(self.taps.max(), 0)) + 1
         data = np.ones(int(present.sum()), dtype=bool)
         return sparse.csr_array((data, (target[present], source[present])), shape=(self.size, columns))
 
 
-def _masked_max(seen: Float64[np.ndarray, "R T"], norms2: Float64[np.ndarray, "T M"]) -> Float64[np.ndarray, "R M"]:
-    """max over t with norms2[t, m] > 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
-    present = norms2.T > 0
+def _masked_max(seen: Float64[np.ndarray, "R T"], table: Float64[np.ndarray, "T M"]) -> Float64[np.ndarray, "R M"]:
+    """max over t with table[t, m] ≠ 0 of seen[r, t]: (R, T), (T, M) → (R, M); columns with one mask share the work."""
+    present = table.T != 0
     _, first, which = np.unique(np.packbits(present, axis=1), axis=0, return_index=True, return_inverse=True)
     best = np.full((len(seen), len(first)), -np.inf)
     for i, mask in enumerate(present[first]):
@@ -154,9 +178,16 @@ def row_blocks(
     b_count, f_count, _ = taps.shape
     targets = (nodes.local if order is None else nodes.local[order]).reshape(b_count, f_count, -1)
     columns, out = _output_groups(targets)
-    squares = joined(np.square(weight), columns, out.shape[2], axis=2)
-    read, table = _read_nodes(nodes.node_of, taps, squares)
-    blocks = _each_node_once(Blocks(read, table, out, int(nodes.local.max()) + 1))
+    read, group, groups = _read_nodes(nodes.node_of, taps)
+    size, m = int(nodes.local.max()) + 1, out.shape[2]
+    if weight.size > WIDE and taps.shape[:2] == (1, 1) and ascending(group):
+        single = (groups, m) == weight.shape[1:] and ascending(columns)
+        table = weight if single else joined_in_pieces(weight, columns, m, group, groups)
+        blocks = Blocks(read, table, out, size, single)
+    else:
+        squares = joined(np.square(weight), columns, m, axis=2).reshape(len(weight), taps.sites.shape[1], -1, m)
+        table = joined(squares, group, groups, axis=2)
+        blocks = _each_node_once(Blocks(read, table.reshape(len(weight), -1, m), out, size))
     return blocks if nodes.scalar else _each_tap_once(blocks)
 
 
@@ -170,30 +201,14 @@ def _output_groups(targets: Int[np.ndarray, "B F N"]) -> tuple[Int[np.ndarray, "
 
 
 def _read_nodes(
-    node_of: Int32[np.ndarray, " padded"], taps: Taps, squares: Float64[np.ndarray, "B K M"]
-) -> tuple[Int32[np.ndarray, "B F T"], Float64[np.ndarray, "B T M"]]:
-    """Node numbers (B, F, T') and norms² (B, T', M): columns of one tap that always show one node are joined."""
+    node_of: Int32[np.ndarray, " padded"], taps: Taps
+) -> tuple[Int32[np.ndarray, "B F T"], Int[np.ndarray, " C"], int]:
+    """Node numbers (B, F, T'); columns of one tap that always show one node are joined: their groups, and how many."""
     source = node_of[taps.source]
-    b_count, t = len(source), taps.sites.shape[1]
     group, first = _equal_columns(source.reshape(-1, source.shape[2]))
-    source = source[:, :, first]
-    table = squares.reshape(b_count, t, -1, squares.shape[2])
-    together = joined(table, group, len(first), axis=2)
-    nodes = source[:, taps.sites]
+    nodes = source[:, :, first][:, taps.sites]
     nodes[:, taps.sites < 0] = ABSENT
-    return nodes.reshape(b_count, len(taps.sites), -1), together.reshape(b_count, t * len(first), -1)
-
-
-def joined(
-    table: Num[np.ndarray, " ..."], group: Int[np.ndarray, " K"], groups: int, axis: int
-) -> Num[np.ndarray, " ..."]:
-    """Sums along one axis over the members of each group."""
-    if (group[1:] < group[:-1]).any():
-        table = np.take(table, np.argsort(group, kind="stable"), axis=axis)
-    if groups == len(group):
-        return table
-    sizes = np.bincount(group, minlength=groups)
-    return np.add.reduceat(table, np.cumsum(sizes) - sizes, axis=axis)  # each group begins where those before it end
+    return nodes.reshape(len(source), len(taps.sites), -1), group, len(first)
 
 
 def _equal_columns(rows: Int[np.ndarray, "R K"]) -> tuple[Int[np.ndarray, " K"], Int[np.ndarray, " groups"]]:
@@ -219,15 +234,16 @@ def _each_node_once(blocks: Blocks) -> Blocks:
     (b_count, f_count, t), m = blocks.taps.shape, blocks.out.shape[2]
     if b_count == 1 or len(present_elements(blocks.out)) == blocks.out.size:
         return blocks
-    # Weight sets that feed the same nodes, row by row.
-    same = np.stack([(blocks.out == blocks.out[i]).all(axis=(1, 2)) for i in range(b_count)])
-    groups = [np.flatnonzero(g) for g in np.unique(same, axis=0)]
+    feeding: dict[bytes, list[int]] = {}  # weight sets that feed the same nodes, row by row
+    for b, nodes in enumerate(blocks.out):
+        feeding.setdefault(nodes.tobytes(), []).append(b)
+    groups = list(feeding.values())
     width = max(len(g) for g in groups)
     taps = np.full((len(groups), f_count, width, t), ABSENT, dtype=np.int32)
     norms2 = np.zeros((len(groups), width, t, m))
     for i, members in enumerate(groups):
         taps[i, :, : len(members)] = blocks.taps[members].transpose(1, 0, 2)
-        norms2[i, : len(members)] = blocks.norms2[members]
+        norms2[i, : len(members)] = blocks.table[members]
     out = blocks.out[[members[0] for members in groups]]
     if len(present_elements(out)) != out.size:
         raise ValueError("a layer whose nodes mix weight groups irregularly; read it with nodes='scalar'")
@@ -242,26 +258,27 @@ def _each_tap_once(blocks: Blocks) -> Blocks:
     parts = [_equal_columns(rows) for rows in blocks.taps]
     width = max(len(first) for _, first in parts)
     taps = np.full((b_count, f_count, width), ABSENT, dtype=np.int32)
-    norms2 = np.zeros((b_count, width, blocks.norms2.shape[2]))
+    given = blocks.norms2
+    norms2 = np.zeros((b_count, width, given.shape[2]))
     for b, (group, first) in enumerate(parts):
         taps[b, :, : len(first)] = blocks.taps[b][:, first]
-        np.add.at(norms2[b], group, blocks.norms2[b])
+        np.add.at(norms2[b], group, given[b])
     if names_twice(taps):
         return _row_by_row(blocks)
-    return replace(blocks, taps=taps, norms2=norms2)
+    return Blocks(taps, norms2, blocks.out, blocks.size)
 
 
 def _row_by_row(blocks: Blocks) -> Blocks:
     """A table of norms for every row, with each node once."""
-    (b_count, f_count, t), m = blocks.taps.shape, blocks.norms2.shape[2]
+    (b_count, f_count, t), m = blocks.taps.shape, blocks.table.shape[2]
     if b_count * f_count * t * m > MAX_EDGES:
         raise ValueError(
             "a layer whose rows read nodes in irregular patterns is too large; read it with nodes='scalar'"
         )
     taps = np.full((b_count * f_count, 1, t), ABSENT, dtype=np.int32)
-    norms2 = np.zeros((b_count * f_count, t, m))
+    norms2, given = np.zeros((b_count * f_count, t, m)), blocks.norms2
     for r, row in enumerate(blocks.taps.reshape(-1, t)):
         nodes, where = np.unique(row, return_inverse=True)
         taps[r, 0, : len(nodes)] = nodes
-        np.add.at(norms2[r], where, blocks.norms2[r // f_count])
-    return replace(blocks, taps=taps, norms2=norms2, out=blocks.out.reshape(b_count * f_count, 1, -1))
+        np.add.at(norms2[r], where, given[r // f_count])
+    return Blocks(taps, norms2, blocks.out.reshape(b_count * f_count, 1, -1), blocks.size)

@@ -72,14 +72,11 @@ class _Values:
 
     def read(self, elements: Int[np.ndarray, "*shape"]) -> Float64[np.ndarray, " B *shape"]:
         """(B, *elements.shape) values of these elements."""
-        first, *others = self.graph.layer_of(elements) or [0]
-        out = self._of_layer(first, elements)
-        for source in others:
-            out = out + self._of_layer(source, elements)
+        sources, offsets = self.graph.layer_of(elements) or [0], self.graph.offsets
+        if len(sources) == 1:
+            return self.values[sources[0]][:, np.where(elements >= 0, elements - offsets[sources[0]], -1)]
+        out = np.zeros((len(self.values[sources[0]]), *elements.shape))
+        for source in sources:  # a layer of a DenseNet reads many: each element is looked up once
+            inside = (elements >= offsets[source]) & (elements < offsets[source + 1])
+            out[:, inside] = self.values[source][:, elements[inside] - offsets[source]]
         return out
-
-    def _of_layer(self, index: int, elements: Int[np.ndarray, "*shape"]) -> Float64[np.ndarray, " B *shape"]:
-        """Their values, 0 where another layer has them."""
-        low, high = self.graph.offsets[index], self.graph.offsets[index + 1]
-        inside = (elements >= low) & (elements < high)
-        return self.values[index][:, np.where(inside, elements - low, -1)]

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from sparsebounds.bounds.graph.blocks import joined
 from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.joining import joined
 from sparsebounds.bounds.graph.layers import Linear
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.taps import Taps

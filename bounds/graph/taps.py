@@ -20,7 +20,7 @@ from sparsebounds.bounds.graph.elements import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Taps:
     """Which elements each row of a linear map reads: row (b, f) reads `source[b, sites[f, t], c]` for all t, c.
 
@@ -119,9 +119,12 @@ class Taps:
         """
         result = np.zeros(size)
         for b, source in enumerate(self.source):
-            padded = np.concatenate([source, np.full((1, self.channels), ABSENT, dtype=np.int32)])
+            low = int(np.min(source, where=source >= 0, initial=size))  # of a deep network a layer reads few elements
+            near = np.where(source >= 0, source - low, ABSENT)
+            padded = np.concatenate([near, np.full((1, self.channels), ABSENT, dtype=near.dtype)])
+            width = int(near.max(initial=-1)) + 1
             for start, sites in self.chunks():
-                result += counted(padded[sites], values(b, start, start + len(sites)), size)
+                result[low : low + width] += counted(padded[sites], values(b, start, start + len(sites)), width)
         return result
 
     def column_counts(self) -> Iterator[Float64[np.ndarray, " K"]]:

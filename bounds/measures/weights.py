@@ -48,7 +48,7 @@ class Weights:
     def slices(self) -> list[Float64[np.ndarray, "out in"]]:
         """One for every tap of a convolution, times √½; of other layers one per set of weights."""
         (dot,) = linear_layer(self.graph, self.index, self.number).dots
-        dot = dot.with_shared_rows()
+        dot = dot.with_shared_rows
         if dot.dense or (len(dot.weight) > 1 and dot.taps.shape[1] == 1):
             return [weight.T for weight in dot.weight]
         return [math.sqrt(0.5) * tap.T for tap in self.kernel.table]

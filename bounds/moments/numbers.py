@@ -76,7 +76,7 @@ def is_tap(learned: Learned) -> bool:
     """Whether a map may have a number per block; a matter of structure, not of weights."""
     if learned.rows is not None:
         return False
-    b_count, t, m = learned.blocks.norms2.shape
+    b_count, t, m = learned.blocks.table.shape
     return b_count == 1 and 1 < t * m <= MOST_TAPS
 
 

@@ -128,7 +128,7 @@ def _linear_step(graph: Graph, index: int, mask_fixed: bool) -> LinearStep:
 
 def _learned(graph: Graph, index: int, number: int, mask_fixed: bool, rows: bool) -> Learned:
     blocks = graph.blocks(index, number)
-    present = (blocks.norms2 > 0) if mask_fixed else np.ones((*blocks.norms2.shape[:2], 1))
+    present = blocks.present if mask_fixed else np.ones((*blocks.table.shape[:2], 1))
     if not rows:
         return Learned(blocks, present.astype(np.float64))
     element = np.arange(graph.layers[index].size, dtype=np.int32)

@@ -12,7 +12,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import label
 from sparsebounds.bounds.graph.terms import Dot
 from sparsebounds.bounds.norms import entries as parts
-from sparsebounds.bounds.norms.lattice import find_lattice, grid_codes
+from sparsebounds.bounds.norms.lattice import lattice_of
 
 
 def layer_kernel(graph: Graph, index: int) -> Float64[np.ndarray, " taps in out"]:
@@ -65,7 +65,7 @@ def term_kernel(graph: Graph, index: int, number: int) -> Kernel:
         ValueError: the term is not learned, or weights that are not finite.
     """
     (dot,) = parts.linear_layer(graph, index, number).dots
-    dot = dot.with_shared_rows()
+    dot = dot.with_shared_rows
     tap, places = tap_of_columns(graph, dot)
     if len(dot.weight) == 1 and not tap.any():  # one tap, all columns: the weights as they lie in memory
         return Kernel(dot.weight, places)
@@ -84,9 +84,7 @@ def tap_of_columns(graph: Graph, dot: Dot) -> tuple[Int64[np.ndarray, " K"], Int
     if dot.taps.shape[1] == 1:
         tap[used] = 0
         return tap, None
-    rows = dot.taps.rows(0)
-    coded = grid_codes(graph, rows)
-    lattice = None if coded is None else find_lattice(*coded)
+    lattice = lattice_of(graph, dot.taps, 0)
     if lattice is None:
         given = np.repeat(np.arange(dot.taps.sites.shape[1]), dot.taps.source.shape[2])
         tap[used] = np.unique(given[used], return_inverse=True)[1]

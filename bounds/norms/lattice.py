@@ -15,6 +15,8 @@ from jaxtyping import Bool, Int, Int64
 
 from sparsebounds.bounds.graph.elements import ABSENT
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_network
+from sparsebounds.bounds.graph.taps import Taps
 
 SAMPLE_ROWS = 64
 """Rows on which a guessed grid is tried first."""
@@ -41,9 +43,16 @@ class Lattice:
     """How many rows at most read the same elements; their outputs repeat."""
 
 
-def grid_codes(
+@per_network
+def lattice_of(graph: Graph, taps: Taps, b: int) -> Lattice | None:
+    """The lattice of one weight set of a map, or None; looked for once."""
+    coded = _grid_codes(graph, taps.rows(b))
+    return None if coded is None else find_lattice(*coded)
+
+
+def _grid_codes(
     graph: Graph, elements: Int[np.ndarray, "*shape"]
-) -> tuple[Int64[np.ndarray, "*shape"], list[tuple[int, ...]]] | None:
+) -> tuple[Int[np.ndarray, "*shape"], list[tuple[int, ...]]] | None:
     """Element numbers as numbers in a grid (layer, position, channel), and guesses at the shape of that grid.
 
     None where the layers that are read have different numbers of positions.
@@ -53,11 +62,14 @@ def grid_codes(
     if len({layer.positions for layer in layers}) != 1:
         return None
     positions, channels = layers[0].positions, max(layer.channels for layer in layers)
-    codes = np.full(elements.shape, ABSENT, dtype=np.int64)
+    codes = np.full(elements.shape, ABSENT, dtype=np.int32 if len(layers) == 1 else np.int64)
     for i, (s, layer) in enumerate(zip(sources, layers, strict=True)):
         mine = (elements >= graph.offsets[s]) & (elements < graph.offsets[s + 1])
-        position, channel = np.divmod(elements[mine] - graph.offsets[s], layer.channels)
-        codes[mine] = (i * positions + position) * channels + channel
+        if len(layers) == 1:  # counted as the layer counts: large images are not taken apart and put together
+            np.subtract(elements, graph.offsets[s], out=codes, where=mine, casting="same_kind")
+        else:
+            position, channel = np.divmod(elements[mine] - graph.offsets[s], layer.channels)
+            codes[mine] = (i * positions + position) * channels + channel
     known = [] if layers[0].grid is None else [layers[0].grid]
     guesses = dict.fromkeys([*known, *grid_shapes(positions)])
     return codes, [(len(layers), *shape, channels) for shape in guesses]
@@ -112,28 +124,36 @@ def find_lattice(codes: Int[np.ndarray, "F K"], shapes: Iterable[tuple[int, ...]
 def _fit(codes: Int[np.ndarray, "F K"], shape: tuple[int, ...], used: Bool[np.ndarray, " columns"]) -> Lattice | None:
     """The lattice for one guess of the grid."""
     present = codes >= 0
-    points = np.stack(np.unravel_index(np.where(present, codes, 0), shape))
-    offset = _offsets(points, present)
+    offset = _offsets(codes, present, shape)
     if offset is None:
         return None
     first = present.argmax(axis=1)
-    start = points[:, np.arange(len(codes)), first] - offset[:, first]
-    circular = []
-    for a, size in enumerate(shape):
-        rest = (points[a] - start[a][:, None] - offset[a])[present]
-        if (rest % size).any():
-            return None
+    start = _points(codes[np.arange(len(codes)), first], shape) - offset[:, first]
+    circular, below = [], np.append(np.cumprod(shape[:0:-1])[::-1], 1).tolist()
+    for a, size in enumerate(shape):  # one axis at a time: the codes of a large image are most of the memory
+        rest = codes // below[a]
+        rest %= size
+        rest -= start[a].astype(codes.dtype)[:, None]
+        rest -= offset[a].astype(codes.dtype)
+        rest[~present] = 0
         circular.append(bool(rest.any()))
+        if circular[-1] and (rest % size).any():
+            return None
     if not _padding_is_unread(codes, present, start, offset, shape, circular):
         return None
     return _lattice(start, offset, shape, circular, used)
 
 
+def _points(codes: Int[np.ndarray, " n"], shape: tuple[int, ...]) -> Int64[np.ndarray, "axes n"]:
+    """Numbers of grid points as coordinates."""
+    return np.stack(np.unravel_index(np.maximum(codes, 0), shape))
+
+
 def _offsets(
-    points: Int[np.ndarray, "axes F K"], present: Bool[np.ndarray, "F K"]
+    codes: Int[np.ndarray, "F K"], present: Bool[np.ndarray, "F K"], shape: tuple[int, ...]
 ) -> Int64[np.ndarray, "axes K"] | None:
     """Offsets (axes, K) of all columns from the first; rows that share a column with known ones tell the rest."""
-    offset = np.zeros((len(points), present.shape[1]), dtype=np.int64)
+    offset = np.zeros((len(shape), present.shape[1]), dtype=np.int64)
     known = np.zeros(present.shape[1], dtype=bool)
     while not known.all():
         linked = present[:, known].any(axis=1) if known.any() else np.ones(len(present), dtype=bool)
@@ -142,8 +162,8 @@ def _offsets(
         if gain[row] == 0:
             return None
         anchor = int((present[row] & known).argmax()) if known.any() else int(present[row].argmax())
-        new = present[row] & ~known
-        offset[:, new] = points[:, row, new] - points[:, row, anchor, None] + offset[:, anchor, None]
+        new, points = present[row] & ~known, _points(codes[row], shape)
+        offset[:, new] = points[:, new] - points[:, anchor, None] + offset[:, anchor, None]
         known |= new
     return offset
 

@@ -126,7 +126,7 @@ def _common_scale(
     """The values that layer `index` reads, all divided by exp of one number; that number; the smallest of them."""
     sources = [s for s in graph.sources(index) if logs[s] > -math.inf]
     log = max((logs[s] for s in sources), default=-math.inf)
-    seen, smallest = np.zeros_like(values), math.inf
+    seen, smallest = np.zeros(len(values)), math.inf  # of which little is touched
     for s in sources:
         mine, factor = slice(graph.offsets[s], graph.offsets[s + 1]), math.exp(logs[s] - log)
         seen[mine] = values[mine] * factor

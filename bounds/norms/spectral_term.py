@@ -9,11 +9,12 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float64, Int
 
+from sparsebounds.bounds.graph.elements import present_elements
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms import Diagonal, Dot, Term
 from sparsebounds.bounds.norms.eigenvalue import EPS
-from sparsebounds.bounds.norms.lattice import Lattice, find_lattice, grid_codes
+from sparsebounds.bounds.norms.lattice import Lattice, lattice_of
 from sparsebounds.bounds.norms.symbol import Symbol, symbol
 
 SWEEPS = 8
@@ -29,7 +30,7 @@ def term_upper(graph: Graph, term: Term, method: str) -> float:
         )
     if not isinstance(term, Dot):
         return absolute_upper(term)
-    dot = term.with_shared_rows()
+    dot = term.with_shared_rows
     lattices = set_lattices(graph, dot)
     upper = sets_upper(dot, lattices, method)
     # A dense layer has its singular values, a convolution its symbol; anything else may do better by |A|.
@@ -47,8 +48,7 @@ def set_lattices(graph: Graph, dot: Dot) -> list[Lattice | None]:
         if b and _shifted(dot.taps.source[b - 1], source):
             found.append(found[-1])
             continue
-        coded = grid_codes(graph, dot.taps.rows(b))
-        found.append(None if coded is None else find_lattice(*coded))
+        found.append(lattice_of(graph, dot.taps, b))
     return found
 
 
@@ -66,7 +66,8 @@ def sets_upper(dot: Dot, lattices: Sequence[Lattice | None], method: str) -> flo
     """
     reads = [_reads(dot.taps, b, once=lattice is not None) for b, lattice in enumerate(lattices)]
     elements = np.concatenate([found for found, _ in reads])
-    if len(np.unique(elements)) == len(elements):  # sets that share no element: the largest counts alone
+    different = present_elements(elements - elements.min(initial=0))
+    if len(different) == len(elements):  # sets that share no element: the largest counts alone
         runs = _runs(lattices)
         squares = [_squares(dot.weight[run.start : run.stop], lattices[run[0]], method) for run in runs]  # no copy
         return root_up(
@@ -117,6 +118,8 @@ def absolute_upper(term: Term) -> float:
 
     The first step, q = 1, is at most √(‖A‖₁ ‖A‖_∞). Exact in the limit for weights of one sign (average pooling).
     """
+    low = int(np.min(term.elements_read, where=term.elements_read >= 0, initial=term.width))
+    term = term.renumbered(lambda elements: np.where(elements >= 0, elements - low, elements))  # as few as are read
     size = term.width
     q, best, additions = np.ones(size), math.inf, size
     for _ in range(SWEEPS):

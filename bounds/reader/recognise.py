@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 
 import jax
@@ -61,13 +61,30 @@ def recognised(value: Pointwise) -> Recognised | None:
     for variable in value.variables:
         if variable.factor == 0.0:
             continue
-        compared = _Compared(value, variable)
-        found = (candidate for candidate in _candidates(compared) if compared.equals(candidate))
-        # In half precision several have its values: the closest is the one that was written.
-        best = next(found, None) if compared.fine else min(found, key=compared.distance, default=None)
-        if best is not None:
-            return best
+        program = _program(value, variable)
+        if program not in _TOLD:
+            _TOLD[program] = _told(_Compared(value, variable))
+        told = _TOLD[program]
+        if told is not None:
+            return replace(told, variable=variable)
     return None
+
+
+_TOLD: dict[Hashable, Recognised | None] = {}
+"""What a program of numbers was recognised as: all layers of a network mostly have one activation."""
+
+
+def _program(value: Pointwise, variable: Variable) -> Hashable:
+    """The text of a function of one number, constants and all, and of which variable it is to be told."""
+    with jax.numpy_dtype_promotion("standard"):
+        text = jax.jit(value.function).lower(jax.ShapeDtypeStruct((), jnp.dtype(value.number))).as_text()
+    return text, variable.factor, variable.offset
+
+
+def _told(compared: _Compared) -> Recognised | None:
+    found = (candidate for candidate in _candidates(compared) if compared.equals(candidate))
+    # In half precision several have its values: the closest is the one that was written.
+    return next(found, None) if compared.fine else min(found, key=compared.distance, default=None)
 
 
 class _Compared:

@@ -24,7 +24,8 @@ MOST, LEAST = 64, 8
 """So many probes are spread over a sample: the most, and the fewest where inputs are large."""
 NUMBERS = 1 << 19
 """Coordinates in all of them together, unless the fewest have more."""
-_TOGETHER = 16
+TOGETHER = 16
+"""Probes whose activations are in memory at a time, at most."""
 _GOLDEN = 0.6180339887498949
 
 
@@ -57,7 +58,7 @@ class Probing:
     def __init__(self, labels: Int[np.ndarray, " m"], size: int) -> None:
         self.wanted = _spread(labels, int(np.clip(NUMBERS // max(1, size), LEAST, MOST)))
         self._kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self._extremes: dict[str, tuple[float, tuple[np.ndarray, np.ndarray]]] = {}
+        self._extremes: dict[str, tuple[float, int, tuple[np.ndarray, np.ndarray]]] = {}
 
     def add(self, batch: Batch, labels: Int[np.ndarray, " B"], margins: Float64[np.ndarray, " B"]) -> None:
         """Keep what is wanted of one more batch."""
@@ -65,7 +66,7 @@ class Probing:
         for name, at, sign in (("smallest", margins.argmin(), 1.0), ("largest", margins.argmax(), -1.0)):
             value = sign * float(margins[at])
             if name not in self._extremes or value < self._extremes[name][0]:
-                self._extremes[name] = value, _row(batch, int(at))
+                self._extremes[name] = value, batch.where.start + int(at), _row(batch, int(at))
 
     def _keep(self, batch: Batch, labels: Int[np.ndarray, " B"]) -> None:
         start, stop = batch.where.start, batch.where.stop
@@ -74,7 +75,7 @@ class Probing:
 
     def result(self) -> Probes:
         """Those of the batches so far."""
-        rows = [*self._kept.values(), *(row for _, row in self._extremes.values())]
+        rows = (self._kept | {index: row for _, index, row in self._extremes.values()}).values()
         return Probes(np.stack([x for x, _ in rows]), np.stack([scores for _, scores in rows]))
 
 
@@ -141,9 +142,10 @@ def check_probes(graph: Graph | Program, probes: Probes) -> None:
         ...
         ValueError: the sample was measured of another network than the graph: among 2 of its inputs, differences ...
     """
-    starts = range(0, len(probes.inputs), _TOGETHER)
+    together = int(np.clip(NUMBERS // max(1, probes.inputs[0].size), 1, TOGETHER))
+    starts = range(0, len(probes.inputs), together)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = np.concatenate([_scores(graph, probes.inputs[s : s + _TOGETHER]) for s in starts])
+        found = np.concatenate([_scores(graph, probes.inputs[s : s + together]) for s in starts])
     if not np.isfinite(found).all():
         raise ValueError("the graph's scores are NaN or infinite: its weights are not finite, or overflow; retrain it")
     worst = disagreement(found, probes.scores)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pandas as pd
 
 from sparsebounds import bounds
+from sparsebounds.bounds.evidence import evidence_of, keep
 from sparsebounds.bounds.graph.graph import Partition
 from sparsebounds.bounds.network import Network
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
@@ -35,7 +36,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
     Returns:
         The table of `bounds.tables`; a bound that refuses the network is a row with value NaN and the reason. Its
         attribute `said` has what a reader should know of the weights, such as that they are in half precision, or how
-        far the scores of an ONNX file are from those of onnxruntime.
+        far the scores of an ONNX file are from those of onnxruntime, which the `terms` of every row say too.
 
     Raises:
         Problem: a name, file, function or array is not what is needed.
@@ -51,7 +52,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
     arrays = load_arrays(config.data)
     _check_range(config.pixel_range, arrays)
-    network, arrays, said = _network(config, arrays)
+    network, arrays, said, terms = _network(config, arrays)
     try:
         with Passes() as passes:
             frame = bounds.table(
@@ -72,6 +73,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
                 options=None if config.gamma is None else {"gamma": margin_of(config.gamma)},
                 progress=passes,
             )
+        _add_terms(frame, terms)
         frame.attrs["said"] = said
         return frame
     except (ValueError, TypeError) as error:  # the reader and the sample refuse, each in one sentence
@@ -82,24 +84,32 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         ) from error
 
 
-def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Any, Arrays, str]:
-    """The network, the data in its order, and words for every row."""
+def _add_terms(frame: pd.DataFrame, terms: dict[str, float]) -> None:
+    """Terms of every bound behind the rows."""
+    evidence = evidence_of(frame)
+    if terms and evidence is not None:
+        told = {name: dataclasses.replace(row, terms={**row.terms, **terms}) for name, row in evidence.bounds.items()}
+        keep(frame, dataclasses.replace(evidence, bounds=told))
+
+
+def _network(config: EvaluateConfig, arrays: Arrays) -> tuple[Any, Arrays, str, dict[str, float]]:
+    """The network, the data in its order, words for the table, and terms of every row."""
     if not is_onnx(config.target):
         if config.shape is not None:
             raise Problem(f"--shape is for ONNX files, and {config.target} is none: drop it")
         network, said = load_function(config.target, config.checkpoint, step=config.step, example=arrays.x_train[:1])
-        return network, arrays, said
+        return network, arrays, said, {}
     if config.checkpoint is not None:
         raise Problem(f"{config.target} has its weights inside: drop --checkpoint")
     if config.step is not None:
         raise Problem(f"--step is for Orbax folders, and {config.target} is an ONNX file: drop it")
     found = load_onnx(config.target, arrays, config.shape)
-    return Network(found.f.apply, found.f.params), found.arrays, found.words
+    return Network(found.f.apply, found.f.params), found.arrays, found.words, found.terms
 
 
 def what_if(config: EvaluateConfig, now: pd.DataFrame) -> pd.DataFrame:
     """The table of `--what-if` beside that of `evaluate`."""
-    network, arrays, _ = _network(config, load_arrays(config.data))
+    network, arrays, *_ = _network(config, load_arrays(config.data))
     return changes(config, network, arrays, now)
 
 

@@ -20,11 +20,13 @@ class FromFile:
         f: the network, of images a function with their channels last: their pixels are then its first nodes.
         arrays: the data in its order.
         words: what was compared and turned, for people.
+        terms: the largest difference between its scores and those of onnxruntime, for every row of a table.
     """
 
     f: onnx.OnnxNetwork
     arrays: Arrays
     words: str
+    terms: dict[str, float]
 
 
 def load_onnx(target: str, arrays: Arrays, shape: str | None = None) -> FromFile:
@@ -44,7 +46,8 @@ def load_onnx(target: str, arrays: Arrays, shape: str | None = None) -> FromFile
         compared = onnx.compare(f, Path(target), turned.x_train)
     except onnx.OnnxError as error:
         raise Problem(one_line(error)) from error
-    return FromFile(f, turned, "; ".join(filter(None, [f"ONNX: {compared}", note, *f.notes])))
+    words = "; ".join(filter(None, [f"ONNX: {compared}", note, *f.notes]))
+    return FromFile(f, turned, words, {"largest difference from onnxruntime": compared.difference})
 
 
 def _numbers(shape: str | None) -> tuple[int, ...] | None:

@@ -13,7 +13,11 @@ from onnx import TensorProto, helper
 from onnx_twins import FOLDER, SHAPES, twin
 
 from sparsebounds import bounds
+from sparsebounds.bounds.evidence import evidence_of
+from sparsebounds.experiments.evaluate.evaluate import EvaluateConfig
+from sparsebounds.experiments.evaluate.evaluate import evaluate as evaluated
 from sparsebounds.experiments.shared.user_model import beside
+from sparsebounds.nets.onnx import compare, load
 
 ROWS = ("--bound", "galanti", "--bound", "occam")
 
@@ -41,6 +45,17 @@ def test_the_table_is_that_of_the_twin(folder: Path, capsys: pytest.CaptureFixtu
     assert [row["bound"] for row in found["rows"]] == ["galanti", "occam"]
     np.testing.assert_allclose([row["value"] for row in found["rows"]], expected.value, rtol=1e-6)
     assert found["said"].startswith("ONNX: the scores are those of onnxruntime up to ")
+
+
+def test_every_row_has_the_largest_difference_among_its_terms(folder: Path) -> None:
+    file = str(FOLDER / "lenet-dynamo-20.onnx")
+    frame = evaluated(EvaluateConfig(target=file, data=folder / "lenet.npz", names=("galanti", "occam", "gonon")))
+    evidence = evidence_of(frame)
+    assert evidence is not None
+    (told,) = {row.terms["largest difference from onnxruntime"] for row in evidence.bounds.values()}
+    f = load(file)
+    with np.load(folder / "lenet.npz") as data:
+        assert 0.0 < told == compare(f, Path(file), data["x"]).difference < 1e-4
 
 
 def test_channels_last_are_turned_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

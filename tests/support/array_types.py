@@ -13,7 +13,7 @@ with install_import_hook("sparsebounds.bounds", "array_check.checked"):
     from sparsebounds.bounds import norms
     from sparsebounds.bounds.certificates import Tree, certify_family, measure_energies, tree_form
     from sparsebounds.bounds.certificates.ellipsoids import rehearsal_ellipsoids
-    from sparsebounds.bounds.graph.blocks import joined
+    from sparsebounds.bounds.graph.joining import joined
     from sparsebounds.bounds.moments.columns import Columns
 
 ZOO = ("native_biased", "grouped", "residual_pre_activation", "max_pooled", "mlp_flat")

@@ -106,7 +106,8 @@ class Linear(Elements):
 
     def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         """Its values for a batch of inputs: float64 (batch, size)."""
-        total: np.ndarray = np.sum([term.evaluate(read) for term in self.terms], axis=0)
+        parts = [term.evaluate(read) for term in self.terms]
+        total: np.ndarray = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
         if self.bias is not None:
             total = total + self.bias
         return np.maximum(total, self.slope * total) if self.activated else total

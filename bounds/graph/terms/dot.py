@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32, Num, Shaped
 
 from sparsebounds.bounds.graph.blocks import Blocks, LayerNodes, row_blocks
-from sparsebounds.bounds.graph.elements import present_elements
+from sparsebounds.bounds.graph.elements import counted, present_elements
+from sparsebounds.bounds.graph.joining import WIDE
 from sparsebounds.bounds.graph.taps import Taps
 from sparsebounds.bounds.graph.terms.linear_map import LinearMap, Read, Table
-
-WIDE = 1 << 22
-"""Entries from which on a dense layer is not copied."""
 
 BLOCK = 1 << 18
 """Entries of such a layer that are computed with at a time: what the cache of a core holds."""
@@ -67,6 +66,7 @@ class Dot(LinearMap):
         """One value per element of the layer → (B, F, N)."""
         return (values if self.order is None else values[self.order]).reshape(self.shape)
 
+    @cached_property
     def with_shared_rows(self) -> Dot:
         """Rows that are written with weights of their own, all equal, share one table."""
         b_count, f_count, _ = self.shape
@@ -163,6 +163,11 @@ class Dot(LinearMap):
             out[0, 0] += taken[start : start + step] @ table(weight[start : start + step])
         return out
 
+    def _dense_apply_transposed(self, row: Float64[np.ndarray, " N"], table: Table) -> Float64[np.ndarray, "1 K"]:
+        """`apply_transposed` of a wide matrix, some of its columns at a time, for each column that it reads."""
+        weight, step = self.weight[0], max(1, BLOCK // self.weight.shape[2])
+        return np.concatenate([table(weight[s : s + step]) @ row for s in range(0, len(weight), step)])[None]
+
     def reads_of(self, values: Float64[np.ndarray, " padded"]) -> Bool[np.ndarray, " size"]:
         there = np.zeros(self.shape, dtype=bool)
         for b, source in enumerate(self.taps.source):
@@ -173,7 +178,10 @@ class Dot(LinearMap):
     def apply_transposed(
         self, outputs: Float64[np.ndarray, " outputs"], table: Table, size: int
     ) -> Float64[np.ndarray, " size"]:
-        rows, weight = self.by_rows(outputs), table(self.weight)
+        rows = self.by_rows(outputs)
+        if self.dense and self.weight.size > WIDE:
+            return counted(self.taps.rows(0), self._dense_apply_transposed(rows[0, 0], table), size)
+        weight = table(self.weight)
         window = self.taps.sites.shape[1], self.taps.channels
 
         def spread(b: int, start: int, stop: int) -> Float64[np.ndarray, "rows T C"]:

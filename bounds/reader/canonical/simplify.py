@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int
 
-from sparsebounds.bounds.graph.elements import owners
+from sparsebounds.bounds.graph.elements import owners, present_elements
 from sparsebounds.bounds.graph.layers import Layer, Linear
 from sparsebounds.bounds.graph.terms import Diagonal, Term
 from sparsebounds.bounds.reader.builder import Builder
@@ -71,7 +71,7 @@ def _absorbed(term: Term, program: _Program) -> _Part:
     if len(read) != 1 or program.users.get(read[0], 0) != 1:
         return alone
     source, local = program.layers[read[0]], term.elements - program.offsets[read[0]]
-    if not source.affine or source.size != local.size or len(np.unique(local)) != source.size:
+    if not source.affine or source.size != local.size or len(present_elements(local)) != source.size:
         return alone
     terms = [_seen_through(term, each, local) for each in source.terms]
     present = tuple(each for each in terms if each is not None)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64, Int
 
+from sparsebounds.bounds.graph.elements import distinct
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.layers import Activation, Linear, MaxPool
 from sparsebounds.bounds.norms.logs import log_of
@@ -75,6 +76,8 @@ class NodePass:
     """Of all elements and nodes; −inf where the pass has not been, and at the end, for ABSENT."""
     m: int
     way: Way
+    gains_known: bool = False
+    """Whether rows and gains are there, of a pass that differs in what counts alone."""
 
     @property
     def constant(self) -> float:
@@ -90,7 +93,9 @@ class NodePass:
         return layer.bias is not None and (self.way.structural or bool(layer.bias.any()))
 
 
-def run_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: Way) -> NodePass:
+def run_pass(
+    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: Way, other: NodePass | None = None
+) -> NodePass:
     """The pass from the inputs to the scores.
 
     Args:
@@ -98,6 +103,8 @@ def run_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: W
         energies: Σ_n x_nj² per coordinate, of the shape of one input.
         m: number of inputs; the constant h has energy m h².
         way: how it counts.
+        other: a pass of this graph whose way differs in `structural` alone: its gains are taken, unless they hang on
+            numbers that each class fixes for itself.
 
     Returns:
         The pass; gains are rounded only as float64 is.
@@ -109,7 +116,9 @@ def run_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, way: W
     """
     nodes = Nodes(graph, way.whole)
     sizes = (int(graph.offsets[-1]) + 1, *[int(nodes.offsets[-1]) + 1] * 3)
-    state = NodePass(nodes, Values(*(np.full(size, -np.inf) for size in sizes)), m, way)
+    known = () if other is None or way.numbers is not None else (other.values.rows, other.values.gain)
+    values = Values(*known, *(np.full(size, -np.inf) for size in sizes[len(known) :]))
+    state = NodePass(nodes, values, m, way, bool(known))
     inputs = log_of(np.bincount(nodes.local(0), weights=np.ravel(energies), minlength=nodes.counts[0]))
     _write(state, 0, Values(np.zeros(graph.input.size), np.zeros(len(inputs)), np.zeros(len(inputs)), inputs))
     for index, layer in graph.computed():
@@ -150,6 +159,20 @@ def squared_nats(low: float, high: float, odd: bool = False) -> float:
 def _linear(state: NodePass, index: int, layer: Linear) -> Values:
     """g_e = Σ_i ‖w_{e,i}‖ κ_i + |b_e|, κ_j = ‖g‖ over the node, or less where fixed maps are all that is read."""
     terms, below, way = LayerTerms(state.nodes, index, state.way.blocks), state.values, state.way
+    rows, gain = _known(state, index) if state.gains_known else _linear_gains(state, index, layer, terms)
+    count, energy = terms.counts(below.count, way.structural), terms.largest(below.energy, way.structural)
+    if state.reads_constant(layer):
+        count, energy = np.logaddexp(count, 0.0), np.maximum(energy, state.constant)
+    return Values(rows, gain, count + way.nats(layer.slope, 1.0), energy)
+
+
+def _known(state: NodePass, index: int) -> tuple[Logs, Logs]:
+    low, high = state.nodes.graph.offsets[index : index + 2]
+    return state.values.rows[low:high], state.values.gain[state.nodes.mine(index)]
+
+
+def _linear_gains(state: NodePass, index: int, layer: Linear, terms: LayerTerms) -> tuple[Logs, Logs]:
+    below, way = state.values, state.way
     learned, fixed = terms.learned(below.rows, below.gain), terms.fixed(below.rows)
     bias = None if layer.bias is None else state.log_biases(layer.bias)
     if way.numbers is not None and index < len(state.nodes.graph.layers) - 1:
@@ -162,10 +185,7 @@ def _linear(state: NodePass, index: int, layer: Linear) -> Values:
         if parts:
             apart = np.logaddexp(apart, state.nodes.norms(index, np.logaddexp.reduce(parts, axis=0)))
         gain = np.minimum(gain, apart)
-    count, energy = terms.counts(below.count, way.structural), terms.largest(below.energy, way.structural)
-    if state.reads_constant(layer):
-        count, energy = np.logaddexp(count, 0.0), np.maximum(energy, state.constant)
-    return Values(rows, gain, count + way.nats(layer.slope, 1.0), energy)
+    return rows, gain
 
 
 def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
@@ -176,8 +196,7 @@ def _max_pool(state: NodePass, index: int, layer: MaxPool) -> Values:
     if layer.window == 1:
         copied = _shown(state, index, rows, elements.max(axis=1), 0.0)
         return replace(copied, gain=np.minimum(copied.gain, _copied(state, index, elements.max(axis=1))))
-    seen = state.nodes.node_of[elements]
-    found = _per_node(state, index, np.unique(np.stack([state.nodes.local(index), *seen.T], axis=1), axis=0))
+    found = _per_node(state, index, distinct(state.nodes.local(index), *state.nodes.node_of[elements].T))
     return Values(rows, state.nodes.norms(index, rows), LOG2 + found[0], found[1])
 
 
@@ -192,7 +211,7 @@ def _per_node(state: NodePass, index: int, windows: Int[np.ndarray, "windows T"]
 
 def _shown(state: NodePass, index: int, rows: Logs, seen: Int[np.ndarray, " size"], nats: float) -> Values:
     """Of a layer that shows one element of another at each of its own: N_j = Σ_i N_i over the nodes it shows."""
-    windows = np.unique(np.stack([state.nodes.local(index), state.nodes.node_of[seen]], axis=1), axis=0)
+    windows = distinct(state.nodes.local(index), state.nodes.node_of[seen])
     count, energy = _per_node(state, index, windows)
     return Values(rows, state.nodes.norms(index, rows), count + nats, energy)
 
@@ -203,7 +222,7 @@ def _copied(state: NodePass, index: int, seen: Int[np.ndarray, " size"]) -> Logs
     elements, shown = np.unique(np.stack([nodes.local(index), seen], axis=1), axis=0, return_counts=True)
     repeats = np.ones(count)
     np.maximum.at(repeats, elements[:, 0], shown)
-    sources = np.unique(np.stack([nodes.local(index), nodes.node_of[seen]], axis=1), axis=0)
+    sources = distinct(nodes.local(index), nodes.node_of[seen])
     return (log_of(repeats) + summed_by(sources[:, 0], 2 * state.values.gain[sources[:, 1]], count)) / 2
 
 

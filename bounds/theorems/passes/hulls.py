@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64, Int
 
-from sparsebounds.bounds.graph.elements import largest_count, present_elements
+from sparsebounds.bounds.graph.elements import largest_count, names_twice, present_elements
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.graph.terms import Dot, Pool
@@ -125,6 +125,8 @@ def weights_by_tap(moved: Graph, place: Place) -> Float64[np.ndarray, " taps in 
         float64 (taps, in channels, outputs of all weight sets); zeros fill up taps with fewer channels.
     """
     tap, weight = _taps(moved, place), _dot(moved, place).weight
+    if len(weight) == 1 and not tap.any():  # one tap, all columns: the weights as they lie in memory
+        return weight
     taps, channels = max(int(tap.max()) + 1, 1), max(int(np.bincount(tap[tap >= 0], minlength=1).max()), 1)
     table = np.zeros((len(weight), taps, channels, weight.shape[2]))
     for t in range(taps):
@@ -149,6 +151,10 @@ def _taps(graph: Graph, place: Place) -> Int[np.ndarray, " K"]:
 def tap_repeats(graph: Graph, place: Place) -> int:
     """How often one tap reads one element over all rows of a weight set, at most."""
     dot, tap = _dot(graph, place), _taps(graph, place)
-    used = tap >= 0
+    used, source = tap >= 0, dot.taps.source
+    by_site = tap.reshape(-1, dot.taps.channels)
+    if (by_site == by_site[:, :1]).all() and (source >= 0).all() and not names_twice(source.reshape(len(source), -1)):
+        site = by_site[:, 0]  # an element is read as often as its site
+        return largest_count(dot.taps.sites[:, site >= 0].astype(np.int64), site[site >= 0])
     rows = (dot.taps.rows(b)[:, used].astype(np.int64) for b in range(dot.taps.shape[0]))
     return max((largest_count(read, tap[used][None, :]) for read in rows), default=1)

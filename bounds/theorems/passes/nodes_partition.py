@@ -71,7 +71,8 @@ class Nodes:
 
     def blocks(self, index: int, number: int, structural: bool) -> Blocks:
         """The blocks of one term from nodes to nodes; `structural`: a fixed map with all that it may show."""
-        return _node_blocks(self.graph, self.whole, index, number, structural)
+        may_show = structural and not self.graph.linear(index).terms[number].learned
+        return _node_blocks(self.graph, self.whole, index, number, may_show)
 
 
 @per_graph
@@ -97,9 +98,9 @@ def _row_blocks(graph: Graph, whole: frozenset[int], index: int, number: int) ->
 
 
 @per_graph
-def _node_blocks(graph: Graph, whole: frozenset[int], index: int, number: int, structural: bool) -> Blocks:
+def _node_blocks(graph: Graph, whole: frozenset[int], index: int, number: int, may_show: bool) -> Blocks:
     nodes, layer = Nodes(graph, whole), graph.linear(index)
     term: Term = layer.terms[number]
-    if structural and not term.learned:
+    if may_show:
         term = term.with_strengths(np.ones_like(term.strengths))
     return term.blocks(LayerNodes(nodes.local(index), nodes.node_of, layer.channels, nodes.scalar))

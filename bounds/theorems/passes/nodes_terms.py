@@ -102,10 +102,10 @@ class LayerTerms:
         sources = self.nodes.graph.layer_of(term.elements_read)
         values, top = scaled_parts(logs, parts_of(self.nodes.offsets, sources))
         blocks = self.nodes.blocks(self.index, number, structural)
-        b, t, _ = blocks.norms2.shape
+        b, t, _ = blocks.table.shape
         every = (structural and term.learned) or blocks.full  # a fixed map shows what it shows
-        table = np.ones((b, t, 1)) if every else (blocks.norms2 > 0).astype(np.float64)
-        return log_of(blocks.sums(values, table)) + top
+        sums = blocks.sums(values, np.ones((b, t, 1))) if every else blocks.sums_of_present(values)
+        return log_of(sums) + top
 
     def _whole(self, term: Term) -> bool:
         """Whether all that a term reads are layers of one node."""

@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float64
@@ -30,6 +30,7 @@ from sparsebounds.bounds.bound import (
     declare,
 )
 from sparsebounds.bounds.graph.graph import PARTITIONS, Graph, Partition, check_partition
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import bound_from_step, conclude
@@ -40,14 +41,14 @@ from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.chains import plain as plain_chain
 from sparsebounds.bounds.theorems.chains import sparse as sparse_chain
 from sparsebounds.bounds.theorems.chains import sparse_forms
-from sparsebounds.bounds.theorems.passes.gains import NodePass, Way, run_pass
+from sparsebounds.bounds.theorems.passes.gains import Way, run_pass
 from sparsebounds.bounds.theorems.rademacher.node_forms import (
     COVERS,
     NOT_HOMOGENEOUS,
+    constants,
     fixed_numbers,
     mask_counts,
     mask_nats,
-    sizes,
     summed,
 )
 
@@ -100,8 +101,14 @@ def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iter
     price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
     for partition in partitions:
         chosen = graph.partition(partition)
-        for form in complexities(chosen, sample.energies, sample.m, mask_fixed):
+        for form in _complexities_of(chosen, sample, mask_fixed):
             yield replace(form, prices={**price, **form.prices}, terms={"nodes": chosen.nodes, **form.terms})
+
+
+@per_graph
+def _complexities_of(graph: Graph, sample: Sample, mask_fixed: bool) -> list[ClassSize]:
+    """`complexities`, once for `galanti` and `galanti_best`."""
+    return complexities(graph, sample.energies, sample.m, mask_fixed)
 
 
 def complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, mask_fixed: bool) -> list[ClassSize]:
@@ -112,17 +119,26 @@ def complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, ma
     shared form of chains, and each of them without the zero blocks, whose mask is paid for.
     """
     n, k = mask_counts(graph)
-    if mask_fixed:
-        found = list(_named(graph, energies, m, False, MASK_FIXED))
-    else:
-        found = list(_named(graph, energies, m, True, MASK_UNCOUNTED if k < n else MASK_NONE))
+    masks = [_Mask(False, MASK_FIXED)] if mask_fixed else [_Mask(True, MASK_UNCOUNTED if k < n else MASK_NONE)]
+    if k < n and not mask_fixed:
+        masks.append(_Mask(False, MASK_PAID, mask_nats(graph)))
+    found, *paid = _named(graph, energies, m, masks)
     kinds = len(found) - 1 if mask_fixed else 2 * len(found) - 1
     forms = [_priced(form, kinds if name else 0) for name, form in found]
-    if k < n and not mask_fixed:
-        nats = mask_nats(graph)
-        masked = (form for _, form in _named(graph, energies, m, False, MASK_PAID, nats))
-        forms += [_priced(replace(form, prices={**form.prices, "mask": nats}), kinds) for form in masked]
+    for masked in paid:
+        forms += [_priced(replace(form, prices={**form.prices, "mask": masks[-1].nats}), kinds) for _, form in masked]
     return forms
+
+
+class _Mask(NamedTuple):
+    """Which predecessors count, and how a row says it."""
+
+    structural: bool
+    said: str
+    nats: float = 0.0
+
+    def shown(self, form: ClassSize) -> ClassSize:
+        return replace(form, terms={**form.terms, "mask": self.said, "nats for the mask": self.nats})
 
 
 def _priced(form: ClassSize, kinds: int) -> ClassSize:
@@ -131,22 +147,24 @@ def _priced(form: ClassSize, kinds: int) -> ClassSize:
 
 
 def _named(
-    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, structural: bool, mask: str, nats: float = 0.0
-) -> Iterator[tuple[str, ClassSize]]:
-    """The forms by name, "" for the main one."""
-    terms = {"mask": mask, "nats for the mask": nats}
-
-    def run(log_constant: float) -> NodePass:
-        return run_pass(graph, energies, m, Way(structural, log_constant, numbers=fixed_numbers(graph)))
-
-    for name, form in sizes(run, energies, m, summed):
-        yield name, replace(form, terms={**form.terms, **terms})
+    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, masks: list[_Mask]
+) -> list[list[tuple[str, ClassSize]]]:
+    """For each mask the forms by name, "" for the main one; the gains of a pass are those of all masks."""
+    found: list[list[tuple[str, ClassSize]]] = [[] for _ in masks]
+    for constant in constants(graph, energies, m):
+        state = None
+        for mask, forms in zip(masks, found, strict=True):
+            way = Way(mask.structural, constant.log, numbers=fixed_numbers(graph))
+            state = run_pass(graph, energies, m, way, state)
+            forms.append((constant.name, mask.shown(constant.priced(summed(state)))))
     try:
         chain = sparse_chain.read_chain(graph)
     except NotCovered:
-        return
-    form = sparse_forms.shared(chain, graph.node_sums(0, energies), m, structural)
-    yield "shared", replace(form, terms={**form.terms, **terms})
+        return found
+    sums = graph.node_sums(0, energies)
+    for mask, forms in zip(masks, found, strict=True):
+        forms.append(("shared", mask.shown(sparse_forms.shared(chain, sums, m, mask.structural))))
+    return found
 
 
 @stated(

@@ -12,6 +12,7 @@ the node pass with every layer one node (docs/theory.md, "Gains and paths"); on 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from jaxtyping import Float64
 
 from sparsebounds.bounds.bound import Bound, Gamma, NotCovered, declare
 from sparsebounds.bounds.graph.graph import Graph
+from sparsebounds.bounds.graph.memory import per_graph
 from sparsebounds.bounds.margin import slopes
 from sparsebounds.bounds.margin.classes import ClassSize
 from sparsebounds.bounds.margin.conclude import conclude
@@ -36,15 +38,16 @@ from sparsebounds.bounds.theorems.rademacher.node_forms import (
     COVERS,
     NOT_HOMOGENEOUS,
     biased,
+    constants,
     fixed_numbers,
     size,
-    sizes,
     summed,
 )
 
 SOURCE = "Golowich, Rakhlin, Shamir, Size-Independent Sample Complexity of Neural Networks, COLT 2018"
 ONE_BY_ONE, ROWS, FROBENIUS = "one by one", "rows", "frobenius"
 DAG = "not a chain: this library's form of the theorem"
+LayerForms = list[tuple[ClassSize, ClassSize]]
 stated = partial(declare, guarantee="certificate", assumes=(slopes.ASSUMES, NOT_HOMOGENEOUS), covers=COVERS)
 
 
@@ -68,10 +71,10 @@ def golowich(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma = 1.0) 
     Source: as above; E sup Σ_i Σ_r ξ_ir f_r ≤ Σ_r E sup Σ_i ξ_i f_r; theorem N of docs/theory.md.
     """
     outputs, payment = contracted(graph, delta, gamma)
-    levels, found = plain_levels(outputs), one_by_one_complexities(outputs, sample.energies, sample.m)
-    if levels is not None:
-        others = found if biased(outputs) else []
-        found = [theorem_1_complexity(outputs, sample.energies, sample.m), *others]
+    levels = plain_levels(outputs)
+    found = [] if levels is None else [theorem_1_complexity(outputs, sample.energies, sample.m)]
+    if levels is None or biased(outputs):
+        found += [one_by_one for one_by_one, _ in _forms_of(outputs, sample)]
     note = DAG if levels is None else ""
     return conclude(golowich, _first_free(found), graph, sample, payment, note=note)
 
@@ -90,12 +93,24 @@ def plain_levels(graph: Graph) -> tuple[plain_chain.Level, ...] | None:
         return None
 
 
-def layer_pass(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, log_constant: float = 0.0) -> NodePass:
-    """The node pass with every layer one node, but for max pools, whose positions are nodes."""
+def layer_forms(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> LayerForms:
+    """(scores one by one, scores together) for each constant that biases may read, 1 first, on any graph.
+
+    Of the node pass with every layer one node, but for max pools, whose positions are nodes: one by one,
+    E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r κ_r · C (1 + √(2 max_r log N_r)) √E.
+    """
     whole = frozenset(i for i, layer in enumerate(graph.layers) if not layer.maximum)
-    return run_pass(
-        graph.partition("position"), energies, m, Way(True, log_constant, whole, True, fixed_numbers(graph))
-    )
+    chosen, found = graph.partition("position"), []
+    for constant in constants(chosen, energies, m, whole):
+        state = run_pass(chosen, energies, m, Way(True, constant.log, whole, True, fixed_numbers(graph)))
+        found.append((constant.priced(_one_by_one(state)), constant.priced(_together(state))))
+    return found
+
+
+@per_graph
+def _forms_of(graph: Graph, sample: Sample) -> LayerForms:
+    """`layer_forms`, once for both theorems."""
+    return layer_forms(graph, sample.energies, sample.m)
 
 
 def _one_by_one(state: NodePass) -> ClassSize:
@@ -104,9 +119,9 @@ def _one_by_one(state: NodePass) -> ClassSize:
     return replace(form, terms={**form.terms, "form": ONE_BY_ONE, "classes C": state.nodes.graph.classes})
 
 
-def one_by_one_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
-    """E sup Σ_i Σ_r ξ_ir f_r(x_i) ≤ max_r κ_r · C (1 + √(2 max_r log N_r)) √E, on any graph."""
-    return [form for _, form in sizes(partial(layer_pass, graph, energies, m), energies, m, _one_by_one)]
+def _together(state: NodePass) -> ClassSize:
+    form = summed(state)
+    return replace(form, terms={**form.terms, "form": ROWS})
 
 
 def theorem_1_factor(layers: int) -> float:
@@ -165,18 +180,23 @@ def golowich_sharp(graph: Graph, sample: Sample, *, delta: float, gamma: Gamma =
     Source: as above; theorem N of docs/theory.md. For 2^a √C see `neyshabur_frobenius`.
     """
     outputs, payment = contracted(graph, delta, gamma)
-    forms = sharp_complexities(outputs, sample.energies, sample.m)
+    forms = _sharp(outputs, sample.energies, sample.m, lambda: _forms_of(outputs, sample))
     return conclude(golowich_sharp, forms, graph, sample, payment)
 
 
 def sharp_complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int) -> list[ClassSize]:
     """The forms of `golowich_sharp`, the free one first; one by one alone where there is one output."""
+    return _sharp(graph, energies, m, lambda: layer_forms(graph, energies, m))
+
+
+def _sharp(
+    graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, by_layers: Callable[[], LayerForms]
+) -> list[ClassSize]:
     levels = plain_levels(graph)
     found = [] if levels is None else _chain_forms(graph, levels, energies, m)
     if levels is None or biased(graph):
-        run = partial(layer_pass, graph, energies, m)
-        for name, of in ((ONE_BY_ONE, _one_by_one), (ROWS, summed)):
-            found += [replace(form, terms={**form.terms, "form": name}) for _, form in sizes(run, energies, m, of)]
+        forms = by_layers()
+        found += [one_by_one for one_by_one, _ in forms] + [together for _, together in forms]
     several = graph.classes > 1
     return _first_free([form for form in found if several or form.terms["form"] == ONE_BY_ONE])
 

@@ -31,7 +31,7 @@ from sparsebounds.bounds.theorems.passes.one_norms import (
     score_rows,
     top_gain,
 )
-from sparsebounds.bounds.theorems.rademacher.node_forms import fixed_numbers, sizes
+from sparsebounds.bounds.theorems.rademacher.node_forms import Constant, constants, fixed_numbers
 from sparsebounds.bounds.theorems.rademacher.path_norm import reads_constant
 
 Energies = Float64[np.ndarray, " ..."]
@@ -52,11 +52,12 @@ def frobenius_forms(graph: Graph, energies: Energies, m: int) -> list[ClassSize]
     """
     whole = frozenset(range(len(graph.layers)))
 
-    def run(log_constant: float) -> NodePass:
-        return run_pass(graph, energies, m, Way(True, log_constant, whole, True, fixed_numbers(graph), squares=True))
+    def size(constant: Constant) -> ClassSize:
+        way = Way(True, constant.log, whole, True, fixed_numbers(graph), squares=True)
+        return constant.priced(_in_squares(run_pass(graph, energies, m, way)))
 
-    (_, main), *others = sizes(run, energies, m, _in_squares)
-    return [main, *(replace(form, prices={**alternative(), **form.prices}) for _, form in others)]
+    main, *others = map(size, constants(graph, energies, m, whole))
+    return [main, *(replace(form, prices={**alternative(), **form.prices}) for form in others)]
 
 
 def _in_squares(state: NodePass) -> ClassSize:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,6 @@ Energies = Float64[np.ndarray, " ..."]
 COVERS = (*PIECEWISE_LINEAR, "activation")
 """Kinds of layers that the node pass has a rule for."""
 NOT_HOMOGENEOUS = "other Lipschitz activations: the class then fixes two norms of each layer, which are paid for"
-Run = Callable[[float], NodePass]
-"""log of the constant that biases read → the pass."""
 
 
 def summed(state: NodePass) -> ClassSize:
@@ -68,26 +66,32 @@ def fixed_numbers(graph: Graph) -> FixedNumbers | None:
     return None if all(function.homogeneous for function in activations) else FixedNumbers(grid_up)
 
 
-def rescaled(run: Run, energies: Energies, m: int) -> tuple[NodePass, float]:
-    """The pass of networks that carry a constant 2^i in place of 1, and what the choice of i costs in nats.
+@dataclass(frozen=True)
+class Constant:
+    """What biases read: a network that carries 2^i in place of 1 has biases b/2^i, and the energy of it is 4^i m."""
 
-    Biases are b/2^i then, and the constant has energy 4^i m: so that biases count by √m where inputs are larger.
+    name: str
+    """"" for 1."""
+    log: float
+    prices: Mapping[str, float]
+    """Of the choice of i."""
+
+    def priced(self, form: ClassSize) -> ClassSize:
+        return replace(form, prices={**form.prices, **self.prices})
+
+
+def constants(graph: Graph, energies: Energies, m: int, whole: frozenset[int] = frozenset()) -> list[Constant]:
+    """1 and, where there are biases, another one, so that they count by √m where inputs are larger.
+
+    `whole`: layers that are one node each.
     """
-    nodes = run(0.0).nodes
-    sums = np.bincount(nodes.local(0), weights=np.ravel(energies))
-    largest = float(sums.max(initial=0.0))
-    i = math.floor(math.log2(largest / m) / 2) if largest > 0 else 0
-    return run(i * math.log(2.0)), -math.log(grid_delta(i, 1.0))
-
-
-def sizes(run: Run, energies: Energies, m: int, of: Callable[[NodePass], ClassSize]) -> Iterator[tuple[str, ClassSize]]:
-    """("", with the constant 1) and, where there are biases, ("constant", with another one, which is paid for)."""
-    first = run(0.0)
-    yield "", of(first)
-    if biased(first.nodes.graph):
-        other, nats = rescaled(run, energies, m)
-        form = of(other)
-        yield "constant", replace(form, prices={**form.prices, "constant that biases read": nats})
+    found = [Constant("", 0.0, {})]
+    if biased(graph):
+        largest = float(np.bincount(Nodes(graph, whole).local(0), weights=np.ravel(energies)).max(initial=0.0))
+        i = math.floor(math.log2(largest / m) / 2) if largest > 0 else 0
+        nats = -math.log(grid_delta(i, 1.0))
+        found.append(Constant("constant", i * math.log(2.0), {"constant that biases read": nats}))
+    return found
 
 
 @per_graph
@@ -99,11 +103,12 @@ def mask_counts(graph: Graph) -> tuple[int, int]:
             if term.learned:
                 blocks = nodes.blocks(index, number, True)
                 used = np.asarray((blocks.taps >= 0).any(axis=1))
-                total += int(used.sum()) * blocks.norms2.shape[2]
-                there += int(((blocks.norms2 > 0) & used[:, :, None]).sum())
+                every = int(used.sum()) * blocks.table.shape[2]
+                total += every
+                there += every if blocks.full else int((blocks.present & used[:, :, None]).sum())
             elif term.parameters is not None:  # a scale: of its zeros, too, a mask could come
-                every, present = (nodes.blocks(index, number, s).counts(structural=True).sum() for s in (True, False))
-                total, there = total + int(every), there + int(present)
+                both = [nodes.blocks(index, number, s).counts(structural=True).sum() for s in (True, False)]
+                total, there = total + int(both[0]), there + int(both[1])
         if layer.bias is not None:
             total, there = total + 1, there + int(layer.bias.any())
     return total, there
