@@ -77,6 +77,7 @@ class Network:
         if not callable(f):
             raise ValueError(f"the network is a {type(f).__name__}; a function of one batched input is needed")
         self._calls: dict[Any, Callable[[jax.Array], Any]] = {}
+        self._programs: dict[Any, tuple[Callable[..., Any], Any, Any]] = {}
         self._change: Callable[[Any], Any] | None = None
         self._given = f
         self.arrays, self.names, self.ends = (), (), None
@@ -121,6 +122,8 @@ class Network:
             other.arrays = tuple(change(array) for array in self.arrays)
         else:
             other._change = change
+        if not self.arrays or [_kind(array) for array in self.arrays] != [_kind(array) for array in other.arrays]:
+            other._programs = {}
         return other
 
     def __call__(self, x: Any) -> Any:
@@ -185,7 +188,7 @@ class Network:
         shape = x.shape, x.dtype, len(x.devices()), jax.config.values["jax_default_matmul_precision"]
         if shape not in self._calls:
             try:
-                call = self._compile(x)
+                call = self._compile(x, shape)
                 out = jax.block_until_ready(call(x))
             except TraceContextError as error:
                 raise ValueError(CHANGES) from error
@@ -197,11 +200,20 @@ class Network:
             self._calls[shape] = call
         return self._calls[shape](x)
 
-    def _compile(self, x: jax.Array) -> Callable[[jax.Array], Any]:
-        closed, outputs = self.traced(x)
-        weights, tree = _beside((closed.consts, self.arrays), x), jax.tree.structure(outputs)
-        run = _shared(_Program(closed.jaxpr, weights, x)).run
+    def _compile(self, x: jax.Array, shape: Any) -> Callable[[jax.Array], Any]:
+        """The program for inputs of this shape, traced once for all networks that differ in their arrays alone."""
+        if shape not in self._programs:
+            closed, outputs = self.traced(x)
+            program = _shared(_Program(closed.jaxpr, _beside((closed.consts, self.arrays), x), x))
+            self._programs[shape] = program.run, closed.consts, jax.tree.structure(outputs)
+        run, constants, tree = self._programs[shape]
+        weights = _beside((constants, self.arrays), x)
         return lambda x: jax.tree.unflatten(tree, run(weights, x))
+
+
+def _kind(array: Any) -> tuple[Any, ...]:
+    """What of an array is part of a program."""
+    return np.shape(array), getattr(array, "dtype", type(array)), getattr(array, "weak_type", False)
 
 
 def _beside(weights: Any, x: jax.Array) -> Any:
