@@ -13,7 +13,7 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
 from sparsebounds.bounds.measures import MEASURES
 from sparsebounds.bounds.moments.peeling import peeling
-from sparsebounds.bounds.plugins import Plugin, measure_of, offered, plugin_of
+from sparsebounds.bounds.plugins import Origin, Plugin, measure_of, offered, plugin_of
 from sparsebounds.bounds.sample.sample import Sample
 from sparsebounds.bounds.theorems.covering.bartlett import bartlett, bartlett_dudley
 from sparsebounds.bounds.theorems.covering.graf import graf_dudley, graf_norms, graf_params
@@ -64,6 +64,8 @@ BOUNDS: dict[str, Theorem[...]] = {
 
 PLUGINS: dict[str, Plugin] = {}
 """Those of `BOUNDS` that other packages brought."""
+ORIGINS: dict[str, Origin] = {}
+"""Bounds and measures of other packages by name, and where they come from."""
 
 
 def add_installed(taken: Iterable[str]) -> None:
@@ -73,10 +75,10 @@ def add_installed(taken: Iterable[str]) -> None:
         taken: names that none of them may have, beside those of `BOUNDS` and `MEASURES`.
     """
     for name, found, origin in offered("sparsebounds.bounds", {*taken, *BOUNDS, *MEASURES}):
-        PLUGINS[name] = plugin_of(name, found, origin)
+        ORIGINS[name], PLUGINS[name] = origin, plugin_of(name, found, origin)
         BOUNDS[name] = PLUGINS[name].guarded()
     for name, found, origin in offered("sparsebounds.measures", {*taken, *BOUNDS, *MEASURES}):
-        MEASURES[name] = measure_of(name, found, origin)
+        ORIGINS[name], MEASURES[name] = origin, measure_of(name, found, origin)
 
 
 def named(names: Iterable[str] | None) -> dict[str, Theorem[...]]:
