@@ -10,7 +10,7 @@ from typing import Any
 from sparsebounds.experiments.shared.problems import Problem, unknown
 from sparsebounds.experiments.sweep.factors import DENSE, FACTORS, Level, check_level
 
-BUILT_IN = ("quick", "study")
+BUILT_IN = ("quick", "study", "sharpness")
 DESIGNS = ("factorial", "fraction", "sobol")
 
 

@@ -11,7 +11,7 @@ from typer import Argument, Option
 class SweepOptions:
     """Which sweep, where it runs and where its cells go."""
 
-    target: Annotated[str, Argument(metavar="CONFIG.toml|NAME", help="A TOML file, or quick or study.")]
+    target: Annotated[str, Argument(metavar="CONFIG.toml|NAME", help="A TOML file, or quick, study or sharpness.")]
     out: Annotated[Path | None, Option(help="Folder of the cells.", show_default="results/sweep-NAME")] = None
     scheduler: Annotated[
         str | None, Option(metavar="tcp://HOST:PORT", help="An existing Dask cluster.", show_default="one started here")

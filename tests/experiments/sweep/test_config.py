@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,13 @@ def test_the_built_in_sweeps() -> None:
     study = load("study")
     assert study.design == "factorial" and count(study) == 384
     assert [name for name, levels in study.factors.items() if len(levels) > 1] == [  # type: ignore[arg-type]
-        *("label_noise", "depth", "width", "sparsity", "learning_rate", "batch_size", "seed")
+        *("label_noise", "architecture", "depth", "width", "sparsity", "learning_rate", "batch_size")
     ]
     assert study.factors["train"] == (1000,) and study.factors["dataset"] == ("mnist",)
-    assert set(BUILT_IN) == {"quick", "study"}
+    searched = load("sharpness")  # its perceptrons, with the searches
+    assert searched.settings == replace(study.settings, searches=True) and searched.factors["architecture"] == ("mlp",)
+    assert {**searched.factors, "architecture": study.factors["architecture"]} == study.factors
+    assert set(BUILT_IN) == {"quick", "study", "sharpness"}
 
 
 def test_a_factorial_has_every_cell_once() -> None:
