@@ -28,10 +28,9 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
         if isinstance(error, (ReadError, NameError, AttributeError, ImportError)):
             raise
         raise ReadError(
-            f"the function could not be traced on inputs of shape {x.shape}{line_of(error)}: {said_by(error)}; "
-            f"{_other_axes(network, x)}needed "
-            "a function of one batched input without branches on its values or side effects (evaluation mode for batch "
-            f"norm and dropout){PARAMS if 'positional argument' in str(error) else ''}"
+            f"the function could not be traced on inputs of shape {x.shape}{line_of(error)}: {_other_axes(network, x)}"
+            f"{said_by(error)}; needed a function of one batched input without branches on its values or side effects "
+            f"(evaluation mode for batch norm and dropout){PARAMS if 'positional argument' in str(error) else ''}"
         ) from error
     if isinstance(returned, dict) or (isinstance(returned, tuple | list) and len(returned) == 1):
         key = repr(next(iter(returned), "logits")) if isinstance(returned, dict) else "0"
@@ -53,7 +52,7 @@ def _other_axes(network: Network, x: np.ndarray) -> str:
             network.traced(np.moveaxis(x, source, target))
         except Exception:  # the user's function raises what it likes
             continue
-        return f"it takes channels {word}, hand in numpy.moveaxis(x, {source}, {target}); otherwise "
+        return f"it takes channels {word}, hand in numpy.moveaxis(x, {source}, {target}); it said "
     return ""
 
 

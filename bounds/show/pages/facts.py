@@ -71,8 +71,8 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
     if picked.nothing_left:
         headline = "Nothing is guaranteed: the smallest certificate was picked, and no probability is left for it."
         detail = (
-            f"The δ of the {picked.count} certificates add up to {upwards(picked.spent)}: take a smaller δ, fewer "
-            "bounds, or simultaneous=True, which divides one δ among them."
+            f"The chances δ of each of {picked.count} certificates to fail add up to {upwards(picked.spent)}: take a "
+            "smaller δ, fewer bounds, or simultaneous=True, which divides one δ among them."
         )
         return {"tone": "bad", "word": "nothing left", "headline": headline, "detail": detail}
     errs = f"{subject(name)} errs on at most {percent(best.value)} of new data"
@@ -87,14 +87,15 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
 def _detail(name: str, best: Bound, rows: Mapping[str, Bound], picked: Picked) -> str:
     text = f"By {name}, which alone holds with probability {sure(best.delta)}"
     if picked.count > 1:
-        text += f"; it is {picked.among_words}, picked after looking, so that their δ are added up"
+        text += f"; it is {picked.among_words}, picked after looking, so that the chances of each to fail are added up"
     about = {"held_out": "It comes from held-out samples, not from theory.",
              "occam_quantised": "It does not speak of the network before rounding."}  # fmt: skip
     text += f". {about[name]}" if name in about else "."
     others = {one: bound for one, bound in rows.items() if one not in about}
     if name in about and others:
         least, bound = next(iter(others.items()))
-        word = "it says nothing" if bound.value >= 1 else "it says little" if bound.value >= 0.5 else "informative"
+        vacuous = verdict_of(bound.value, bound.guarantee) == "vacuous"
+        word = "it says nothing" if vacuous else "it says little" if bound.value >= 0.5 else "informative"
         text += f" From the training sample alone the smallest is {least}, {upwards(bound.value)}: {word}."
     return text
 
