@@ -70,6 +70,17 @@ def test_help(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.startswith("Usage: sparsebounds")
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_summary_of_a_command_is_cut_off(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run("-h") == 0
+    lines = capsys.readouterr().out.partition("Commands:")[2].splitlines()
+    assert len(lines) > len(COMMANDS) / 2 and not [line for line in lines if line.endswith("...")]
+    assert max(map(len, lines)) <= width
+
+
 def test_help_lists_values(capsys: pytest.CaptureFixture[str]) -> None:
     expected = {"evaluate": values.BOUNDS, "audit": values.BOUNDS, "reproduce": values.EXPERIMENTS,
                 "report": (*values.ARCHITECTURES, *values.DATASETS, *values.TRAININGS),
