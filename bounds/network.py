@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
-from jax.extend.core import ClosedJaxpr, Jaxpr, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 from jax.sharding import NamedSharding, PartitionSpec
 
 from sparsebounds.bounds.endings import stripped
@@ -156,6 +156,8 @@ class Network:
 
     def _below_its_end(self, x: Any) -> tuple[ClosedJaxpr, Any]:
         program, outputs = self._whole(x)
+        if all(isinstance(out, Literal) for out in program.jaxpr.outvars):
+            raise ValueError("it returns no array that depends on its inputs, did it forget to return the scores?")
         if self.ends == ():
             return program, outputs
         below, ends = stripped(program)

@@ -77,6 +77,16 @@ def percent(value: float, digits: int = 3) -> str:
     return f"{_decimal(value, digits, ROUND_CEILING, shift=2)} %"
 
 
+def sure(delta: float) -> str:
+    """1 − δ in per cent, δ in ten significant digits.
+
+    Example:
+        >>> sure(0.001), sure(0.021), sure(1e-9), sure(0.0126)
+        ('99.9 %', '97.9 %', '99.9999999 %', '98.74 %')
+    """
+    return f"{(1 - Decimal(f'{delta:.9e}')) * 100:f}".rstrip("0").rstrip(".") + " %"
+
+
 def _decimal(value: float, digits: int, rounding: str, shift: int = 0) -> str:
     if math.isnan(value):
         return DASH

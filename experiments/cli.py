@@ -61,7 +61,7 @@ def list_all(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Bounds, sparsifiers, experiments, and their sources."""
+    """Bounds, layers, sparsifiers, experiments."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.listing import KINDS, rows_of, show
 
@@ -99,7 +99,7 @@ def evaluate(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Bounds of your own model on your own data."""
+    """Bounds of your own model and data."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.evaluate.evaluate import evaluate, what_if, write
         from sparsebounds.experiments.evaluate.show import show_evaluation
@@ -134,7 +134,7 @@ def report(
     html: Html = None,
     as_json: Json = False,
 ) -> None:
-    """Train two networks; print and save their bounds."""
+    """Train two networks; print their bounds."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.report.page import sections
         from sparsebounds.experiments.report.report import run
@@ -201,7 +201,7 @@ def certify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network of your own with a certificate.
+    """Train your network with a certificate.
 
     It is trained near a reference, drawn once, and certified; or a built-in task is, with --task.
     """
@@ -267,7 +267,7 @@ def check(
     name: Annotated[str, typer.Argument(help="Of a bound, of another package for instance; sparsebounds list.")],
     as_json: Json = False,
 ) -> None:
-    """Common tests and audit for a bound from outside."""
+    """Test and audit a bound from outside."""
     with human_output(as_json) as console:
         from sparsebounds.experiments.check_bound import check_bound, document, show
 

@@ -12,7 +12,10 @@ from sparsebounds.experiments.sweep.options import SweepOptions
 
 
 def sweep(options: SweepOptions, as_json: Json = False) -> None:
-    """Train a grid of networks on Dask, and measure each: a Parquet file per network."""
+    """Train and measure a grid of networks.
+
+    On Dask; a Parquet file per network.
+    """
     with human_output(as_json) as console:
         from sparsebounds.experiments.sweep.run import run, show
 
@@ -30,7 +33,10 @@ def sweep(options: SweepOptions, as_json: Json = False) -> None:
 
 
 def correlate(options: CorrelateOptions, as_json: Json = False) -> None:
-    """Rank every bound and measure of a sweep by how well it orders the networks' gaps."""
+    """Rank bounds and measures on a sweep.
+
+    By how well each orders the gaps of the networks.
+    """
     with human_output(as_json) as console:
         from sparsebounds.experiments.correlate.run import run, show
 

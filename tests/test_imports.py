@@ -62,6 +62,7 @@ BOUNDS = {
     "evidence.py": "sample graph bound.py",
     # all of them by name
     "registry.py": "plugins.py theorems moments measures certificates sample graph bound.py",
+    "picked.py": "registry.py",
     "tables.py": "arguments.py table_arguments.py bound_table.py evidence.py margins_alike.py registry.py "
     "quantising.py theorems moments measures certificates reader norms sample graph network.py bound.py",
     "table_arguments.py": "margins_alike.py registry.py sample bound.py",
@@ -71,8 +72,8 @@ BOUNDS = {
     "what_if.py": "arguments.py registry.py theorems moments measures certificates reader norms sample graph "
     "network.py bound.py",
     "linear_maps.py": "reader norms graph",
-    "show": "arguments.py printed.py evidence.py registry.py tables.py table_arguments.py measuring.py verdicts.py "
-    "theorems margin confidence measures reader sample norms graph network.py bound.py",
+    "show": "arguments.py picked.py printed.py evidence.py registry.py tables.py table_arguments.py measuring.py "
+    "verdicts.py theorems margin confidence measures reader sample norms graph network.py bound.py",
     "__init__.py": "linear_maps.py quantising.py what_if.py comparing.py measuring.py tables.py registry.py "
     "certificates measures moments theorems margin reader sample norms graph network.py bound.py show",
     "audit": "*",

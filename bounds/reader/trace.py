@@ -28,9 +28,9 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
         if isinstance(error, (ReadError, NameError, AttributeError, ImportError)):
             raise
         raise ReadError(
-            f"the function could not be traced on inputs of shape {x.shape}{line_of(error)}: {said_by(error)}; needed "
-            "a function of one batched input without branches on its values or side effects (evaluation mode for batch "
-            f"norm and dropout){PARAMS if 'positional argument' in str(error) else ''}"
+            f"the function could not be traced on inputs of shape {x.shape}{line_of(error)}: {_other_axes(network, x)}"
+            f"{said_by(error)}; needed a function of one batched input without branches on its values or side effects "
+            f"(evaluation mode for batch norm and dropout){PARAMS if 'positional argument' in str(error) else ''}"
         ) from error
     if isinstance(returned, dict) or (isinstance(returned, tuple | list) and len(returned) == 1):
         key = repr(next(iter(returned), "logits")) if isinstance(returned, dict) else "0"
@@ -41,6 +41,19 @@ def traced(network: Network, x: Shaped[np.ndarray, "B ..."]) -> tuple[ClosedJaxp
     return program, [
         Const(a, frozenset([name]), given=True) for a, name in zip(network.arrays, network.names, strict=True)
     ]
+
+
+def _other_axes(network: Network, x: np.ndarray) -> str:
+    """What to do where the network takes the same images with the channels on another axis."""
+    if x.ndim != 4:
+        return ""
+    for source, target, word in ((1, -1, "last"), (-1, 1, "first")):
+        try:
+            network.traced(np.moveaxis(x, source, target))
+        except Exception:  # the user's function raises what it likes
+            continue
+        return f"it takes channels {word}, hand in numpy.moveaxis(x, {source}, {target}); it said "
+    return ""
 
 
 def said_by(error: Exception) -> str:

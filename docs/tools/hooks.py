@@ -62,5 +62,6 @@ def _listed(section: str, files: Files) -> str:
             continue
         title, _, rest = file.content_string.partition("\n")
         first = re.split(r"(?<=[.:])\s", " ".join(rest.strip().split("\n\n")[0].split()))[0]
-        lines.append(f"- [{title.lstrip('# ')}]({name}). {'' if first.startswith(('|', '`', '<', '!')) else first}")
+        first = "" if first.startswith(("|", "`", "<", "!")) else re.sub(r":$", ".", first)
+        lines.append(f"- [{title.lstrip('# ')}]({name}). {first}")
     return "\n".join(lines)

@@ -1,6 +1,7 @@
 """`sparsebounds correlate`: statistics of a sweep's folder, a table and two figures beside its cells."""
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ from sparsebounds.nets.training.progress import Bar
 
 SHOWN = 30
 """Rows of the printed table; correlations.csv has all."""
+MEANING = (
+    "τ: rank correlation with the gap (test error − training error), and with the test error; Ψ: its mean where one "
+    "hyper-parameter alone changes; inform.: what a quantity says of the gap beside the hyper-parameters; sign 90 %: "
+    "share of pairs in the wrong order, in one of the worst settings; docs/sweeps.md has the definitions"
+)
 
 
 def run(options: CorrelateOptions, *, progress: bool) -> dict[str, Any]:
@@ -100,6 +106,24 @@ def _most_moving(networks: Networks) -> str | None:
     return max(spread, key=spread.__getitem__, default=None)
 
 
+def verdict(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Which quantity orders the gaps best, and which bound: one sentence; empty without a Ψ.
+
+    Example:
+        >>> rows = [("path_norm_l2", "measure", 0.49), ("occam", "bound", 0.1)]
+        >>> verdict([dict(zip(("quantity", "kind", "psi"), row)) for row in rows])
+        'path_norm_l2 orders the gaps best (Ψ 0.49); of the bounds occam does (Ψ 0.10); 1 is perfect, 0 is chance.'
+    """
+    ranked = [row for row in rows if row["psi"] == row["psi"]]
+    if not ranked:
+        return ""
+    said = f"{ranked[0]['quantity']} orders the gaps best (Ψ {ranked[0]['psi']:.2f})"
+    bound = next((row for row in ranked if row["kind"] == "bound"), None)
+    if bound is not None and bound is not ranked[0]:
+        said += f"; of the bounds {bound['quantity']} does (Ψ {bound['psi']:.2f})"
+    return f"{said}; 1 is perfect, 0 is chance."
+
+
 def show(console: Console, document: dict[str, Any]) -> None:
     """The best rows and what they are made of, for people."""
     apart = " and ".join(number(value, 2) for value in document["standard_errors_apart"])
@@ -120,4 +144,7 @@ def show(console: Console, document: dict[str, Any]) -> None:
     ]
     title = f"{len(document['rows'])} quantities, the best by Ψ; intervals in correlations.csv"
     console.print(grid(title, ["quantity", "kind", *columns.values()], rows, left=2, gap=2))
+    console.print(MEANING, highlight=False, style="dim")
     console.print(f"written to {document['folder']}: correlations.csv, correlations.png, scatter.png", highlight=False)
+    if said := verdict(document["rows"]):
+        console.print(said, highlight=False)

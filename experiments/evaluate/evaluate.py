@@ -20,7 +20,7 @@ from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
 from sparsebounds.experiments.shared.onnx_file import load_onnx
 from sparsebounds.experiments.shared.passes import Passes
-from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
+from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of_table, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.experiments.shared.targets import file_of, is_onnx
 from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
@@ -45,8 +45,9 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         if name not in bounds.BOUNDS:
             raise unknown("bound", name, bounds.BOUNDS)
     check_delta(config.delta)
-    if config.gamma is not None:
-        margin_of(config.gamma)
+    gamma = margin_of_table(config.gamma)
+    if config.what_if and isinstance(gamma, str) and gamma != "best":
+        raise Problem(f"--what-if has no margins of its own to take --gamma {gamma} from: give a number, or best")
     if config.pixel_range is not None and not -math.inf < config.pixel_range[0] <= config.pixel_range[1] < math.inf:
         low, high = config.pixel_range
         raise Problem(f"--pixel-range {low:g} {high:g} is no range: give the lowest value, then the highest")
@@ -70,7 +71,7 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
                 repetitions=config.repetitions,
                 simultaneous=config.simultaneous,
                 pixel_range=config.pixel_range,
-                options=None if config.gamma is None else {"gamma": margin_of(config.gamma)},
+                gamma=gamma,
                 progress=passes,
             )
         _add_terms(frame, terms)

@@ -25,7 +25,13 @@ class EvaluateConfig:
     )
     names: Annotated[tuple[str, ...], Option("--bound", help=f"Only this bound; repeatable: {', '.join(BOUNDS)}.")] = ()
     delta: Annotated[float, Option(help="Probability that a certificate fails.")] = 1e-3
-    gamma: Annotated[str | None, Option(help="Margin: a number, or best.", show_default="what each bound says")] = None
+    gamma: Annotated[
+        str | None,
+        Option(
+            help="Margin of all rows: a number, best, or percentile:P of the training margins (0 < P < 100).",
+            show_default="what each bound says",
+        ),
+    ] = None
     nodes: Annotated[str, Option(help="position, group or scalar.")] = "position"
     mask_fixed: Annotated[bool, Option("--mask-fixed", help="Zero weights were fixed before seeing the data.")] = False
     selections_fixed: Annotated[

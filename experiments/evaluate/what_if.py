@@ -10,7 +10,7 @@ import pandas as pd
 from sparsebounds import bounds
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.shared.passes import Passes
-from sparsebounds.experiments.shared.problems import Problem, one_line
+from sparsebounds.experiments.shared.problems import Problem, margin_of, one_line
 from sparsebounds.experiments.shared.user_model import Arrays
 
 COLUMNS = ("what if", "bound", "value now", "value", "complexity now", "complexity", "guarantee", "note")
@@ -57,7 +57,8 @@ def _changed(
     config: EvaluateConfig, change: str, bound: Any, graph: bounds.Graph, sample: bounds.Sample, arrays: Arrays
 ) -> bounds.Bound:
     what, _, how = change.rpartition("=")
-    options = _taken(bound, {"pixel_range": config.pixel_range, "mask_fixed": config.mask_fixed})
+    gamma = None if config.gamma is None else margin_of(config.gamma)
+    options = _taken(bound, {"pixel_range": config.pixel_range, "mask_fixed": config.mask_fixed, "gamma": gamma})
     layer = int(what) if what.lstrip("-").isdigit() else what
     try:
         if what == "samples":

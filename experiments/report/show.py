@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from sparsebounds.bounds.picked import subject
+from sparsebounds.bounds.printed import sure
 from sparsebounds.bounds.verdicts import verdict_of
 from sparsebounds.experiments.report.certified import BOUND
 from sparsebounds.experiments.report.follow import Followed
@@ -15,7 +17,7 @@ from sparsebounds.experiments.report.sparsity import sparsity
 from sparsebounds.experiments.shared.screen import Grid, Words
 from sparsebounds.experiments.shared.snapshot import FORMS, Form
 from sparsebounds.experiments.shared.tables import grid, number, show_errors, show_notes, show_tables
-from sparsebounds.experiments.shared.verdict import norms, sure, up
+from sparsebounds.experiments.shared.verdict import norms, up
 
 SOUND = Form("galanti", "position")
 SPOKEN = (BOUND, "held_out")
@@ -74,8 +76,8 @@ def verdicts(report: Report) -> list[str]:
         for row in certified.itertuples():
             worth = verdict_of(row.value, row.guarantee)
             said = (
-                f"with probability {sure(report.config['options']['delta'])} a network of this kind, drawn near a "
-                f"reference, errs on at most {up(row.value)} of new images: {worth}"
+                f"with probability {sure(report.config['options']['delta'])} {subject(BOUND)} errs on at most "
+                f"{up(row.value)} of new images: {worth}"
             )
         lines.append(f"{name}: {said}{norms(found)}.")
     return lines

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -83,7 +84,10 @@ def ended(call: Callable[[], Any], *, debug: bool) -> int:
         debug: also print the full traceback of what the user can put right.
     """
     try:
-        status = call()
+        with warnings.catch_warnings():
+            if not debug:
+                warnings.showwarning = _say_warning
+            status = call()
     except TyperException as error:
         return _complain(error.format_message())
     except Problem as error:
@@ -130,6 +134,13 @@ def _interrupt_again(lost: Any) -> None:
 def _complain(message: str) -> int:
     say(message)
     return 2
+
+
+def _say_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """A warning as one line, without the place in the code that it came from."""
+    say(str(message))
 
 
 def say(message: str) -> None:

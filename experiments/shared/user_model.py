@@ -43,8 +43,13 @@ def load_arrays(path: Path) -> Arrays:
     Raises:
         Problem: no such file, not an .npz file, truncated, pickled objects, or other keys.
     """
+    if path.is_dir():
+        raise Problem(f"{path} is a folder: give the file in it that numpy.savez(path, x=…, y=…) wrote")
     if not path.is_file():
         raise Problem(f"no data file {path}: save one with numpy.savez(path, x=…, y=…)")
+    with path.open("rb") as stream:
+        if stream.read(1) not in (b"P", b"\x93", b""):  # what .npz, .npy and a file cut off begin with
+            raise Problem(f"{path} is no .npz file: save one with numpy.savez(path, x=…, y=…)")
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
@@ -157,8 +162,17 @@ def _named(target: str) -> tuple[str, str, Any]:
     """The file, the name in it, and the module that the file is."""
     file, colon, name = target.rpartition(":")
     if not colon or not name or not file.endswith(".py"):
-        raise Problem(f"cannot read {target!r} as a model: write module.py:function")
+        raise Problem(f"cannot read {target!r} as a model: {_wanted(file, colon, name)}")
     return file, name, _load_module(Path(file))
+
+
+def _wanted(file: str, colon: str, name: str) -> str:
+    """What to write in place of a target that is none, near to what came."""
+    if name.endswith(".py") and not colon:
+        return f"say which function of it, {name}:FUNCTION; one x → scores, or one that builds your network"
+    if colon and Path(f"{file}.py").is_file():
+        return f"write the file's name in full, {file}.py:{name}"
+    return "write FILE.py:FUNCTION, or the path of an .onnx file"
 
 
 def _load_module(file: Path) -> Any:
@@ -211,5 +225,7 @@ def _made(value: Callable[..., Any], target: str, *arguments: Any, **named: Any)
 
 def _callable(network: Any, target: str) -> Callable[[Any], Any]:
     if not callable(network):
-        raise Problem(f"{target} built a {type(network).__name__}: it must build a function x → scores (B, C)")
+        raise Problem(
+            f"{target} built an object of type {type(network).__name__}: it must build a function x → scores (B, C)"
+        )
     return network

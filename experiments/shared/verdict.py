@@ -5,7 +5,8 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from sparsebounds import bounds
+from sparsebounds.bounds.picked import Picked, subject
+from sparsebounds.bounds.printed import sure
 from sparsebounds.bounds.verdicts import verdict_of
 from sparsebounds.experiments.shared.tables import number_up
 
@@ -16,7 +17,7 @@ NO_NORMS = ("distance", "held_out", "occam", "occam_quantised", "parameter_count
 def sentence(frame: pd.DataFrame, delta: float, *, together: bool = False) -> str:
     """The smallest certificate, and the smallest that norms of the layers give.
 
-    The smallest of N certificates is looked for after the fact: it holds with probability 1 − N δ.
+    The smallest of several was picked after looking: `Picked` says what that costs, here and on a page.
 
     Args:
         frame: rows of `bounds.table`, of one network.
@@ -35,11 +36,16 @@ def sentence(frame: pd.DataFrame, delta: float, *, together: bool = False) -> st
     if verdict_of(best["value"], "certificate") == "vacuous":
         smallest = f"the smallest of {len(found)} is {number_up(best['value'])} ({best['bound']})"
         return f"No certificate says anything of this network: {smallest}, and no error is above 1."
-    count = 1 if together else sum(_declared(name) for name in frame["bound"])
-    of = f", the smallest of {count} asked for" if count > 1 else ""
-    held = sure(min(count * delta, 1.0))
+    picked = Picked.among((row["bound"], row["guarantee"], delta) for row in frame.to_dict(orient="records"))
+    if picked.nothing_left and not together:
+        return (
+            f"Nothing is guaranteed: the smallest certificate was picked, and the δ of {picked.count} add up to "
+            f"{number_up(picked.spent)}; take a smaller --delta, fewer bounds, or --simultaneous."
+        )
+    held = sure(delta if together else picked.spent)
+    of = f", {picked.among_words}" if picked.among_words else ""
     return (
-        f"With probability {held} the network errs on at most {up(best['value'])} of new inputs "
+        f"With probability {held} {subject(best['bound'])} errs on at most {up(best['value'])} of new inputs "
         f"({best['bound']}{of}): informative{norms(frame)}."
     )
 
@@ -55,16 +61,6 @@ def norms(frame: pd.DataFrame, but: Collection[str] = NO_NORMS) -> str:
     return f"; norms of the layers alone {says}: smallest {number_up(least['value'])} ({least['bound']})"
 
 
-def sure(delta: float) -> str:
-    """1 − δ in per cent.
-
-    Example:
-        >>> sure(0.001), sure(1e-9)
-        ('99.9 %', '99.9999999 %')
-    """
-    return f"{100 * (1 - delta):.12g} %"
-
-
 def up(share: float) -> str:
     """Per cent with two digits, rounded up.
 
@@ -73,7 +69,3 @@ def up(share: float) -> str:
         '2.31 %'
     """
     return f"{math.ceil(share * 1e4 - 1e-9) / 100:.2f} %"
-
-
-def _declared(name: str) -> bool:
-    return name in bounds.BOUNDS and bounds.BOUNDS[name].declaration.guarantee == "certificate"

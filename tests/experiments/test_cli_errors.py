@@ -136,12 +136,49 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data.npz"
 
 
+def test_a_folder_in_place_of_a_file(run: Run, model: Path, data: Path) -> None:
+    (folder := model.parent / "made").mkdir()
+    assert_one_line(run("evaluate", f"{model}:scores", "--data", str(folder)), f"{folder} is a folder")
+    for option in ("--html", "--csv", "--latex"):
+        told = run("evaluate", f"{model}:scores", "--data", str(data), option, str(folder))
+        assert_one_line(told, f"{folder} is a folder", "give the name of a file")
+    assert_one_line(run("evaluate", f"{model}:scores", "--data", str(model)), "model.py is no .npz file")
+
+
+def test_a_function_that_returns_no_scores(run: Run, model: Path, data: Path) -> None:
+    model.write_text("def nothing(x):\n    x.sum()\n\ndef number(x):\n    return 3\n")
+    for name in ("nothing", "number"):
+        assert_one_line(run("evaluate", f"{model}:{name}", "--data", str(data)), "it returns no array")
+
+
+def test_channels_on_the_wrong_axis_are_named(run: Run, model: Path, tmp_path: Path) -> None:
+    model.write_text(
+        "import jax\nimport numpy as np\nK = np.ones((3, 3, 2, 4), np.float32)\n"
+        "def last(x):\n"
+        "    x = jax.lax.conv_general_dilated(x, K, (1, 1), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))\n"
+        "    return x.sum(axis=(1, 2))\n"
+    )
+    x = np.random.default_rng(0).random((6, 2, 5, 5)).astype(np.float32)
+    np.savez(tmp_path / "first.npz", x=x, y=np.arange(6) % 4)
+    told = run("evaluate", f"{model}:last", "--data", str(tmp_path / "first.npz"))
+    assert_one_line(told, "shape (1, 2, 5, 5)", "takes channels last, hand in numpy.moveaxis(x, 1, -1)")
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(run: Run, model: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "guess.npz", x=rng.random((200, 2)).astype(np.float32), y=rng.integers(0, 2, 200))
+    status, _, err = run("evaluate", f"{model}:scores", "--data", str(tmp_path / "guess.npz"), "--bound", "occam")
+    assert status == 0 and err.startswith("sparsebounds: the network errs on") and err.count("\n") == 1
+
+
 def test_evaluate_refuses_names(run: Run, model: Path, data: Path) -> None:
     arguments = ("--data", str(data))
     assert_one_line(run("evaluate", f"{model}:scores", *arguments, "--bound", "vc"), "'vc'", "galanti_published")
     assert_one_line(run("evaluate", f"{model}:score", *arguments), "'score'")
     assert_one_line(run("evaluate", f"{model}:number", *arguments), "'number'")
-    assert_one_line(run("evaluate", str(model), *arguments), "module.py:function")
+    assert_one_line(run("evaluate", str(model), *arguments), f"say which function of it, {model}:FUNCTION")
+    assert_one_line(run("evaluate", f"{model.with_suffix('')}:scores", *arguments), f"in full, {model}:scores")
+    assert_one_line(run("evaluate", str(model.parent), *arguments), "FILE.py:FUNCTION", ".onnx")
     assert_one_line(run("evaluate", "absent.py:f", *arguments), "absent.py")
     assert_one_line(run("evaluate", f"{model}:scores", *arguments, "--delta", "2"), "--delta 2")
     assert_one_line(run("evaluate", f"{model}:scores", *arguments, "--nodes", "edge"), "edge", "scalar")

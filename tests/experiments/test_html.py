@@ -9,6 +9,7 @@ import pytest
 from command_line import run, strict
 from onnx_twins import FOLDER
 
+from sparsebounds import bounds
 from sparsebounds.bounds.printed import upwards
 from sparsebounds.experiments.report import certified
 from sparsebounds.experiments.shared.distance.recipe import RECIPES, Recipe
@@ -51,6 +52,21 @@ def test_the_page_of_a_model_shows_what_is_printed(own: Path, capsys: pytest.Cap
     assert "1 without a number, and why" in html
     title = re.findall("<title>(.*?)</title>", html)[0]
     assert title.endswith("&lt;b&gt;model&lt;∕b&gt;.py:scores") and "<b>" not in html.split("<style>")[0]
+
+
+@pytest.mark.parametrize("together", [(), ("--simultaneous",)])
+def test_the_page_and_the_screen_quote_one_number_of_certificates(
+    together: tuple[str, ...], own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = own / "page.html"
+    more = ("--gamma", "percentile:30", "--repetitions", "natural", *together)
+    assert evaluated(own, *more, "--html", str(page)) == 0
+    said = [" ".join(text.split()) for text in (capsys.readouterr().out, page.read_text(encoding="utf-8"))]
+    counts = [re.findall(r"the smallest of (\d+) asked for", text) for text in said]
+    sure = [re.findall(r"With probability ([\d.]+ %) the network", text)[0] for text in said]
+    declared = [name for name, bound in bounds.BOUNDS.items() if bound.declaration.guarantee == "certificate"]
+    assert counts == [[str(len(declared))]] * 2, "covered or not, and whatever the margin made of them"
+    assert sure == ["99.9 %" if together else f"{100 - 0.1 * len(declared):.4g} %"] * 2
 
 
 def test_files_that_were_written_are_named(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

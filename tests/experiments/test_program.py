@@ -70,6 +70,17 @@ def test_help(command: str, flag: str, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.startswith("Usage: sparsebounds")
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_summary_of_a_command_is_cut_off(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert run("-h") == 0
+    lines = capsys.readouterr().out.partition("Commands:")[2].splitlines()
+    assert len(lines) > len(COMMANDS) / 2 and not [line for line in lines if line.endswith("...")]
+    assert max(map(len, lines)) <= width
+
+
 def test_help_lists_values(capsys: pytest.CaptureFixture[str]) -> None:
     expected = {"evaluate": values.BOUNDS, "audit": values.BOUNDS, "reproduce": values.EXPERIMENTS,
                 "report": (*values.ARCHITECTURES, *values.DATASETS, *values.TRAININGS),
@@ -150,6 +161,35 @@ def test_gamma_on_evaluate(own: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert [row["gamma"] for row in found][:2] == [0.5, 2.0] and found[2]["value"] <= min(r["value"] for r in found)
     assert evaluated(own, "--gamma", "-1") == 2
     assert "--gamma -1 is no margin above 0" in capsys.readouterr().err
+
+
+def test_a_percentile_of_the_margins_on_evaluate(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with np.load(own / "sample.npz") as arrays:
+        x, y = arrays["x"], arrays["y"]
+    taken = ("--bound", "galanti_published", "--bound", "galanti", "--repetitions", "natural")
+    assert evaluated(own, *taken, "--gamma", "percentile:40", "--json") == 0
+    rows = {row["bound"]: row for row in strict(capsys.readouterr().out)["rows"]}
+    top = np.sort(x, axis=1)
+    own_margins = np.sort(
+        np.where(x.argmax(axis=1) == y, top[:, -1] - top[:, -2], x[np.arange(len(x)), y] - top[:, -1])
+    )
+    assert rows["galanti"]["gamma"] == pytest.approx(abs(own_margins[int(0.4 * len(x)) - 1]), rel=1e-6)
+    assert rows["galanti"]["gamma"] == rows["galanti_published"]["gamma"]
+    for wrong in ("percentile:0", "percentile:100", "percentile:x", "percentile:"):
+        assert evaluated(own, "--gamma", wrong) == 2
+        assert "give a percentage between 0 and 100" in capsys.readouterr().err
+    assert evaluated(own, "--gamma", "percentile:10", "--what-if", "samples=1000") == 2
+    assert "--what-if has no margins" in capsys.readouterr().err
+
+
+def test_what_if_is_asked_at_the_margin_of_the_table(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for gamma in ("0.5", "2"):
+        more = ("--bound", "galanti", "--gamma", gamma, "--what-if", "samples=90", "--repetitions", "natural", "--json")
+        assert evaluated(own, *more) == 0
+        (changed,) = strict(capsys.readouterr().out)["what if"]
+        found.append((changed["value now"], changed["value"]))
+    assert all(now == changed for now, changed in found) and found[0] != found[1]
 
 
 def test_the_last_line_of_evaluate_is_the_verdict(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

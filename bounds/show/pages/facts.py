@@ -14,7 +14,8 @@ from sparsebounds.bounds.bound import Bound
 from sparsebounds.bounds.evidence import Evidence
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.graph.program import Program
-from sparsebounds.bounds.printed import percent, readable, upwards
+from sparsebounds.bounds.picked import Picked, subject
+from sparsebounds.bounds.printed import percent, readable, sure, upwards
 from sparsebounds.bounds.registry import BOUNDS
 from sparsebounds.bounds.verdicts import verdict_of
 
@@ -48,8 +49,7 @@ def certificates(found: Mapping[str, Bound]) -> dict[str, Bound]:
 def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
     """The headline of a page: what is guaranteed, by which bound, with what probability, and what that leaves open.
 
-    The smallest of N certificates was picked after looking, so that the δ of all of them are added up: also of those
-    that do not cover this network, for the sample had a hand in which these are.
+    The smallest of several was picked after looking, see `Picked`.
 
     Example:
         >>> rows = {name: Bound(value, 0, 0, 0, 0, 0.001, "certificate") for name, value in (("a", 0.05), ("b", 2.0))}
@@ -63,41 +63,39 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
     if not rows:
         return {"tone": "none", "word": "no certificate", "headline": "No bound here is a certificate.", "detail": ""}
     name, best = next(iter(rows.items()))
-    asked = [bound for bound in found.values() if bound.guarantee == "certificate"]
-    spent = math.fsum(bound.delta for bound in asked)
-    if best.value < 1 and spent >= 1:
-        headline = "Nothing is guaranteed: the smallest certificate was picked, and no probability is left for it."
-        detail = (
-            f"The δ of the {len(asked)} certificates add up to {upwards(spent)}: take a smaller δ, fewer bounds, or "
-            "simultaneous=True, which divides one δ among them."
-        )
-        return {"tone": "bad", "word": "nothing left", "headline": headline, "detail": detail}
-    sure = f"{math.floor(1e4 * (1 - spent)) / 1e2:g} %"
-    if best.value >= 1:
+    picked = Picked.among((one, bound.guarantee, bound.delta) for one, bound in found.items())
+    if verdict_of(best.value, best.guarantee) == "vacuous":
         headline = "Nothing is guaranteed: every certificate is 1 or more."
         detail = f"The smallest is {name}, {upwards(best.value)}; no error is above 1, so this says nothing."
         return {"tone": "bad", "word": "vacuous", "headline": headline, "detail": detail}
-    headline = f"With probability {sure} the network errs on at most {percent(best.value)} of new data."
+    if picked.nothing_left:
+        headline = "Nothing is guaranteed: the smallest certificate was picked, and no probability is left for it."
+        detail = (
+            f"The chances δ of each of {picked.count} certificates to fail add up to {upwards(picked.spent)}: take a "
+            "smaller δ, fewer bounds, or simultaneous=True, which divides one δ among them."
+        )
+        return {"tone": "bad", "word": "nothing left", "headline": headline, "detail": detail}
+    errs = f"{subject(name)} errs on at most {percent(best.value)} of new data"
     return {
         "tone": "good",
         "word": "informative",
-        "headline": headline,
-        "detail": _detail(name, best, rows, len(asked)),
+        "headline": f"With probability {sure(picked.spent)} {errs}.",
+        "detail": _detail(name, best, rows, picked),
     }
 
 
-def _detail(name: str, best: Bound, rows: Mapping[str, Bound], asked: int) -> str:
-    alone = f"{100 * (1 - best.delta):g} %"
-    text = f"By {name}, which alone holds with probability {alone}"
-    if asked > 1:
-        text += f"; the smallest of {asked} certificates asked for was picked, so their δ are added up"
+def _detail(name: str, best: Bound, rows: Mapping[str, Bound], picked: Picked) -> str:
+    text = f"By {name}, which alone holds with probability {sure(best.delta)}"
+    if picked.count > 1:
+        text += f"; it is {picked.among_words}, picked after looking, so that the chances of each to fail are added up"
     about = {"held_out": "It comes from held-out samples, not from theory.",
-             "occam_quantised": "It speaks of the network rounded to few bits."}  # fmt: skip
+             "occam_quantised": "It does not speak of the network before rounding."}  # fmt: skip
     text += f". {about[name]}" if name in about else "."
     others = {one: bound for one, bound in rows.items() if one not in about}
     if name in about and others:
         least, bound = next(iter(others.items()))
-        word = "it says nothing" if bound.value >= 1 else "it says little" if bound.value >= 0.5 else "informative"
+        vacuous = verdict_of(bound.value, bound.guarantee) == "vacuous"
+        word = "it says nothing" if vacuous else "it says little" if bound.value >= 0.5 else "informative"
         text += f" From the training sample alone the smallest is {least}, {upwards(bound.value)}: {word}."
     return text
 

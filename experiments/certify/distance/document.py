@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from sparsebounds.bounds.confidence.binomial import binomial_upper
+from sparsebounds.bounds.printed import sure
+from sparsebounds.bounds.verdicts import verdict_of
 from sparsebounds.experiments.certify.options import CertifyOptions
 from sparsebounds.experiments.shared.distance.fit import Fitted
 from sparsebounds.experiments.shared.distance.split import Split
@@ -15,6 +17,7 @@ from sparsebounds.experiments.shared.distance.weights import digest
 from sparsebounds.experiments.shared.files import plain, versions
 from sparsebounds.experiments.shared.scoring import misses
 from sparsebounds.experiments.shared.tables import grid
+from sparsebounds.experiments.shared.verdict import up
 from sparsebounds.nets.data.datasets import fingerprint
 
 FROZEN, TESTED = "reference, frozen, on the certified samples", "this network, on the test samples"
@@ -93,24 +96,23 @@ def _tried(one: Any, fitted: Fitted, found: Split) -> dict[str, Any]:
 
 def show(console: Console, found: dict[str, Any]) -> None:
     """The certificate for people, at most 80 columns."""
-    delta = found["delta"]
-    sure = f"{1 - delta:.12g}" if delta >= 1e-9 else f"1 - {delta:g}"
-    tested = "" if found["test_error"] is None else f" (test samples: {found['test_error']:.4f})"
-    verdict = "is at most" if found["guarantee"] == "certificate" else "would be at most, were there no objection:"
+    tested = "" if found["test_error"] is None else f" (of the test samples on {found['test_error']:.2%})"
+    certified = found["guarantee"] == "certificate"
+    verdict = "errs on at most" if certified else "would err, were there no objection, on at most"
     console.print(
-        f"With probability {sure} over the sample and one draw, the error of this network on new data {verdict} "
-        f"{_up(found['value'])}{tested}.",
+        f"With probability {sure(found['delta'])}, over the samples and one draw of the weights, this network "
+        f"{verdict} {up(found['value'])} of new data{tested}: {verdict_of(found['value'], found['guarantee'])}.",
         highlight=False,
     )
     cells = [(f"held-out bound: {name}", _up(row["value"])) for name, row in found["held_out"].items()]
     cells += [
         ("errors on the certified samples", f"{found['errors']} of {found['m']}"),
-        ("nats: log ratio of the draw", f"{found['terms']['log ratio of the draw']:.2f}"),
-        ("nats: configuration", f"{found['nats']['configuration']:.2f}"),
-        ("samples left out", str(found["left_out"]["samples"])),
+        ("samples left out, to train the reference", str(found["left_out"]["samples"])),
+        ("price of the distance from it, in nats", f"{found['terms']['log ratio of the draw']:.2f}"),
+        ("price of the settings, in nats", f"{found['nats']['configuration']:.2f}"),
     ]
-    console.print(grid("beside it", ("what", "value"), cells, left=2, gap=2))
-    console.print(f"{found['note']}.", highlight=False, style="dim")
+    console.print(grid("What it is made of, and what is beside it", ("what", "value"), cells, left=2, gap=2))
+    console.print(f"Note: {found['note']}.", highlight=False, style="dim")
 
 
 def _up(value: float) -> str:

@@ -39,6 +39,8 @@ def _draw(axes: Any, found: dict[str, Any]) -> None:
             axes.axhline(row["value"], color="0.4", linestyle=":", label="held-out bound of the frozen reference")
     axes.set_xlabel("step size λ" if sizes else "nothing left out")
     axes.set_ylabel("error")
-    axes.set_ylim(bottom=0)
-    axes.set_title(f"{found['network']}: m = {found['m']}, δ = {found['delta']:g}", fontsize=10)
+    axes.set_ylim(0, 1.1 * axes.dataLim.ymax)  # the star stands in full
+    axes.set_title(
+        f"Error of {found['network']}, certified on m = {found['m']} samples, δ = {found['delta']:g}", fontsize=10
+    )
     axes.legend(fontsize=8)

@@ -51,6 +51,20 @@ def test_raw_pixels_where_training_saw_0_to_1() -> None:
     assert "divided by 255" in found and "reach from 0 to 255" in found
 
 
+def test_raw_pixels_that_leave_the_network_better_than_chance() -> None:
+    f, x, y, *_ = trained()
+    unit = (x + 1) / 2
+
+    def network(x):  # half of the classes are lost where numbers are large
+        return f(2 * x - 1) - 1e4 * ((x.max(axis=(1, 2, 3)) > 1.5)[:, None] & (np.arange(10) > 6)).astype(np.float32)
+
+    raw = np.round(unit * 255).astype(np.uint8)
+    for inputs in (raw, raw.astype(np.float32)):
+        (found,) = said(lambda x: network(x.astype(np.float32)), inputs, y)
+        assert "chance" not in found and "divided by 255" in found
+    assert said(lambda x: network(x.astype(np.float32) / 255), raw, y) == (), "it scales them itself"
+
+
 def test_scaled_pixels_where_training_saw_raw_ones() -> None:
     f, x, y, *_ = trained()
     (found,) = said(lambda x: f(x / 127.5 - 1), (x + 1) / 2, y)

@@ -93,6 +93,12 @@ def test_the_verdict_adds_up_the_deltas_of_what_was_picked_from() -> None:
     assert verdict({"x": Bound(0.2, 0.2, 0, 0, 0, 0.01, "published")})["word"] == "no certificate"
 
 
+def test_of_which_network_the_verdict_speaks() -> None:
+    said = verdict({"occam_quantised": Bound(0.2, 0.2, 0, 0, 0, 0.01, "certificate")})
+    assert said["headline"] == "With probability 99 % the network rounded to few bits errs on at most 20 % of new data."
+    assert verdict({"x": Bound(0.99995, 1, 0, 0, 0, 0.01, "certificate")})["word"] == "vacuous", "as its row says"
+
+
 def test_only_what_was_claimed_is_called_declared(table) -> None:
     said = dict(declared(evidence_of(table)))
     assert said["every coordinate that can occur lies in"] == "-1 to 1"
