@@ -48,8 +48,8 @@ class Picked:
 
     @property
     def among_words(self) -> str:
-        """ "the smallest of 21 asked for"; empty where there was no choice."""
-        return f"the smallest of {self.count} asked for" if self.count > 1 else ""
+        """ "the smallest of 21 certificates asked for"; empty where there was no choice."""
+        return f"the smallest of {self.count} certificates asked for" if self.count > 1 else ""
 
 
 def subject(name: str) -> str:

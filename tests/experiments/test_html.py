@@ -62,7 +62,7 @@ def test_the_page_and_the_screen_quote_one_number_of_certificates(
     more = ("--gamma", "percentile:30", "--repetitions", "natural", *together)
     assert evaluated(own, *more, "--html", str(page)) == 0
     said = [" ".join(text.split()) for text in (capsys.readouterr().out, page.read_text(encoding="utf-8"))]
-    counts = [re.findall(r"the smallest of (\d+) asked for", text) for text in said]
+    counts = [re.findall(r"the smallest of (\d+) certificates asked for", text) for text in said]
     sure = [re.findall(r"With probability ([\d.]+ %) the network", text)[0] for text in said]
     declared = [name for name, bound in bounds.BOUNDS.items() if bound.declaration.guarantee == "certificate"]
     assert counts == [[str(len(declared))]] * 2, "covered or not, and whatever the margin made of them"

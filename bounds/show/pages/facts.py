@@ -84,20 +84,28 @@ def verdict(found: Mapping[str, Bound]) -> dict[str, str]:
     }
 
 
+ABOUT = {"held_out": " (errors on held-out samples, no theory)", "occam_quantised": " (not before rounding)"}
+"""What has to be said of bounds that are no statement of theory about the network as it came."""
+
+
 def _detail(name: str, best: Bound, rows: Mapping[str, Bound], picked: Picked) -> str:
-    text = f"By {name}, which alone holds with probability {sure(best.delta)}"
+    text = f"By {name}{ABOUT.get(name, '')}, which alone holds with probability {sure(best.delta)}"
     if picked.count > 1:
-        text += f"; it is {picked.among_words}, picked after looking, so that the chances of each to fail are added up"
-    about = {"held_out": "It comes from held-out samples, not from theory.",
-             "occam_quantised": "It does not speak of the network before rounding."}  # fmt: skip
-    text += f". {about[name]}" if name in about else "."
-    others = {one: bound for one, bound in rows.items() if one not in about}
-    if name in about and others:
-        least, bound = next(iter(others.items()))
-        vacuous = verdict_of(bound.value, bound.guarantee) == "vacuous"
-        word = "it says nothing" if vacuous else "it says little" if bound.value >= 0.5 else "informative"
-        text += f" From the training sample alone the smallest is {least}, {upwards(bound.value)}: {word}."
+        text += f"; it is {picked.among_words}, picked after looking, so that their chances to fail are added up"
+    text += "."
+    theory = {one: bound for one, bound in rows.items() if one not in ABOUT}
+    if name in ABOUT and theory:
+        text += f" From the training sample alone theory guarantees {_guaranteed(*next(iter(theory.items())))}."
+        if name == "held_out" and (rounded := rows.get("occam_quantised")) and rounded.value < 1.0:
+            text += f" For the network rounded to few bits it is {percent(rounded.value)} (occam_quantised)."
     return text
+
+
+def _guaranteed(name: str, bound: Bound) -> str:
+    """What the smallest bound from theory says."""
+    if verdict_of(bound.value, bound.guarantee) == "vacuous":
+        return f"nothing: the smallest, {name}, is {upwards(bound.value)}, and no share of errors is above 1"
+    return f"at most {percent(bound.value)} ({name})"
 
 
 def numbers(evidence: Evidence) -> list[tuple[str, str]]:
