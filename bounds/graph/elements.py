@@ -85,8 +85,9 @@ def _changes(table: Int[np.ndarray, "columns n"]) -> Int[np.ndarray, "columns ro
 
 def largest_count(elements: Int[np.ndarray, " ..."], group: Int[np.ndarray, " ..."]) -> int:
     """How often an element occurs in one group, at most; absent ones do not count."""
-    present = elements >= 0
-    codes = (elements + np.broadcast_to(group, elements.shape) * (int(elements.max(initial=0)) + 1))[present]
+    present, most = elements >= 0, int(elements.max(initial=0))
+    low = int(np.min(elements, where=present, initial=most))  # a layer reads few elements of a deep network
+    codes = (elements - low + np.broadcast_to(group, elements.shape) * (most - low + 1))[present]
     if codes.max(initial=0) < 8 * codes.size + 10**6:  # counting is faster than sorting, and small enough
         return int(np.bincount(codes).max(initial=1))
     return int(np.unique(codes, return_counts=True)[1].max(initial=1))

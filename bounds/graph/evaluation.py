@@ -9,6 +9,9 @@ from jaxtyping import Float64, Int, Shaped
 
 from sparsebounds.bounds.graph.graph import Graph
 
+TOGETHER = 1 << 22
+"""Values of the largest layer that are in memory at a time, unless one input has more."""
+
 
 def evaluate(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Float64[np.ndarray, "B C"]:
     """The scores that the graph computes, in float64.
@@ -30,6 +33,9 @@ def evaluate(graph: Graph, x: Shaped[np.ndarray, "B ..."]) -> Float64[np.ndarray
         >>> bounds.evaluate(graph, np.ones((1, 2))).tolist()
         [[1.0, 2.0]]
     """
+    x, together = np.asarray(x), max(1, TOGETHER // max(layer.size for layer in graph.layers))
+    if len(x) > together:
+        return np.concatenate([evaluate(graph, x[s : s + together]) for s in range(0, len(x), together)])
     last = np.zeros((len(x), 0))
     for _, values in _layer_values(graph, x):
         last = values

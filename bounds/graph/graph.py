@@ -118,7 +118,11 @@ class Graph:
 
     @per_graph
     def _partitioned(self, nodes: Partition, group_size: int) -> Graph:
-        found = replace(self, nodes=nodes, group_size=group_size)
+        return self.apart(nodes, group_size)
+
+    def apart(self, nodes: Partition, group_size: int | None = None) -> Graph:
+        """As `partition`, made anew: what is computed of these nodes goes with it. Blocks of all scalars are large."""
+        found = replace(self, nodes=nodes, group_size=self.group_size if group_size is None else group_size)
         object.__setattr__(found, "shared", self.shared)
         return found
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32
 from scipy.special import softmax
 
-from sparsebounds.bounds.graph.elements import ABSENT, as_elements
+from sparsebounds.bounds.graph.elements import ABSENT, as_elements, owners, present_elements
 from sparsebounds.bounds.graph.layers import Activation, Attention, Linear, Product, Unknown
 from sparsebounds.bounds.graph.terms import Diagonal
 from sparsebounds.bounds.reader.bilinear import Bilinear
@@ -68,12 +68,12 @@ def _attention(
 def _scores_below(builder: Builder, elements: Int[np.ndarray, "H T S"]) -> Int[np.ndarray, "H T S"] | None:
     """For each of these the score that it is a function of, element by element; ABSENT where there is none."""
     present = elements >= 0
-    owner = np.unique(builder.layer_indices(elements[present])).tolist()
+    owner = owners(elements, np.asarray(builder.offsets))
     if len(owner) != 1:
         return None
     index = owner[0]
     if index in builder.bilinear:
-        distinct = len(np.unique(elements[present])) == int(present.sum())
+        distinct = len(present_elements(elements)) == int(present.sum())
         return elements if distinct else None
     local = np.where(present, elements - builder.offsets[index], 0)
     for read in _one_by_one(builder, index):

@@ -78,11 +78,11 @@ class Layers:
 
     def channel_axis(self, view: View) -> int:
         """The axis along which the position does not change; the last one when the elements do not tell."""
-        position = np.full(self.offsets[-1] + 1, ABSENT, dtype=np.int64)
+        seen = np.full(view.shape, ABSENT, dtype=np.int64)
         for i in self.sources(view):
-            layer = self.layers[i]
-            position[self.offsets[i] : self.offsets[i + 1]] = self.offsets[i] + np.arange(layer.size) // layer.channels
-        seen = position[view.ids]
+            low, channels = self.offsets[i], self.layers[i].channels
+            mine = (view.ids >= low) & (view.ids < self.offsets[i + 1])
+            seen = np.where(mine, low + (view.ids - low) // channels, seen)
         for axis in reversed(range(view.ids.ndim)):
             if view.shape[axis] > 1:
                 spread = np.ptp(np.where(seen < 0, seen.max(axis=axis, keepdims=True), seen), axis=axis)

@@ -7,6 +7,7 @@ from collections.abc import Collection
 import numpy as np
 from jaxtyping import Float64, Int
 
+from sparsebounds.bounds.graph.elements import owners
 from sparsebounds.bounds.graph.layers import Linear, Product, Unknown
 from sparsebounds.bounds.reader.layers import Layers
 
@@ -35,14 +36,15 @@ class Probe:
 
     def read(self, elements: Int[np.ndarray, "*shape"]) -> Float64[np.ndarray, " draws *shape"] | None:
         """Values of these elements, 0 for ABSENT; None where they depend on more than the free layers."""
-        owner = self.layers.layer_indices(elements)
-        out = np.zeros((DRAWS, *elements.shape))
-        for i in np.unique(owner[elements >= 0]).tolist():
+        out, offsets = np.zeros((DRAWS, *elements.shape)), np.asarray(self.layers.offsets)
+        for i in owners(elements, offsets):
             values = self._of(i)
             if values is None:
                 return None
-            mine = owner == i
-            out[:, mine] = values[:, elements[mine] - self.layers.offsets[i]]
+            mine = (elements >= offsets[i]) & (elements < offsets[i + 1])
+            if mine.all():
+                return np.asarray(values[:, elements - offsets[i]])
+            out[:, mine] = values[:, elements[mine] - offsets[i]]
         return out
 
     def _of(self, index: int) -> Float64[np.ndarray, "draws size"] | None:
@@ -53,7 +55,7 @@ class Probe:
         if layer.role == "input" or self.elements > LARGEST:
             return None
         for elements in layer.elements_read:  # those below first: `evaluate` cannot say that there are none
-            for source in np.unique(self.layers.layer_indices(elements[elements >= 0])).tolist():
+            for source in owners(elements, np.asarray(self.layers.offsets)):
                 if self._of(source) is None:
                     return None
         with np.errstate(all="ignore"):
@@ -72,7 +74,7 @@ def grounds(layers: Layers, elements: Int[np.ndarray, " ..."]) -> set[int]:
     """The layers below these elements that sums, products and copies come from: where a guess begins."""
     found: set[int] = set()
     seen: set[int] = set()
-    queue = np.unique(layers.layer_indices(elements[elements >= 0])).tolist()
+    queue = owners(elements, np.asarray(layers.offsets))
     while queue:
         index = queue.pop()
         if index in seen:
@@ -84,7 +86,7 @@ def grounds(layers: Layers, elements: Int[np.ndarray, " ..."]) -> set[int]:
             found.add(index)
             continue
         for read in layer.elements_read:
-            queue += np.unique(layers.layer_indices(read[read >= 0])).tolist()
+            queue += owners(read, np.asarray(layers.offsets))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import jax
@@ -63,14 +63,15 @@ def recognised(value: Pointwise) -> Recognised | None:
             continue
         program = _program(value, variable)
         if program not in _TOLD:
-            _TOLD[program] = _told(_Compared(value, variable))
+            best = _told(_Compared(value, variable))
+            _TOLD[program] = None if best is None else (best.function, best.scale)
         told = _TOLD[program]
         if told is not None:
-            return replace(told, variable=variable)
+            return Recognised(variable, *told)
     return None
 
 
-_TOLD: dict[Hashable, Recognised | None] = {}
+_TOLD: dict[Hashable, tuple[Nonlinearity | str, float] | None] = {}
 """What a program of numbers was recognised as: all layers of a network mostly have one activation."""
 
 

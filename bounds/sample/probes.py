@@ -24,8 +24,7 @@ MOST, LEAST = 64, 8
 """So many probes are spread over a sample: the most, and the fewest where inputs are large."""
 NUMBERS = 1 << 19
 """Coordinates in all of them together, unless the fewest have more."""
-TOGETHER = 16
-"""Probes whose activations are in memory at a time, at most."""
+_TOGETHER = 16
 _GOLDEN = 0.6180339887498949
 
 
@@ -142,10 +141,9 @@ def check_probes(graph: Graph | Program, probes: Probes) -> None:
         ...
         ValueError: the sample was measured of another network than the graph: among 2 of its inputs, differences ...
     """
-    together = int(np.clip(NUMBERS // max(1, probes.inputs[0].size), 1, TOGETHER))
-    starts = range(0, len(probes.inputs), together)
+    starts = range(0, len(probes.inputs), _TOGETHER)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = np.concatenate([_scores(graph, probes.inputs[s : s + together]) for s in starts])
+        found = np.concatenate([_scores(graph, probes.inputs[s : s + _TOGETHER]) for s in starts])
     if not np.isfinite(found).all():
         raise ValueError("the graph's scores are NaN or infinite: its weights are not finite, or overflow; retrain it")
     worst = disagreement(found, probes.scores)

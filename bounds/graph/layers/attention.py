@@ -48,7 +48,8 @@ class Attention(NoTerms):
     def evaluate(self, read: Read) -> Float64[np.ndarray, "batch size"]:
         """Its values for a batch of inputs: float64 (batch, size)."""
         q, k, v = read(self.query), read(self.key), read(self.value)
-        scores = self.scale * np.einsum("bthd,bshd->bhts", q, k)
+        scores = self.scale * (q.transpose(0, 2, 1, 3) @ k.transpose(0, 2, 3, 1))  # (batch, heads, T, S)
         if self.mask is not None:
             scores = np.where(self.mask, scores, -np.inf)
-        return np.einsum("bhts,bshe->bthe", softmax(scores, axis=-1), v).reshape(len(q), -1)
+        seen = softmax(scores, axis=-1) @ v.transpose(0, 2, 1, 3)
+        return np.asarray(seen.transpose(0, 2, 1, 3).reshape(len(q), -1))

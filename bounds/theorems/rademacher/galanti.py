@@ -100,15 +100,15 @@ def _forms(graph: Graph, sample: Sample, nodes: Nodes, mask_fixed: bool) -> Iter
     partitions = _partitions(graph, nodes)
     price = {"choice of nodes": math.log(len(partitions))} if len(partitions) > 1 else {}
     for partition in partitions:
-        chosen = graph.partition(partition)
-        for form in _complexities_of(chosen, sample, mask_fixed):
-            yield replace(form, prices={**price, **form.prices}, terms={"nodes": chosen.nodes, **form.terms})
+        for form in _complexities_of(graph, partition, sample, mask_fixed):
+            yield replace(form, prices={**price, **form.prices}, terms={"nodes": partition, **form.terms})
 
 
 @per_graph
-def _complexities_of(graph: Graph, sample: Sample, mask_fixed: bool) -> list[ClassSize]:
-    """`complexities`, once for `galanti` and `galanti_best`."""
-    return complexities(graph, sample.energies, sample.m, mask_fixed)
+def _complexities_of(graph: Graph, partition: Partition, sample: Sample, mask_fixed: bool) -> list[ClassSize]:
+    """`complexities` of a partition, once for `galanti` and `galanti_best`."""
+    chosen = graph if partition == graph.nodes else graph.apart(partition)
+    return complexities(chosen, sample.energies, sample.m, mask_fixed)
 
 
 def complexities(graph: Graph, energies: Float64[np.ndarray, " ..."], m: int, mask_fixed: bool) -> list[ClassSize]:
