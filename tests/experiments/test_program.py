@@ -200,7 +200,8 @@ def test_the_last_line_of_evaluate_is_the_verdict(own: Path, capsys: pytest.Capt
     assert verdict.endswith("and no error is above 1.") and len(verdict) < 60
     assert evaluated(own, "--bound", "galanti", "--bound", "occam", *natural) == 0
     verdict = " ".join(capsys.readouterr().out.split()).rpartition("With probability 99.8 % the network errs")[2]
-    assert "(occam, the smallest of 2 certificates asked for): informative; norms of the layers alone say nothing" in verdict
+    said = "(occam, the smallest of 2 certificates asked for): informative; norms of the layers alone say nothing"
+    assert said in verdict
 
 
 @pytest.mark.parametrize("module", sorted(extras.EXTRAS))
