@@ -187,7 +187,7 @@ class Network:
         Raises:
             ValueError: a function that changes a module which it closes over.
         """
-        shape = x.shape, x.dtype, len(x.devices()), jax.config.values["jax_default_matmul_precision"]
+        shape = x.shape, x.dtype, frozenset(x.devices()), jax.config.values["jax_default_matmul_precision"]
         if shape not in self._calls:
             try:
                 call = self._compile(x, shape)
@@ -246,7 +246,8 @@ class _Program:
 
     def __init__(self, jaxpr: Jaxpr, weights: Any, x: jax.Array) -> None:
         # A jitted function inside keeps its constants: they belong to the program and are told apart as objects.
-        self.inner = tuple(_inner_constants(jaxpr))
+        # What a program calls in Python is not in its text: those calls are told apart in the same way.
+        self.inner = (*_inner_constants(jaxpr), *_callbacks(jaxpr))
         self.run = jax.jit(lambda weights, x: jaxpr_as_fun(ClosedJaxpr(jaxpr, weights[0]))(*weights[1], x))
         self.text = hashlib.sha256(self.run.lower(weights, x).as_text().encode()).digest()
 
@@ -266,13 +267,27 @@ def _shared(program: _Program) -> _Program:
 
 
 def _inner_constants(jaxpr: Jaxpr) -> Iterator[Any]:
+    for inner in _inner(jaxpr):
+        if isinstance(inner, ClosedJaxpr):
+            yield from inner.consts
+        yield from _inner_constants(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+
+
+def _callbacks(jaxpr: Jaxpr) -> Iterator[Any]:
+    """What pure_callback and its like call."""
+    for eqn in jaxpr.eqns:
+        if "callback" in eqn.primitive.name:
+            yield from (value for value in eqn.params.values() if callable(value))
+    for inner in _inner(jaxpr):
+        yield from _callbacks(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
+
+
+def _inner(jaxpr: Jaxpr) -> Iterator[ClosedJaxpr | Jaxpr]:
+    """The programs inside the operations of a program."""
     for eqn in jaxpr.eqns:
         for value in jax.tree.leaves(list(eqn.params.values())):
-            if isinstance(value, ClosedJaxpr):
-                yield from value.consts
-                yield from _inner_constants(value.jaxpr)
-            elif isinstance(value, Jaxpr):
-                yield from _inner_constants(value)
+            if isinstance(value, ClosedJaxpr | Jaxpr):
+                yield value
 
 
 def _kept(leaf: Any) -> Any:

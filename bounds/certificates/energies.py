@@ -10,10 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float64, Int, Shaped
+from jaxtyping import Float, Float64, Int, Shaped, UInt64
 
 from sparsebounds.bounds.confidence.bernstein import bernstein_upper
 from sparsebounds.bounds.moments.margin_forms import MarginForm
+from sparsebounds.bounds.sample.fingerprinting import fingerprints
 
 Features = Callable[[np.ndarray], np.ndarray]
 """(m, …) inputs → (m, D): fixed functions of them whose energies a class sees, in place of the inputs' own."""
@@ -50,9 +51,13 @@ class Energies:
     m: int
     weights: EnergyWeights
     """What the inputs, or their features, were weighed with."""
+    lambdas: Float64[np.ndarray, "K C"]
+    """λ² of the form that they were added up with."""
     inputs: Float64[np.ndarray, "C d"]
     """Σ over the samples of a class of the inputs squared: whose energies these are."""
     features: Features | None = None
+    marks: UInt64[np.ndarray, " m"] | None = None
+    """Fingerprints of the inputs whose features were weighed: sums of squares do not know the sign of an input."""
 
 
 def measure_energies(
@@ -102,8 +107,13 @@ def measure_energies(
             f"a weighted energy of the sample is {largest[worst]:.6g}, its stated limit {limits[worst]:.6g}; "
             "give a limit that holds for every input, or clip the inputs in a front end"
         )
-    n = len(values)
-    return Energies(means / n, squares / n, stated, n, weights, inputs, features)
+    n, marks = len(values), None if features is None else marks_of(values)
+    return Energies(means / n, squares / n, stated, n, weights, form.weights.copy(), inputs, features, marks)
+
+
+def marks_of(values: Shaped[np.ndarray, "m ..."]) -> UInt64[np.ndarray, " m"]:
+    """Fingerprints of what a network receives, as float32."""
+    return fingerprints(np.asarray(values, dtype=np.float32))
 
 
 def bernstein_limits(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float64, UInt64
 
 from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
-from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, Features, bernstein_limits
+from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, Features, bernstein_limits, marks_of
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
@@ -31,6 +32,7 @@ from sparsebounds.bounds.sample.sample import Sample
 
 RATIOS = (1.1, 1.2, 1.5)
 """Ratios of the grid of radii that differ from row to row."""
+DECLARED = "that no sample shaped the family is declared, not checked (shaped_by=, left_out=)"
 SAME = 1e-6
 """Two sums over one sample, in another order, agree up to this."""
 
@@ -165,7 +167,10 @@ def certify_family(
         "energies: log(1/failure probability) of each": log_inverse,
     }
     step = smallest(sizes, sample, Payment.of_theorem_3(delta, gamma))
-    return bound_from_step(step, certify_family, sample, terms=terms)
+    bound = bound_from_step(step, certify_family, sample, terms=terms)
+    if left_out is None and family.shaped_by is None:
+        bound = replace(bound, note="; ".join(part for part in (bound.note, DECLARED) if part))
+    return bound
 
 
 def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sample) -> None:
@@ -187,12 +192,23 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
             "the energies are those of other inputs or labels than the sample's; measure them on exactly what the "
             "network receives, behind its front end, with its labels"
         )
-    if measured.features is not None:  # the same inputs were shown to the family's own features
+    if measured.lambdas.shape != form.weights.shape or not np.array_equal(measured.lambdas, form.weights):
+        raise ValueError("the energies were added up with another form than the family's; measure them with its own")
+    if measured.features is not None:
+        _check_shown(measured, sample)
         return
     by_class = of_sample @ needed.inputs.T + sample.class_counts[:, None] * needed.constant
     own = (form.weights @ by_class).T / sample.m
     if measured.means.shape != own.shape or not np.allclose(measured.means, own, rtol=SAME, atol=0.0):
-        raise ValueError("the energies were added up with another form than the family's; measure them with its own")
+        raise ValueError("the energies are not those of the sample's inputs and labels; measure them again")
+
+
+def _check_shown(measured: Energies, sample: Sample) -> None:
+    """Raise ValueError unless the features were those of the sample's inputs, as far as its probes tell."""
+    if sample.probe_inputs is None or measured.marks is None:
+        raise ValueError("a sample without probes cannot be told from another one; use Sample.measure")
+    if not np.isin(marks_of(sample.probe_inputs), measured.marks).all():
+        raise ValueError("the energies are those of other inputs than the sample's; measure them on what it received")
 
 
 def _sizes(

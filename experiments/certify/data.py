@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -139,7 +140,8 @@ def energy_clip(
 
     def apply(v: Any) -> Any:
         v = jnp.asarray(v)
-        z = jnp.square(maps(v).reshape(len(v), -1)) @ weights.T
+        with jax.default_matmul_precision("highest"):  # rounding must stay far below the slack of the stated limits
+            z = jnp.square(maps(v).reshape(len(v), -1)) @ weights.T
         factor = jnp.sqrt(jnp.min(room / jnp.maximum(z, jnp.float32(1e-30)), axis=1))
         return v * jnp.minimum(1.0, factor).reshape(-1, *[1] * (v.ndim - 1))
 

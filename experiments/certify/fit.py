@@ -77,7 +77,10 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     marks["training"] = time.perf_counter()
     graph = bounds.read_graph(scores, values[:2])
     sample = bounds.Sample.measure(scores, prepared.certified, y, batch_size=2048)
-    bound = certify_family(graph, sample, family, energies, delta=delta, choices=choices, tied_only=True)
+    shaped_by = prepared.front_end.shaped_by
+    bound = certify_family(
+        graph, sample, family, energies, delta=delta, choices=choices, tied_only=True, left_out=shaped_by
+    )
     marks["certificate"] = time.perf_counter()
     frozen = None if rehearsal is None else margins(model.scores(rehearsal), values, y)
     return Fitted(bound, scores, graph, prepared, family, energies, _by_row(family, weights), frozen, laps(marks))

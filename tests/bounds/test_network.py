@@ -216,3 +216,31 @@ def test_a_network_has_the_weights_of_the_moment_it_was_made():
 def test_what_cannot_be_called_is_refused():
     with pytest.raises(ValueError, match=r"the network is a list; a function of one batched input is needed"):
         bounds.read_graph([1.0], X[:2])
+
+
+def test_calls_into_python_are_no_shared_program() -> None:
+    """Their programs read alike, whatever they call."""
+
+    def calling(scale: float):
+        shape = jax.ShapeDtypeStruct((5, 2), jnp.float32)
+        inner = jax.jit(lambda x: jax.pure_callback(lambda v: np.asarray(scale * v, np.float32), shape, x))
+        return lambda x: inner(x) + 0.0
+
+    x = jnp.ones((5, 2))
+    assert [float(Network(calling(scale)).compiled(x)[0, 0]) for scale in (1.0, 5.0, -3.0)] == [1.0, 5.0, -3.0]
+
+
+def test_rounded_networks_run_the_program_of_the_first() -> None:
+    traced = []
+
+    def f(params, x):
+        traced.append(x.shape)
+        return x @ params["w"].astype(jnp.float32)
+
+    network, x = Network(f, {"w": np.eye(2, dtype=np.float32)}), jnp.ones((5, 2))
+    network.compiled(x)
+    before = len(traced)
+    assert float(network.with_arrays(lambda w: 3 * w).compiled(x)[0, 0]) == 3.0 and len(traced) == before
+    assert float(network.compiled(x)[0, 0]) == 1.0
+    half = network.with_arrays(lambda w: jnp.asarray(w, jnp.bfloat16))
+    assert half.compiled(x).dtype == jnp.float32 and len(traced) > before

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt64
@@ -20,6 +24,21 @@ from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.moments.margin_forms import MarginForm
 from sparsebounds.bounds.sample.fingerprinting import as_fingerprints
 from sparsebounds.bounds.sample.sample import Sample
+
+
+def frozen(value: Any) -> Any:
+    """A copy that nobody can write to, of an array, of arrays by layer, or of a margin form; anything else as it is.
+
+    A class is fixed: what it was charged for must be what its members are compared with.
+    """
+    if isinstance(value, np.ndarray):
+        value = value.copy()
+        value.setflags(write=False)
+    elif isinstance(value, Mapping):
+        value = MappingProxyType({key: frozen(one) for key, one in value.items()})
+    elif isinstance(value, MarginForm):
+        value = replace(value, **{one.name: frozen(getattr(value, one.name)) for one in fields(value)})
+    return value
 
 
 class BoxClass(ABC):
@@ -50,6 +69,8 @@ class BoxClass(ABC):
     def __post_init__(self) -> None:
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
+        for one in fields(self):  # type: ignore[arg-type]  # every class of boxes is a dataclass
+            object.__setattr__(self, one.name, frozen(getattr(self, one.name)))
         check_shapes(self.form, self.charges, self.sizes, self.ranges)
 
     @property

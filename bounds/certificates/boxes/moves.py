@@ -93,6 +93,8 @@ def _pass_down(
         half = hidden.get(index)
         if half is None or half.shape != (len(dot.weight), dot.weight.shape[1] + 1, dot.weight.shape[2]):
             raise ValueError(f"no h for {label(layer)}, or of another shape than its weights and a bias")
+        if not (np.isfinite(half).all() and (half >= 0).all()):
+            raise ValueError(f"h of {label(layer)} must be finite and not negative")
         most = np.maximum(np.abs(dot.weight) + half[:, :-1], 2 * half[:, :-1])
         moved += dot.with_strengths(most).apply_transposed(own, np.abs, len(moved))
         moves = dot.with_strengths(half[:, :-1]).apply_transposed(own, np.abs, len(moved))

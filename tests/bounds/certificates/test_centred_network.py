@@ -11,7 +11,7 @@ from classes_fixed import two_layers
 
 from sparsebounds import bounds
 from sparsebounds.bounds.audit.certificates.centred import audit_centred
-from sparsebounds.bounds.certificates import boxes_around_network, certify_family, measure_energies
+from sparsebounds.bounds.certificates import CentredNetwork, boxes_around_network, certify_family, measure_energies
 from sparsebounds.bounds.certificates.boxes.moves import moves_of, ranges_of
 from sparsebounds.bounds.graph.evaluation import activations
 from sparsebounds.bounds.moments.margin_forms import tree_form
@@ -69,24 +69,34 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
     with pytest.raises(ValueError, match="width"):
         boxes_around_network(graph0, TWO, x[:500], y[:500], np.full(3, 2.0), width=0, shaped_by=None,
                              side_floor=0.05, size_floor=0.05)  # fmt: skip
+    kept, x, y = (x[:500], y[:500]), x[500:], y[500:]
     around = boxes_around_network(
-        graph0, TWO, x[:500], y[:500], np.full(3, 2.0), width=0.1, shaped_by=None, side_floor=0.05, size_floor=0.05
-    )
+        graph0, TWO, *kept, np.full(3, 2.0), width=0.1, shaped_by=bounds.sample.fingerprints(kept[0]), side_floor=0.05,
+        size_floor=0.05,
+    )  # fmt: skip
     weights = around.energy_weights(graph)
     features = around.features(x)
     assert features.shape[1] + 1 == around.moves.shape[1] and (np.abs(features) <= around.largest[:-1] + 1e-5).all()
     limits = weights.limits(around.largest[:-1])
     energies = measure_energies(weights, TWO, x, y, limits, features=around.features)
     sample = bounds.Sample.measure(f, x, y)
+    other_form = replace(TWO, weights=1e-6 * TWO.weights)
     for wrong, said in (
         (measure_energies(weights, TWO, features, y, limits), "other features"),
         (measure_energies(weights, TWO, x[::-1], y, limits, features=around.features), "other inputs or labels"),
         (measure_energies(weights, TWO, 0.5 * x, y, limits, features=around.features), "other inputs or labels"),
+        (measure_energies(weights, TWO, -x, y, limits, features=around.features), "those of other inputs"),
+        (measure_energies(weights, other_form, x, y, limits, features=around.features), "another form"),
     ):
         with pytest.raises(ValueError, match=said):
             certify_family(graph, sample, around, wrong, delta=0.01)
     b = certify_family(graph, sample, around, energies, delta=0.01, choices={"width": 6})
-    assert b.value < 0.5 and b.guarantee == "certificate"
+    assert b.value < 0.5 and b.guarantee == "certificate" and "declared" not in b.note
+    with pytest.raises(ValueError, match="500 of"):
+        certify_family(graph, bounds.Sample.measure(f, *kept), around, energies, delta=0.01)
+    told = replace(around, shaped_by=None)
+    energies = measure_energies(weights, TWO, x, y, limits, features=told.features)
+    assert "declared, not checked" in certify_family(graph, sample, told, energies, delta=0.01).note
     low, most = around.radii(graph)[0], around.most(graph)
     assert low <= b.terms["c_j = ratio^j"] * b.gamma <= most and low < 1.02 / 1.1 * 1.001
     assert b.terms["nats: choice of width, one of 6"] == pytest.approx(math.log(6))
@@ -98,6 +108,23 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
         around.radii(two_layers(rng, inputs=3, hidden=5)[0])
     with pytest.raises(ValueError, match="larger than the class states"):
         replace(around, inputs=np.full(3, 0.5)).check(sample)
+
+
+def test_a_class_stays_what_it_was_charged_for() -> None:
+    """Arrays that were handed in are copied, and nobody can write to the copies."""
+    graph, _, _ = two_layers(np.random.default_rng(0))
+    rows, half, inputs = np.ones((1, 4)), np.ones((1, 5, 3)), np.ones(4)
+    around = CentredNetwork(TWO, graph, rows, {1: half}, np.ones((1, 8)), inputs)
+    moves = around.moves.copy()
+    rows[:], half[:], inputs[:] = 9.0, 9.0, 9.0
+    np.testing.assert_array_equal(replace(around).moves, moves)
+    for array in (around.rows, around.hidden[1], around.inputs, around.sizes, around.form.weights):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 9.0
+    with pytest.raises(TypeError):
+        around.hidden[1] = half  # type: ignore[index]
+    with pytest.raises(ValueError, match="not negative"):
+        replace(around, hidden={1: -half})
 
 
 def test_a_chain_trained_inside_its_boxes_is_held_by_them() -> None:

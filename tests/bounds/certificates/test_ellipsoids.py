@@ -199,7 +199,7 @@ def test_a_sample_beyond_its_stated_limit_is_refused(measured) -> None:
     weights = Ellipsoids(form, np.ones((2, 4))).energy_weights(graph)
     with pytest.raises(ValueError, match="stated limit"):
         measure_energies(weights, form, x, y, weights.limits(np.full(3, 0.5)))
-    other = Energies(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), 17, weights, np.ones((3, 3)))
+    other = Energies(np.ones((2, 2)), np.ones((2, 2)), np.ones(2), 17, weights, form.weights, np.ones((3, 3)))
     with pytest.raises(ValueError, match="energies of 17 samples"):
         certify_family(graph, sample, Ellipsoids(form, np.ones((2, 4))), other, delta=0.01)
 
