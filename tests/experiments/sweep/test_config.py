@@ -67,14 +67,15 @@ def test_a_config_that_is_not_there_or_no_toml(tmp_path: Path) -> None:
 def test_the_built_in_sweeps() -> None:
     assert count(load("quick")) >= 12
     study = load("study")
-    assert study.design == "factorial" and count(study) == 384
+    assert study.design == "factorial" and count(study) == 768
     assert [name for name, levels in study.factors.items() if len(levels) > 1] == [  # type: ignore[arg-type]
-        *("label_noise", "architecture", "depth", "width", "sparsity", "learning_rate", "batch_size")
+        *("label_noise", "architecture", "depth", "width", "sparsity", "learning_rate", "batch_size", "seed")
     ]
     assert study.factors["train"] == (1000,) and study.factors["dataset"] == ("mnist",)
     searched = load("sharpness")  # its perceptrons, with the searches
     assert searched.settings == replace(study.settings, searches=True) and searched.factors["architecture"] == ("mlp",)
-    assert {**searched.factors, "architecture": study.factors["architecture"]} == study.factors
+    same = ("architecture", "seed")
+    assert {**searched.factors, **{name: study.factors[name] for name in same}} == study.factors
     assert set(BUILT_IN) == {"quick", "study", "sharpness"}
 
 
