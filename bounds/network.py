@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,16 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from flax.errors import TraceContextError
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
 from jax.sharding import NamedSharding, PartitionSpec
 
 from sparsebounds.bounds.endings import stripped
 from sparsebounds.bounds.handed_in import check_arrays, remedy
+from sparsebounds.bounds.one_program import ProgramOfNetwork, shared
 from sparsebounds.bounds.scopes import in_training, name_of, scoped
 from sparsebounds.bounds.untouched import untouched
 
-KEPT = 128
-"""So many compiled programs are kept, over all networks."""
 CHANGES = (
     "the function changes a module that it closes over, as nnx.jit and nnx.remat of functions of modules do; give the "
     "module itself, of which a copy is called, or call it without them, in evaluation mode: lambda x: model(x)"
@@ -206,7 +203,7 @@ class Network:
         """The program for inputs of this shape, traced once for all networks that differ in their arrays alone."""
         if shape not in self._programs:
             closed, outputs = self.traced(x)
-            program = _shared(_Program(closed.jaxpr, _beside((closed.consts, self.arrays), x), x))
+            program = shared(ProgramOfNetwork(closed.jaxpr, _beside((closed.consts, self.arrays), x), x))
             self._programs[shape] = program.run, closed.consts, jax.tree.structure(outputs)
         run, constants, tree = self._programs[shape]
         weights = _beside((constants, self.arrays), x)
@@ -235,59 +232,6 @@ def two_scores(out: Any, rows: int) -> Any:
         return out
     d = jnp.reshape(out, (rows,))
     return jnp.stack([jnp.zeros_like(d), d], axis=-1)
-
-
-class _Program:
-    """What a network does with its weights and inputs of one shape; equal programs are compiled once.
-
-    The weights are arguments, also those that a function closes over: another network of the same architecture is the
-    same program, and no network is run with weights that it had before.
-    """
-
-    def __init__(self, jaxpr: Jaxpr, weights: Any, x: jax.Array) -> None:
-        # A jitted function inside keeps its constants: they belong to the program and are told apart as objects.
-        # What a program calls in Python is not in its text: those calls are told apart in the same way.
-        self.inner = (*_inner_constants(jaxpr), *_callbacks(jaxpr))
-        self.run = jax.jit(lambda weights, x: jaxpr_as_fun(ClosedJaxpr(jaxpr, weights[0]))(*weights[1], x))
-        self.text = hashlib.sha256(self.run.lower(weights, x).as_text().encode()).digest()
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, _Program) or self.text != other.text or len(self.inner) != len(other.inner):
-            return False
-        return all(a is b for a, b in zip(self.inner, other.inner, strict=True))
-
-    def __hash__(self) -> int:
-        return hash(self.text)
-
-
-@lru_cache(maxsize=KEPT)
-def _shared(program: _Program) -> _Program:
-    """The first of all programs equal to this one."""
-    return program
-
-
-def _inner_constants(jaxpr: Jaxpr) -> Iterator[Any]:
-    for inner in _inner(jaxpr):
-        if isinstance(inner, ClosedJaxpr):
-            yield from inner.consts
-        yield from _inner_constants(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
-
-
-def _callbacks(jaxpr: Jaxpr) -> Iterator[Any]:
-    """What pure_callback and its like call."""
-    for eqn in jaxpr.eqns:
-        if "callback" in eqn.primitive.name:
-            yield from (value for value in eqn.params.values() if callable(value))
-    for inner in _inner(jaxpr):
-        yield from _callbacks(inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner)
-
-
-def _inner(jaxpr: Jaxpr) -> Iterator[ClosedJaxpr | Jaxpr]:
-    """The programs inside the operations of a program."""
-    for eqn in jaxpr.eqns:
-        for value in jax.tree.leaves(list(eqn.params.values())):
-            if isinstance(value, ClosedJaxpr | Jaxpr):
-                yield value
 
 
 def _kept(leaf: Any) -> Any:

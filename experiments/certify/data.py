@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +51,11 @@ class Prepared:
         return len(self.parts.certified.y)
 
     def then(self, apply: Callable[[Any], Any]) -> Prepared:
-        """Behind one more fixed function."""
-        left, test, more = (FrontEnd(apply).outputs(v) for v in (self.left_out, self.test, self.rehearsal.x))
-        front_end, certified = self.front_end.then(apply), self.certified.then(apply)
-        return Prepared(front_end, left, certified, test, self.parts, Part(more, self.rehearsal.y))
+        """Behind one more fixed function, some inputs at a time."""
+        outputs = FrontEnd(apply).outputs
+        left, test, more, values = map(outputs, (self.left_out, self.test, self.rehearsal.x, self.certified.values))
+        certified = replace(self.certified, values=values)
+        return Prepared(self.front_end.then(apply), left, certified, test, self.parts, Part(more, self.rehearsal.y))
 
 
 def load(task: Task, data_dir: Path | None) -> Parts:
