@@ -62,24 +62,31 @@ def recognised(value: Pointwise) -> Recognised | None:
         if variable.factor == 0.0:
             continue
         program = _program(value, variable)
-        if program not in _TOLD:
+        if program is None or program not in _TOLD:
             best = _told(_Compared(value, variable))
-            _TOLD[program] = None if best is None else (best.function, best.scale)
-        told = _TOLD[program]
+            told = None if best is None else (best.function, best.scale)
+            if program is not None and len(_TOLD) < KEPT:
+                _TOLD[program] = told
+        else:
+            told = _TOLD[program]
         if told is not None:
             return Recognised(variable, *told)
     return None
 
 
+KEPT = 4096
 _TOLD: dict[Hashable, tuple[Nonlinearity | str, float] | None] = {}
 """What a program of numbers was recognised as: all layers of a network mostly have one activation."""
 
 
-def _program(value: Pointwise, variable: Variable) -> Hashable:
-    """The text of a function of one number, constants and all, and of which variable it is to be told."""
+def _program(value: Pointwise, variable: Variable) -> Hashable | None:
+    """The text of a function of one number, constants and all, and of which variable it is to be told.
+
+    None where it calls what is not in the text, such as a function of Python.
+    """
     with jax.numpy_dtype_promotion("standard"):
         text = jax.jit(value.function).lower(jax.ShapeDtypeStruct((), jnp.dtype(value.number))).as_text()
-    return text, variable.factor, variable.offset
+    return None if "custom_call" in text else (text, variable.factor, variable.offset)
 
 
 def _told(compared: _Compared) -> Recognised | None:
