@@ -164,12 +164,10 @@ def _chain_in_boxes(
 def _chain_in_centred(
     chain: Chain, values: Any, y: Any, signs: Any, family: CentredNetwork, costs: Any, config: Any, start: Any
 ) -> Any:
-    shapes = enumerate(chain.kernels)
-    halves = {f"conv{i}": family.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": family.rows}
-    return train_chain_centred(chain, values, y, signs, start, halves, costs, config)
+    return train_chain_centred(chain, values, y, signs, start, _named(chain, family), costs, config)
 
 
-def _named(chain: Chain, found: Ellipsoids | Orthants) -> dict[str, np.ndarray]:
+def _named(chain: Chain, found: Ellipsoids | Orthants | CentredNetwork) -> dict[str, np.ndarray]:
     """Numbers of all weights, named and shaped like the parameters."""
     shapes = enumerate(chain.kernels)
     return {f"conv{i}": found.hidden[i + 1][0, :-1].reshape(s) for i, s in shapes} | {"rows": found.rows}

@@ -71,11 +71,6 @@ class Centred(BoxClass):
         """The halves: the rehearsal's own scores are constants of the sample."""
         return self.halves
 
-    @property
-    def ranges(self) -> Float64[np.ndarray, " N"]:
-        """`largest`."""
-        return self.largest
-
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """`weights`, which do not depend on the network: it has no layer to freeze.
 

@@ -12,7 +12,7 @@ proof: docs/theory.md, "Boxes around a rehearsal".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -60,26 +60,22 @@ class CentredNetwork(BoxClass):
     inputs: Float64[np.ndarray, " inputs"]
     name: str = "boxes around a rehearsal, all layers"
     shaped_by: UInt64[np.ndarray, " n"] | None = None
+    largest: Float64[np.ndarray, " N"] = field(init=False)
+    """What no value of the rehearsal exceeds, from the range of the inputs, and 1."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "largest", np.append(ranges_of(self.rehearsal, self.inputs), 1.0))
+        super().__post_init__()
 
     @cached_property
     def moves(self) -> Float64[np.ndarray, "R N"]:
         """What stands before every e_i in the charge of every row at c = 1."""
         return moves_of(self.rehearsal, head_rows(self.form, self.rehearsal), self.rows, self.hidden)
 
-    @cached_property
-    def largest(self) -> Float64[np.ndarray, " N"]:
-        """What no value of the rehearsal exceeds, from the range of the inputs, and 1."""
-        return np.append(ranges_of(self.rehearsal, self.inputs), 1.0)
-
     @property
     def charges(self) -> Float64[np.ndarray, "R N"]:
         """The moves."""
         return self.moves
-
-    @property
-    def ranges(self) -> Float64[np.ndarray, " N"]:
-        """`largest`."""
-        return self.largest
 
     def features(self, x: Shaped[np.ndarray, "m ..."]) -> Float64[np.ndarray, "m elements"]:
         """The values of the rehearsal that the energies are of: (m, elements below the scores)."""

@@ -50,6 +50,8 @@ class BoxClass(ABC):
 
     form: MarginForm
     sizes: Float64[np.ndarray, "pairs N"]
+    largest: Float64[np.ndarray, " N"]
+    """What no |quantity| exceeds; 1 for the constant."""
     shaped_by: UInt64[np.ndarray, " n"] | None
     features: Features | None = None
     """Which functions of the inputs are weighed; None: they themselves."""
@@ -61,17 +63,12 @@ class BoxClass(ABC):
     def charges(self) -> Float64[np.ndarray, "R N"]:
         """What stands before the first moment of every quantity, at radius 1."""
 
-    @property
-    @abstractmethod
-    def ranges(self) -> Float64[np.ndarray, " N"]:
-        """What no |quantity| exceeds; 1 for the constant."""
-
     def __post_init__(self) -> None:
         if self.shaped_by is not None:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
         for one in fields(self):  # type: ignore[arg-type]  # every class of boxes is a dataclass
             object.__setattr__(self, one.name, frozen(getattr(self, one.name)))
-        check_shapes(self.form, self.charges, self.sizes, self.ranges)
+        check_shapes(self.form, self.charges, self.sizes, self.largest)
 
     @property
     def counted(self) -> Bool[np.ndarray, "pairs K"]:
@@ -85,7 +82,7 @@ class BoxClass(ABC):
 
     def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""
-        return self.share * first_moments(self.form, self.charges, self.sizes, self.ranges, energies, m)
+        return self.share * first_moments(self.form, self.charges, self.sizes, self.largest, energies, m)
 
     def scales(self, graph: Graph) -> Float64[np.ndarray, " elements"]:
         """Ones: no hidden row is rescaled."""
@@ -97,4 +94,4 @@ class BoxClass(ABC):
 
     def check(self, sample: Sample) -> None:
         """Raise ValueError unless all inputs of the sample are known to lie within their range."""
-        check_range(sample, self.ranges)
+        check_range(sample, self.largest)

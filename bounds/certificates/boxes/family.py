@@ -67,11 +67,6 @@ class Boxes(BoxClass):
         """The sides."""
         return self.sides
 
-    @property
-    def ranges(self) -> Float64[np.ndarray, " N"]:
-        """`largest`."""
-        return self.largest
-
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """`weights`, which do not depend on the network: it has no layer to freeze.
 

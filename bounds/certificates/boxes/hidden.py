@@ -76,11 +76,6 @@ class HiddenBoxes(BoxClass):
         """The path sums."""
         return self.paths
 
-    @property
-    def ranges(self) -> Float64[np.ndarray, " N"]:
-        """`largest`."""
-        return self.largest
-
     def energy_weights(self, graph: Graph, *, frozen: int = 0) -> EnergyWeights:
         """Z of every pair: Σ_i (ω_i/κ_i) x_i² with the path sums ω, the constant among the i.
 
