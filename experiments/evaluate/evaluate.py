@@ -14,13 +14,14 @@ import pandas as pd
 from sparsebounds import bounds
 from sparsebounds.bounds.evidence import evidence_of, keep
 from sparsebounds.bounds.graph.graph import Partition
+from sparsebounds.bounds.margins_alike import PERCENTILE, check_margin
 from sparsebounds.bounds.network import Network
 from sparsebounds.experiments.evaluate.options import EvaluateConfig
 from sparsebounds.experiments.evaluate.what_if import what_if as changes
 from sparsebounds.experiments.shared.files import plain, prepare_folder, to_json, versions, write_files
 from sparsebounds.experiments.shared.onnx_file import load_onnx
 from sparsebounds.experiments.shared.passes import Passes
-from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of_table, one_line, unknown
+from sparsebounds.experiments.shared.problems import Problem, check_delta, margin_of, one_line, unknown
 from sparsebounds.experiments.shared.rows import to_csv
 from sparsebounds.experiments.shared.targets import file_of, is_onnx
 from sparsebounds.experiments.shared.user_model import HINT, Arrays, load_arrays, load_function
@@ -83,6 +84,29 @@ def evaluate(config: EvaluateConfig) -> pd.DataFrame:
         raise Problem(
             f"{config.target} fails when it is called: {type(error).__name__}: {one_line(error)} ({HINT})"
         ) from error
+
+
+def margin_of_table(text: str | None) -> float | str | None:
+    """γ of all rows of a table: as in `margin_of`, or a percentile of the training margins; None: not given.
+
+    Example:
+        >>> margin_of_table("percentile:10"), margin_of_table("2"), margin_of_table(None)
+        ('percentile:10', 2.0, None)
+    """
+    if text is None:
+        return None
+    if not text.startswith(PERCENTILE):
+        try:
+            return margin_of(text)
+        except Problem as problem:
+            raise Problem(f"{problem}, or a percentile of the training margins such as percentile:10") from None
+    try:
+        check_margin(text)
+    except ValueError:
+        raise Problem(
+            f"--gamma {text} is no percentile: give a percentage between 0 and 100, such as percentile:10"
+        ) from None
+    return text
 
 
 def _add_terms(frame: pd.DataFrame, terms: dict[str, float]) -> None:

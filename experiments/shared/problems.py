@@ -34,9 +34,6 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-PERCENTILE = "percentile:"
-
-
 def margin_of(text: str) -> float | Literal["best"]:
     """γ as the command line takes it: a positive number, or "best".
 
@@ -53,29 +50,6 @@ def margin_of(text: str) -> float | Literal["best"]:
     if not 0 < value < math.inf:
         raise Problem(f"--gamma {text} is no margin above 0: give a positive number, or best")
     return value
-
-
-def margin_of_table(text: str | None) -> float | str | None:
-    """γ of all rows of a table: as in `margin_of`, or a percentile of the training margins; None: not given.
-
-    Example:
-        >>> margin_of_table("percentile:10"), margin_of_table("2"), margin_of_table(None)
-        ('percentile:10', 2.0, None)
-    """
-    if text is None:
-        return None
-    if not text.startswith(PERCENTILE):
-        try:
-            return margin_of(text)
-        except Problem as problem:
-            raise Problem(f"{problem}, or a percentile of the training margins such as percentile:10") from None
-    try:
-        share = float(text.removeprefix(PERCENTILE))
-    except ValueError:
-        share = math.nan
-    if not 0 < share < 100:
-        raise Problem(f"--gamma {text} is no percentile: give a percentage between 0 and 100, such as percentile:10")
-    return text
 
 
 def check_delta(delta: float) -> None:
