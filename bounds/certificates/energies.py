@@ -30,10 +30,13 @@ class EnergyWeights:
     constant: Float64[np.ndarray, " R"]
     p: float
     """The moment in which the hidden layers were peeled."""
+    features: Features | None = None
+    """What of the inputs is weighed; None: they themselves."""
 
     def of(self, values: Shaped[np.ndarray, "m ..."]) -> Float64[np.ndarray, "m R"]:
         """Z_S of inputs (m, …): float64 (m, R)."""
-        flat = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
+        seen = values if self.features is None else self.features(values)
+        flat = np.asarray(seen, dtype=np.float64).reshape(len(values), -1)
         return np.square(flat) @ self.inputs.T + self.constant
 
     def limits(self, largest: Float[np.ndarray, " ..."]) -> Float64[np.ndarray, " R"]:
@@ -55,7 +58,6 @@ class Energies:
     """λ² of the form that they were added up with."""
     inputs: Float64[np.ndarray, "C d"]
     """Σ over the samples of a class of the inputs squared: whose energies these are."""
-    features: Features | None = None
     marks: UInt64[np.ndarray, " m"] | None = None
     """Fingerprints of the inputs whose features were weighed: sums of squares do not know the sign of an input."""
 
@@ -67,7 +69,6 @@ def measure_energies(
     labels: Int[np.ndarray, " m"],
     limits: Float64[np.ndarray, " R"],
     *,
-    features: Features | None = None,
     batch_size: int = 4096,
 ) -> Energies:
     """Pass once over what the network receives.
@@ -78,7 +79,6 @@ def measure_energies(
         values: (m, …) the inputs of the network.
         labels: (m,) integers 0..C−1.
         limits: (R,) what no Z_S can exceed, known without looking at the sample.
-        features: what of the inputs is weighed; None: they themselves.
         batch_size: samples at a time.
 
     Returns:
@@ -92,7 +92,7 @@ def measure_energies(
     inputs = np.zeros((form.weights.shape[1], math.prod(values.shape[1:])))
     for start in range(0, len(values), batch_size):
         shown, own = values[start : start + batch_size], labels[start : start + batch_size]
-        z = weights.of(shown if features is None else features(shown))
+        z = weights.of(shown)
         lambda2 = form.weights[:, own]  # (K, B)
         inputs += np.equal.outer(np.arange(len(inputs)), own) @ np.square(
             shown.reshape(len(shown), -1), dtype=np.float64
@@ -107,8 +107,8 @@ def measure_energies(
             f"a weighted energy of the sample is {largest[worst]:.6g}, its stated limit {limits[worst]:.6g}; "
             "give a limit that holds for every input, or clip the inputs in a front end"
         )
-    n, marks = len(values), None if features is None else marks_of(values)
-    return Energies(means / n, squares / n, stated, n, weights, form.weights.copy(), inputs, features, marks)
+    n, marks = len(values), None if weights.features is None else marks_of(values)
+    return Energies(means / n, squares / n, stated, n, weights, form.weights.copy(), inputs, marks)
 
 
 def marks_of(values: Shaped[np.ndarray, "m ..."]) -> UInt64[np.ndarray, " m"]:

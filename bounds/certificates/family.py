@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float64, UInt64
 
 from sparsebounds.bounds.bound import PIECEWISE_LINEAR, Bound, Gamma, declare
 from sparsebounds.bounds.certificates.checks import check_every_class, check_left_out
-from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, Features, bernstein_limits, marks_of
+from sparsebounds.bounds.certificates.energies import Energies, EnergyWeights, bernstein_limits, marks_of
 from sparsebounds.bounds.graph.graph import Graph
 from sparsebounds.bounds.margin.architecture import architecture_prices
 from sparsebounds.bounds.margin.classes import ClassSize, choice_prices
@@ -51,11 +51,6 @@ class Family(Protocol):
     @property
     def shaped_by(self) -> UInt64[np.ndarray, " n"] | None:
         """Fingerprints of the samples that the family comes from, none of which may be certified; None without any."""
-        ...
-
-    @property
-    def features(self) -> Features | None:
-        """What of the inputs its energies are of; None: of the inputs themselves."""
         ...
 
     @property
@@ -184,8 +179,8 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
     )
     if not same:
         raise ValueError("the energies were measured for another class; measure them with its own `energy_weights`")
-    if measured.features != family.features:
-        raise ValueError("the energies are of other features than the family weighs; measure them with `features=`")
+    if measured.weights.features != needed.features:
+        raise ValueError("the energies are of other features than the family weighs; measure them with its own weights")
     of_sample = sample.class_energies.reshape(sample.classes, -1)
     if measured.inputs.shape != of_sample.shape or not np.allclose(measured.inputs, of_sample, rtol=SAME, atol=0.0):
         raise ValueError(
@@ -194,7 +189,7 @@ def _check_energies(measured: Energies, family: Family, graph: Graph, sample: Sa
         )
     if measured.lambdas.shape != form.weights.shape or not np.array_equal(measured.lambdas, form.weights):
         raise ValueError("the energies were added up with another form than the family's; measure them with its own")
-    if measured.features is not None:
+    if needed.features is not None:
         _check_shown(measured, sample)
         return
     by_class = of_sample @ needed.inputs.T + sample.class_counts[:, None] * needed.constant

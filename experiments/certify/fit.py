@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -65,13 +65,12 @@ def fit(task: Task, form: str, prepared: Prepared, *, seed: int, delta: float) -
     marks = {"start": time.perf_counter()}
     model = model_of(task, prepared.left_out.shape[1:], fixed.training)
     family, weights, rehearsal = _family(task, fixed, model, prepared, seed)
-    seen = family.features or _same
-    limits = np.quantile(weights.of(seen(prepared.left_out)), task.clipped, axis=0)
-    maps = _same if family.features is None else model.maps(rehearsal)
+    limits = np.quantile(weights.of(prepared.left_out), task.clipped, axis=0)
+    maps = _same if weights.features is None else model.maps(rehearsal)
     prepared = prepared.then(energy_clip(weights.inputs, weights.constant, limits, maps))
     marks["rehearsal"] = time.perf_counter()
     values, y = prepared.certified.values, prepared.parts.certified.y
-    energies = measure_energies(weights, family.form, values, y, limits, features=family.features)
+    energies = measure_energies(weights, family.form, values, y, limits)
     costs = 2 / len(y) * family.reach(energies.means, len(y))  # of a radius of one in every row
     scores = model.scores(model.train(prepared, family, costs, rehearsal, seed))
     marks["training"] = time.perf_counter()
@@ -103,4 +102,4 @@ def _same(values: Any) -> Any:
 def _by_row(family: Family, weights: EnergyWeights) -> EnergyWeights:
     """Those of the whole sample, a row each."""
     whole = family.counted[:, 0]
-    return EnergyWeights(weights.inputs[whole], weights.constant[whole], weights.p)
+    return replace(weights, inputs=weights.inputs[whole], constant=weights.constant[whole])

@@ -53,8 +53,7 @@ def _positions(fitted: Fitted, most: int = 5) -> list[dict[str, Any]]:
     """The input coordinates with the largest share of the weighted energies, row by row weighted by its complexity."""
     values = fitted.prepared.left_out
     energy = np.square(values.reshape(len(values), -1)).mean(axis=0, dtype=np.float64)
-    seen = values if fitted.family.features is None else fitted.family.features(values)
-    whole = fitted.weights.of(seen).mean(axis=0)
+    whole = fitted.weights.of(values).mean(axis=0)
     rows = fitted.weights.inputs[:, : len(energy)] * energy / np.maximum(whole, 1e-300)[:, None]  # inputs come first
     share = np.asarray(fitted.bound.terms["complexity of each row / all"]) @ rows
     order = np.argsort(share)[::-1][:most]

@@ -78,7 +78,7 @@ class BoxClass(ABC):
     @property
     def weights(self) -> EnergyWeights:
         """Z of every pair: Σ_i (charge_i/κ_i) z_i², the constant among the i."""
-        return pair_weights(self.form, self.charges, self.sizes)
+        return replace(pair_weights(self.form, self.charges, self.sizes), features=self.features)
 
     def reach(self, energies: Float64[np.ndarray, "pairs K"], m: int) -> Float64[np.ndarray, " R"]:
         """What a radius of 1 adds to T, (R,), from the energies of every pair, (pairs, K), divided by m."""

@@ -67,11 +67,6 @@ class Ellipsoids:
             object.__setattr__(self, "shaped_by", as_fingerprints(self.shaped_by))
 
     @property
-    def features(self) -> None:
-        """None: it weighs the inputs themselves."""
-        return None
-
-    @property
     def counted(self) -> Bool[np.ndarray, "R K"]:
         """bool (R, K): the sub-samples of each row."""
         return self.form.multipliers != 0

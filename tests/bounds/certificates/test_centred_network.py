@@ -78,15 +78,15 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
     features = around.features(x)
     assert features.shape[1] + 1 == around.moves.shape[1] and (np.abs(features) <= around.largest[:-1] + 1e-5).all()
     limits = weights.limits(around.largest[:-1])
-    energies = measure_energies(weights, TWO, x, y, limits, features=around.features)
+    energies = measure_energies(weights, TWO, x, y, limits)
     sample = bounds.Sample.measure(f, x, y)
     other_form = replace(TWO, weights=1e-6 * TWO.weights)
     for wrong, said in (
-        (measure_energies(weights, TWO, features, y, limits), "other features"),
-        (measure_energies(weights, TWO, x[::-1], y, limits, features=around.features), "other inputs or labels"),
-        (measure_energies(weights, TWO, 0.5 * x, y, limits, features=around.features), "other inputs or labels"),
-        (measure_energies(weights, TWO, -x, y, limits, features=around.features), "those of other inputs"),
-        (measure_energies(weights, other_form, x, y, limits, features=around.features), "another form"),
+        (measure_energies(replace(weights, features=None), TWO, features, y, limits), "other features"),
+        (measure_energies(weights, TWO, x[::-1], y, limits), "other inputs or labels"),
+        (measure_energies(weights, TWO, 0.5 * x, y, limits), "other inputs or labels"),
+        (measure_energies(weights, TWO, -x, y, limits), "those of other inputs"),
+        (measure_energies(weights, other_form, x, y, limits), "another form"),
     ):
         with pytest.raises(ValueError, match=said):
             certify_family(graph, sample, around, wrong, delta=0.01)
@@ -95,7 +95,7 @@ def test_a_network_with_gelu_is_certified_around_a_rehearsal() -> None:
     with pytest.raises(ValueError, match="500 of"):
         certify_family(graph, bounds.Sample.measure(f, *kept), around, energies, delta=0.01)
     told = replace(around, shaped_by=None)
-    energies = measure_energies(weights, TWO, x, y, limits, features=told.features)
+    energies = measure_energies(told.weights, TWO, x, y, limits)
     assert "declared, not checked" in certify_family(graph, sample, told, energies, delta=0.01).note
     low, most = around.radii(graph)[0], around.most(graph)
     assert low <= b.terms["c_j = ratio^j"] * b.gamma <= most and low < 1.02 / 1.1 * 1.001
@@ -160,7 +160,7 @@ def test_a_chain_trained_inside_its_boxes_is_held_by_them() -> None:
     graph = graph_of(found)
     assert 0 < around.radii(graph)[0] <= around.most(graph)
     limits = around.weights.limits(around.largest[:-1])
-    energies = measure_energies(around.energy_weights(graph), TWO, x, y, limits, features=around.features)
+    energies = measure_energies(around.energy_weights(graph), TWO, x, y, limits)
     sample = bounds.Sample.measure(scores_of(found), x, y)
     b = certify_family(graph, sample, around, energies, delta=0.01, tied_only=True)
     assert b.value < 0.5
